@@ -1,0 +1,131 @@
+"""The chain: the ordered list of stages, and what each is given.  The only place that wires anything.
+
+`Chain` is one mitmproxy addon that holds the stages and calls their hooks in order; hooks are looked up once, not by
+walking all addons for each.  mitmproxy runs response hooks in the same order as request hooks, which is why settle,
+record and observe stand last.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from mitmproxy import http
+from mitmproxy.connection import Client
+from mitmproxy.proxy.layer import NextLayer
+
+from jupiter_addons.exchange import Exchange
+from jupiter_addons.parts import Parts
+from jupiter_addons.stages.answer import Answer
+from jupiter_addons.stages.authenticate import Authenticate
+from jupiter_addons.stages.commit import Commit
+from jupiter_addons.stages.connect import ConnectTo, InterceptRules
+from jupiter_addons.stages.decide import Decide
+from jupiter_addons.stages.enrich import Enrich
+from jupiter_addons.stages.observe import Observe
+from jupiter_addons.stages.parse import Parse
+from jupiter_addons.stages.record import CountRefused, Record
+from jupiter_addons.stages.reply import ReadReply
+from jupiter_addons.stages.reserve import Reserve
+from jupiter_addons.stages.route import PlanRoute
+from jupiter_addons.stages.screen import Screen
+from jupiter_addons.stages.settle import Settle
+from jupiter_addons.stages.translate import Translate
+
+logger = logging.getLogger(__name__)
+
+
+def build(parts: Parts) -> Sequence[object]:
+    """Return the stages in the order a request travels."""
+    settings = parts.settings
+    return (
+        Answer(version=parts.version, readiness=parts.readiness),
+        Authenticate(parts.keys, parts.directory),
+        ConnectTo(
+            InterceptRules(settings.intercept.enabled, settings.intercept.hosts, settings.intercept.unknown_hosts),
+            parts.leaves.tunnel,
+        ),
+        Parse(parts.models),
+        Enrich(price_for=parts.price_for, default_max_output_tokens=settings.processing.tokens.default_max_output),
+        Decide(parts.policies, environment=settings.environment),
+        PlanRoute(parts.providers, refuse_unpriced=settings.processing.costs.unknown_model == "refuse"),
+        Reserve(parts.ledger, parts.limits_for),
+        Translate(client_key=settings.intercept.client_key),
+        Commit(parts.leaves),
+        ReadReply(holds_streams=parts.policies.reads_response, rate_headers=parts.rate_headers),
+        Screen(parts.policies, environment=settings.environment),
+        Settle(parts.ledger),
+        Record(parts.leaves),
+        CountRefused(parts.leaves),
+        Observe(),
+    )
+
+
+class Chain:
+    """The stages as one addon."""
+
+    name = "jupiter"
+
+    def __init__(self, stages: Sequence[object]) -> None:
+        self.stages = stages
+        self._hooks: dict[str, tuple[Callable[[Any], Awaitable[None] | None], ...]] = {
+            hook: tuple(getattr(stage, hook) for stage in stages if hasattr(stage, hook)) for hook in HOOKS
+        }
+
+    async def _run(self, hook: str, subject: object) -> None:
+        for function in self._hooks[hook]:
+            pending = function(subject)
+            if pending is not None:
+                await pending
+
+    async def http_connect(self, flow: http.HTTPFlow) -> None:
+        """A client asks for a tunnel."""
+        await self._run("http_connect", flow)
+
+    async def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """The head of a request was read."""
+        await self._run("requestheaders", flow)
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        """A request was read whole."""
+        await self._run("request", flow)
+
+    async def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """The head of an answer was read, or an answer of ours is about to go out."""
+        await self._run("responseheaders", flow)
+
+    async def response(self, flow: http.HTTPFlow) -> None:
+        """An answer is complete, and its end not yet delivered."""
+        await self._run("response", flow)
+
+    async def error(self, flow: http.HTTPFlow) -> None:
+        """A request or its answer broke off."""
+        await self._run("error", flow)
+
+    async def client_disconnected(self, client: Client) -> None:
+        """A client connection ended."""
+        await self._run("client_disconnected", client)
+
+    def next_layer(self, nextlayer: NextLayer) -> None:
+        """Bytes arrived for which no protocol has been chosen yet."""
+        for function in self._hooks["next_layer"]:
+            function(nextlayer)
+
+    async def close(self, flow: http.HTTPFlow, x: Exchange) -> None:
+        """Settle and record an exchange whose stages have not: the guard's last resort.  Raises what they raise."""
+        for stage in self.stages:
+            if isinstance(stage, Settle):
+                stage.settle(x)
+            elif isinstance(stage, Record):
+                await stage.record(flow, x)
+
+
+HOOKS = (
+    "http_connect",
+    "requestheaders",
+    "request",
+    "responseheaders",
+    "response",
+    "error",
+    "client_disconnected",
+    "next_layer",
+)

@@ -1,0 +1,182 @@
+"""OpenAI chat completions: `POST /v1/chat/completions`.
+
+Field names and shapes: the OpenAI API reference, "Chat", and what the official SDKs send.  Only what is acted on is
+checked; every other field rides along unread.
+"""
+
+from typing import Any
+
+import orjson
+
+from jupiter_addons.dialects.call import Call, JsonObject, Message, Reply, Usage
+from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
+from jupiter_addons.dialects.replies import Text, error_reply, mapping, tokens, whole
+from jupiter_addons.dialects.sse import Frame
+
+MAX_CHOICES = 128
+
+
+def parse(body: JsonObject) -> Call:
+    """Return the canonical call of a request body.  Raises RequestError naming the path at fault."""
+    if not isinstance(body.get("messages"), list) or not body["messages"]:
+        invalid("messages", "a non-empty list")
+    number(body, "temperature")
+    number(body, "top_p")
+    cap = integer(body, "max_completion_tokens", 1, MAX_OUTPUT_TOKENS)
+    older_cap = integer(body, "max_tokens", 1, MAX_OUTPUT_TOKENS)
+    user = body.get("user")
+    return Call(
+        dialect="openai_chat",
+        operation="chat",
+        model=text(body, "model"),
+        stream=flag(body, "stream"),
+        messages=tuple(_message(message, f"messages[{i}]") for i, message in enumerate(objects(body, "messages"))),
+        max_tokens=older_cap if cap is None else cap,
+        n=integer(body, "n", 1, MAX_CHOICES) or 1,
+        claimed_user=user if isinstance(user, str) else None,
+        tools=tuple(_tool_name(tool) for tool in objects(body, "tools")),
+        body=body,
+    )
+
+
+def _tool_name(tool: dict[str, Any]) -> str:
+    name = mapping(tool.get("function")).get("name") or tool.get("name") or tool.get("type")
+    return name if isinstance(name, str) else ""
+
+
+def _message(message: dict[str, Any], path: str) -> Message:
+    role = message.get("role")
+    if not isinstance(role, str) or not role:
+        invalid(f"{path}.role", "a non-empty string")
+    content = message.get("content")
+    texts: list[str] = []
+    parts = 1
+    match content:
+        case None:
+            parts = 0
+        case str():
+            texts.append(content)
+        case list():
+            parts = len(content)
+            texts += [_part_text(part, f"{path}.content[{i}]") for i, part in enumerate(content)]
+        case _:
+            invalid(f"{path}.content", "a string, a list of parts or null")
+    for call in message.get("tool_calls") or ():
+        arguments = mapping(mapping(call).get("function")).get("arguments")
+        if isinstance(arguments, str):
+            texts.append(arguments)
+    return Message(role, "\n".join(filter(None, texts)), parts)
+
+
+def _part_text(part: object, path: str) -> str:
+    if not isinstance(part, dict):
+        invalid(path, "an object")
+    found = part.get("text") if "text" in part else part.get("refusal")
+    if found is None:
+        return ""
+    if not isinstance(found, str):
+        invalid(f"{path}.text", "a string")
+    return found
+
+
+def reply(status: int, body: bytes) -> Reply:
+    """Return what a whole answer says.  Raises UpstreamError for a success that is no JSON object."""
+    answer = whole(status, body)
+    if status >= 300:
+        return error_reply(answer, status)
+    folded = _Fold()
+    folded.envelope(answer)
+    for choice in answer.get("choices") or ():
+        folded.choice(mapping(choice), "message")
+    return folded.reply(complete=True)
+
+
+class StreamReader:
+    """Folds the events of a stream into a reply."""
+
+    def __init__(self) -> None:
+        self._fold = _Fold()
+        self._done = False
+
+    def read(self, frame: Frame) -> bool:
+        """Take in one event; return whether it is the terminal one, `data: [DONE]`."""
+        if frame.data is None:
+            return False
+        if frame.data == b"[DONE]":
+            self._done = True
+            return True
+        try:
+            chunk = mapping(orjson.loads(frame.data))
+        except orjson.JSONDecodeError:
+            return False  # passed on as it came; there is nothing in it to meter
+        self._fold.envelope(chunk)
+        for choice in chunk.get("choices") or ():
+            self._fold.choice(mapping(choice), "delta")
+        return False
+
+    def reply(self) -> Reply:
+        """Return the answer so far."""
+        return self._fold.reply(complete=self._done)
+
+
+class _Fold:
+    def __init__(self) -> None:
+        self.id: str | None = None
+        self.model: str | None = None
+        self.usage: Usage | None = None
+        self.error: str | None = None
+        self.text = Text()
+        self.tools: list[str] = []
+        self.finish: list[str] = []
+
+    def envelope(self, chunk: Any) -> None:
+        if self.id is None and isinstance(found := chunk.get("id"), str):
+            self.id = found
+        if self.model is None and isinstance(found := chunk.get("model"), str):
+            self.model = found
+        if isinstance(usage := chunk.get("usage"), dict):
+            self.usage = _usage(usage) or self.usage
+        if isinstance(fault := chunk.get("error"), dict):
+            kind = fault.get("type") or fault.get("code")
+            self.error = kind[:64] if isinstance(kind, str) else "error"
+
+    def choice(self, choice: Any, key: str) -> None:
+        message = mapping(choice.get(key))
+        self.text.add(message.get("content"))
+        self.text.add(message.get("refusal"))
+        for call in message.get("tool_calls") or ():
+            function = mapping(mapping(call).get("function"))
+            if isinstance(name := function.get("name"), str) and name:
+                self.tools.append(name)
+            self.text.add(function.get("arguments"))
+        if isinstance(reason := choice.get("finish_reason"), str):
+            self.finish.append(reason)
+
+    def reply(self, *, complete: bool) -> Reply:
+        return Reply(
+            response_id=self.id,
+            model=self.model,
+            text=str(self.text),
+            text_bytes=self.text.length_bytes,
+            tool_calls=tuple(self.tools),
+            finish_reasons=tuple(self.finish),
+            usage=self.usage,
+            complete=complete,
+            error=self.error,
+        )
+
+
+def _usage(usage: dict[str, Any]) -> Usage | None:
+    prompt, completion = tokens(usage, "prompt_tokens"), tokens(usage, "completion_tokens")
+    if prompt is None or completion is None:
+        return None
+    prompt_parts, completion_parts = (
+        mapping(usage.get("prompt_tokens_details")),
+        mapping(usage.get("completion_tokens_details")),
+    )
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=completion,
+        cache_read_tokens=min(prompt, tokens(prompt_parts, "cached_tokens") or 0),
+        reasoning_tokens=min(completion, tokens(completion_parts, "reasoning_tokens") or 0),
+    )

@@ -1,0 +1,67 @@
+"""What both dialects do alike when they read an answer: whole bodies, kept text, sane usage."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from jupiter_addons.dialects.call import Reply
+from jupiter_addons.dialects.fields import MAX_KEPT_CHARS
+from jupiter_addons.errors import Refusal, UpstreamError
+
+MAX_TOKENS = 1_000_000_000
+"""A provider's count beyond it is not believed."""
+
+
+class Text:
+    """The text of an answer as it grows: kept up to a bound, counted beyond it."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._kept = 0
+        self.length_bytes = 0
+
+    def add(self, part: object) -> None:
+        """Append a delta; anything but text is ignored."""
+        if isinstance(part, str) and part:
+            self.length_bytes += len(part) if part.isascii() else len(part.encode("utf-8", "replace"))
+            if self._kept < MAX_KEPT_CHARS:
+                self._parts.append(part)
+                self._kept += len(part)
+
+    def __str__(self) -> str:
+        return "".join(self._parts)
+
+
+def tokens(usage: Mapping[str, Any], name: str) -> int | None:
+    """Return a provider's count, or None if it is absent or absurd (negative, a string, beyond a billion)."""
+    value = usage.get(name)
+    return value if type(value) is int and 0 <= value <= MAX_TOKENS else None
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return `value` if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def whole(status: int, body: bytes) -> Mapping[str, Any]:
+    """Return the object in a JSON answer; an error answer of any shape is an empty one.
+
+    Raises UpstreamError: a success that cannot be read cannot be metered, and is not passed on.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        value = None
+    if isinstance(value, dict):
+        return value
+    if status < 300:
+        raise UpstreamError(Refusal("provider_invalid_response", "the provider's answer is not a JSON object"))
+    return {}
+
+
+def error_reply(answer: Mapping[str, Any], status: int) -> Reply:
+    """Return what is known of an error answer: its type, if it says one."""
+    fault = answer.get("error")
+    kind = mapping(fault).get("type") or mapping(fault).get("code")
+    return Reply(complete=True, error=kind[:64] if isinstance(kind, str) else f"http_{status}")

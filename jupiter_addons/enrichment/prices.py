@@ -1,0 +1,103 @@
+"""What a token costs: the price library's snapshot, and the operator's own prices before it.
+
+Prices are integers, nano-dollars per million tokens.  Where a price has tiers (long contexts cost more), the dearest one
+holds: a budget that turns out too cautious gives money back, one that turns out too bold cannot.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from jupiter_addons.units import NANO_PER_USD, NanoUsdPerMillion
+
+_CACHED = 4096
+"""How many looked-up names are remembered; a client can make up as many as it likes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a million tokens of each kind cost."""
+
+    input: NanoUsdPerMillion
+    output: NanoUsdPerMillion
+    cache_read: NanoUsdPerMillion
+    cache_write: NanoUsdPerMillion
+    source: str
+    """Where the price is from: `genai-prices <version>` or `configuration`."""
+
+
+def per_million(usd: Decimal | str | float) -> NanoUsdPerMillion:
+    """Return a price of `usd` dollars per million tokens, rounded up to a whole nano-dollar."""
+    return NanoUsdPerMillion(int((Decimal(str(usd)) * NANO_PER_USD).to_integral_value(ROUND_CEILING)))
+
+
+def from_override(entry: Mapping[str, str]) -> Price:
+    """Return the price an operator wrote: `input` and `output` in dollars per million tokens."""
+    into, out = per_million(entry["input"]), per_million(entry["output"])
+    return Price(
+        input=into,
+        output=out,
+        cache_read=per_million(entry["cache_read"]) if "cache_read" in entry else into,
+        cache_write=per_million(entry["cache_write"]) if "cache_write" in entry else into,
+        source="configuration",
+    )
+
+
+class PriceTable:
+    """Model -> price.  Built once; looking up never leaves the process."""
+
+    def __init__(self, overrides: Mapping[str, Mapping[str, str]]) -> None:
+        import genai_prices.data_snapshot  # noqa: PLC0415 - a sixth of a second that no other command should wait for
+
+        self._snapshot: Any = genai_prices.data_snapshot.get_snapshot()
+        self._source = f"genai-prices {_version()}"
+        self._overrides = {model: from_override(entry) for model, entry in overrides.items()}
+        self._seen: dict[tuple[str, str], Price | None] = {}
+
+    def lookup(self, provider: str, model: str) -> Price | None:
+        """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), or None."""
+        if (override := self._overrides.get(model)) is not None:
+            return override
+        if (provider, model) not in self._seen:
+            if len(self._seen) >= _CACHED:
+                self._seen.clear()
+            self._seen[provider, model] = self._find(provider, model)
+        return self._seen[provider, model]
+
+    def names(self, provider: str) -> Iterator[str]:
+        """Yield the models the library knows of a provider, and those the operator priced."""
+        yield from self._overrides
+        for known in self._snapshot.providers:
+            if known.id == provider:
+                yield from (model.id for model in known.models)
+
+    def _find(self, provider: str, model: str) -> Price | None:
+        try:
+            _, found = self._snapshot.find_provider_model(model, None, provider, None)
+        except LookupError:
+            return None
+        prices = found.prices
+        dearest = [prices] if not isinstance(prices, list) else [entry.prices for entry in prices]
+        into = max((_dearest(entry.input_mtok) for entry in dearest), default=None)
+        out = max((_dearest(entry.output_mtok) for entry in dearest), default=None)
+        if into is None or out is None or (into == 0 and out == 0):
+            return None  # a price of nothing is not a known price
+        read = max(_dearest(getattr(entry, "cache_read_mtok", None)) for entry in dearest) or into
+        write = max(_dearest(getattr(entry, "cache_write_mtok", None)) for entry in dearest) or into
+        return Price(per_million(into), per_million(out), per_million(read), per_million(write), self._source)
+
+
+def _dearest(price: Any) -> Decimal:
+    """Return the highest of a price's tiers, in dollars per million."""
+    if price is None:
+        return Decimal(0)
+    if isinstance(price, (Decimal, int, float)):
+        return Decimal(str(price))
+    return max([Decimal(str(price.base)), *(Decimal(str(tier.price)) for tier in price.tiers)])
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - as above
+
+    return version("genai-prices")

@@ -1,0 +1,61 @@
+"""The bytes of a leaf: canonical JSON (RFC 8785) by restriction, and what is hashed and signed over them.
+
+With ASCII names and no floats, sorting by bytes is sorting by UTF-16 code units, and there is no number formatting left to
+disagree about; a fast general encoder then prints exactly what RFC 8785 demands.  The restriction is enforced here, and
+the tests hold the result against a full implementation.
+
+A leaf's hash is that of RFC 6962, section 2.1: SHA-256(0x00 || leaf).  What is signed is DSSE's pre-authentication
+encoding: `DSSEv1 SP len(type) SP type SP len(leaf) SP leaf`, so that a signature binds the type as well as the bytes.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+PAYLOAD_TYPE = "application/vnd.mercator.jupiter.evidence.v1+json"
+MAX_LEAF_BYTES = 16 * 1024
+MAX_INTEGER = 2**53
+ZERO_HASH = "0" * 64
+"""The `prev` of the first leaf."""
+
+_PAE_HEAD = f"DSSEv1 {len(PAYLOAD_TYPE)} {PAYLOAD_TYPE} ".encode()
+
+
+def encode(fields: Mapping[str, Any]) -> bytes:
+    """Return the canonical bytes of a leaf.  Raises ValueError if its content is not canonical or it is too long."""
+    _check(fields)
+    leaf = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+    if len(leaf) > MAX_LEAF_BYTES:
+        raise ValueError(f"a leaf of {len(leaf)} bytes is longer than {MAX_LEAF_BYTES}")
+    return leaf
+
+
+def leaf_hash(leaf: bytes) -> str:
+    """Return the leaf hash of RFC 6962 in hex."""
+    return hashlib.sha256(b"\x00" + leaf).hexdigest()
+
+
+def pae(leaf: bytes) -> bytes:
+    """Return the bytes a signature is made over."""
+    return b"%s%d %s" % (_PAE_HEAD, len(leaf), leaf)
+
+
+def _check(value: object) -> None:
+    match value:
+        case str() | bool() | None:
+            pass
+        case int():
+            if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                raise ValueError(f"{value} is beyond 2^53")
+        case Mapping():
+            for name, member in value.items():
+                if not isinstance(name, str) or not name.isascii():
+                    raise ValueError(f"the name {name!r} is not ASCII")
+                _check(member)
+        case list() | tuple():
+            for member in value:
+                _check(member)
+        case _:
+            raise ValueError(f"a {type(value).__name__} has no canonical form here")

@@ -1,0 +1,78 @@
+"""Ed25519 keys (RFC 8032) for records.
+
+Key ids are those of C2SP signed notes: the first four bytes of SHA-256(name || 0x0A || 0x01 || public key), in hex;
+so is the printed form of a public key, `<name>+<key id>+<base64(0x01 || public key)>`.
+"""
+
+import base64
+import hashlib
+import os
+from dataclasses import dataclass, field
+
+import nacl.bindings
+import nacl.exceptions
+import nacl.signing
+
+from jupiter_addons.errors import VerificationError
+
+_ED25519 = b"\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A named public key."""
+
+    name: str
+    raw: bytes = field(repr=False)
+
+    @property
+    def kid(self) -> str:
+        """The key's name and id, as leaves carry it."""
+        digest = hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.raw).hexdigest()
+        return f"{self.name}+{digest[:8]}"
+
+    def __str__(self) -> str:
+        return f"{self.kid}+{base64.b64encode(_ED25519 + self.raw).decode()}"
+
+    def verify(self, message: bytes, signature: bytes) -> None:
+        """Raise VerificationError unless `signature` is this key's over `message`."""
+        try:
+            nacl.signing.VerifyKey(self.raw).verify(message, signature)
+        except (nacl.exceptions.BadSignatureError, nacl.exceptions.ValueError) as error:
+            raise VerificationError(f"the signature is not that of key `{self.kid}`") from error
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A named key pair."""
+
+    public: PublicKey
+    _secret: bytes = field(repr=False)
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 64 bytes of the signature."""
+        return nacl.bindings.crypto_sign(message, self._secret)[:64]
+
+
+def from_seed(name: str, seed: bytes) -> SigningKey:
+    """Return the key pair of a 32-byte seed."""
+    public, secret = nacl.bindings.crypto_sign_seed_keypair(seed)
+    return SigningKey(PublicKey(name, public), secret)
+
+
+def new_seed() -> bytes:
+    """Return a fresh seed."""
+    return os.urandom(32)
+
+
+def parse_public_key(text: str) -> PublicKey:
+    """Read a printed public key.  Raises ValueError on any form but the canonical one."""
+    name, plus, encoded = text.strip().partition("+")
+    _, plus_too, data = encoded.partition("+")
+    raw = base64.b64decode(data, validate=True)
+    if not plus or not plus_too or len(raw) != 33 or raw[:1] != _ED25519:
+        raise ValueError("a public key is printed as `name+id+base64`")
+    key = PublicKey(name, raw[1:])
+    if str(key) != text.strip():
+        raise ValueError("the printed public key is not canonical")
+    return key

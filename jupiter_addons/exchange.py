@@ -1,0 +1,214 @@
+"""The Exchange: everything the stages share about one request, grown left to right.
+
+Each slot is written by exactly one stage and read only by stages after it (`tests/test_architecture.py` holds us to
+that); reading a slot that nobody has filled raises StageOrderError.  What is decided here is what is recorded:
+evidence is a projection of the Exchange.
+
+Kept in weak dictionaries keyed by mitmproxy's own objects, not in `flow.metadata`: metadata is a bag of strings that
+mitmproxy copies and serialises, and that any other addon could write a verdict into.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+from weakref import WeakKeyDictionary
+
+from jupiter_addons.dialects.call import Call, DialectName, Endpoint, ErrorFamily, Reply
+from jupiter_addons.enrichment.describe import Charge, Profile
+from jupiter_addons.enrichment.prices import Price
+from jupiter_addons.errors import Refusal, StageOrderError
+from jupiter_addons.identity.principals import Principal
+from jupiter_addons.limits.ledger import Reservation
+from jupiter_addons.policy.decide import Decision
+from jupiter_addons.routing.plan import Candidate, Route
+
+Door = Literal["gateway", "intercept"]
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Leave to send exactly these bytes to exactly this place; only the commit stage gives it, after the decision is durable.
+
+    The guard compares it with what is about to be sent, so that whatever changes the request later (another addon, a
+    person in mitmweb) finds the door shut.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The SHA-256 and length of some bytes that passed."""
+
+    sha256: str
+    length: int
+
+
+@dataclass(slots=True, eq=False)
+class Connect:
+    """An authenticated CONNECT: who opened it, where to, and whether it is opened up or tunnelled blind."""
+
+    principal: Principal
+    host: str
+    port: int
+    provider: str | None
+    """The configured provider behind this host; None for a blind tunnel."""
+    opened_us: int
+    opened_ns: int
+    bytes_up: int = 0
+    bytes_down: int = 0
+
+
+@dataclass(slots=True, eq=False, repr=False, weakref_slot=True)
+class Exchange:
+    """One request and its answer.  The first block is known on arrival; each later slot names the stage that fills it."""
+
+    call_id: str
+    """UUIDv7 (RFC 9562): the id that all evidence leaves of this call share."""
+    request_id: str
+    """`x-request-id`: the client's own if it sent a sane one, else the call id."""
+    door: Door
+    endpoint: Endpoint | None
+    """None for CONNECT and for paths that are not on the allow-list."""
+    family: ErrorFamily
+    client_address: str
+    arrived_us: int
+    """UTC, microseconds."""
+    arrived_ns: int
+    """Monotonic, nanoseconds."""
+
+    principal: Principal = field(init=False)  # authenticate
+    intercepted: str | None = field(init=False)  # connect: the provider whose host the client meant
+    call: Call = field(init=False)  # parse
+    received: bytes = field(init=False)  # parse
+    price: Price | None = field(init=False)  # enrich
+    profile: Profile = field(init=False)  # enrich
+    decision: Decision = field(init=False)  # decide
+    route: Route = field(init=False)  # route
+    reservation: Reservation = field(init=False)  # reserve
+    candidate: Candidate = field(init=False)  # translate
+    sent: bytes = field(init=False)  # translate
+    permit: Permit = field(init=False)  # commit
+    opened: bool = field(default=False, init=False)  # reply: the answer may be delivered
+    upstream_status: int = field(init=False)  # reply
+    relay: "Relay" = field(init=False)  # reply, of a stream
+    answered: bytes = field(init=False)  # reply, of a whole answer
+    reply: Reply = field(init=False)  # reply
+    reply_decision: Decision = field(init=False)  # screen
+    charge: Charge = field(init=False)  # settle
+    recorded: bool = field(default=False)  # record
+
+    refusal: Refusal | None = field(default=None, init=False)
+    """Set through `refuse` by whichever stage, or the host, ends the exchange; every later stage is then skipped."""
+    client_closed: bool = field(default=False, init=False)
+    """The client hung up before its answer was complete; set by the host."""
+    times_ns: dict[str, int] = field(default_factory=dict, init=False)
+    """Monotonic marks: `committed`, `first_byte`."""
+
+    def __getattr__(self, name: str) -> object:
+        """Reading an empty slot is a bug in the order of the chain."""
+        raise StageOrderError(f"slot `{name}` was read before a stage filled it")
+
+    def filled(self, slot: str) -> bool:
+        """Whether a stage has written `slot`."""
+        try:
+            object.__getattribute__(self, slot)
+        except AttributeError:
+            return False
+        return True
+
+    def refuse(self, refusal: Refusal) -> None:
+        """End the exchange with an answer of our own.  The last word wins: a fault while recording a denial is a fault."""
+        self.refusal = refusal
+
+    @property
+    def dialect(self) -> DialectName | None:
+        """The dialect the client speaks, where its endpoint has one."""
+        return self.endpoint.dialect if self.endpoint else None
+
+
+class Relay(Protocol):
+    """What passes a provider's streamed answer on, event by event.
+
+    What `feed`, `finish` and `abort` return may go to the client now; what is held back stays inside.
+    """
+
+    @property
+    def ending(self) -> bool:
+        """Whether the terminal event was seen: nothing but the end of the stream is awaited."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes from the provider."""
+
+    def drain(self) -> None:
+        """No more bytes will come: read what is left, so that the exchange can be settled and recorded."""
+
+    def finish(self) -> list[bytes]:
+        """Release what was held back until the outcome was durable."""
+
+    def abort(self, refusal: Refusal) -> list[bytes]:
+        """End with an error event in the client's dialect instead of what was held back."""
+
+    def reply(self) -> Reply:
+        """Return the answer as far as it was read."""
+
+    def digests(self, refusal: Refusal | None) -> tuple[Digest, Digest]:
+        """Return what the provider answered and what the client gets, if the stream ends now with or without `refusal`."""
+
+
+EXCHANGES: WeakKeyDictionary[object, Exchange] = WeakKeyDictionary()
+"""Flow -> Exchange."""
+
+CONNECTS: WeakKeyDictionary[object, Connect] = WeakKeyDictionary()
+"""Client connection -> the CONNECT it was opened with."""
+
+
+def new_call_id(now_us: int) -> str:
+    """Return a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then randomness."""
+    value = bytearray((now_us // 1000).to_bytes(6, "big") + os.urandom(10))
+    value[6] = value[6] & 0x0F | 0x70
+    value[8] = value[8] & 0x3F | 0x80
+    text = value.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+_REQUEST_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")
+
+
+def begin(
+    *, door: Door, endpoint: Endpoint | None, family: ErrorFamily, client_address: str, claimed_id: str | None
+) -> Exchange:
+    """Open an Exchange for a request whose head has just been read.
+
+    A client's own request id is kept if it is short and plain, so that it can go into headers, logs and leaves as it is.
+    """
+    now_us = time.time_ns() // 1000
+    call_id = new_call_id(now_us)
+    sane = claimed_id is not None and 0 < len(claimed_id) <= 128 and _REQUEST_ID.issuperset(claimed_id)
+    return Exchange(
+        call_id=call_id,
+        request_id=claimed_id if sane and claimed_id else call_id,
+        door=door,
+        endpoint=endpoint,
+        family=family,
+        client_address=client_address,
+        arrived_us=now_us,
+        arrived_ns=time.monotonic_ns(),
+    )
+
+
+def response_headers(x: Exchange) -> Mapping[str, str]:
+    """Return the headers every answer of ours carries, and those of a governed one."""
+    headers = {"x-request-id": x.request_id}
+    if x.filled("principal") and (x.refusal is None or x.refusal.code != "evidence_unavailable"):
+        headers["x-jupiter-evidence-id"] = x.call_id
+        if x.filled("decision"):
+            headers["x-jupiter-decision"] = x.decision.verdict
+    if x.filled("candidate"):
+        headers["x-jupiter-provider"] = x.candidate.provider.name
+    return headers

@@ -1,0 +1,33 @@
+"""Refusals as HTTP responses: the one place where an answer of our own is put into mitmproxy's terms."""
+
+from mitmproxy import http
+from mitmproxy.net.http import http1
+
+from jupiter_addons.dialects import envelope
+from jupiter_addons.dialects.call import ErrorFamily
+from jupiter_addons.errors import Refusal
+from jupiter_addons.exchange import Exchange, response_headers
+
+
+def refusal_response(x: Exchange, refusal: Refusal) -> http.Response:
+    """Return `refusal` in the dialect of the exchange's client, with the headers every answer of ours carries."""
+    headers = [*envelope.headers(refusal), *response_headers(x).items()]
+    return _response(refusal.row.status, headers, envelope.body(x.family, refusal))
+
+
+def bare_refusal(family: ErrorFamily, refusal: Refusal) -> bytes:
+    """Return a whole HTTP/1.1 answer for a connection that never got as far as a request, and close after it."""
+    headers = [*envelope.headers(refusal), ("connection", "close")]
+    response = _response(refusal.row.status, headers, envelope.body(family, refusal))
+    return http1.assemble_response(response)
+
+
+def json_answer(x: Exchange, status: int, body: bytes) -> http.Response:
+    """Return a JSON answer that needs no provider."""
+    return _response(status, [("content-type", "application/json"), *response_headers(x).items()], body)
+
+
+def _response(status: int, headers: list[tuple[str, str]], body: bytes) -> http.Response:
+    fields = [(name.encode(), value.encode("utf-8", "replace")) for name, value in headers]
+    fields.append((b"content-length", b"%d" % len(body)))
+    return http.Response.make(status, body, http.Headers(fields))

@@ -1,0 +1,42 @@
+"""The way out: stop accepting, let what runs come to its end, then cut what has not.
+
+mitmproxy drops every stream within milliseconds of SIGTERM, and runs their `error` hooks after `done`, when nothing can
+record them any more.
+"""
+
+import asyncio
+import logging
+
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.master import Master
+
+from jupiter_addons.host.state import Host
+
+logger = logging.getLogger(__name__)
+
+_TICK_S = 0.02
+
+
+async def drain(master: Master, host: Host, timeout_s: float) -> None:
+    """Return when no exchange is left: ended by itself within `timeout_s`, or cut and recorded as such.
+
+    Idle keep-alive connections do not count: they are closed at once.
+    """
+    server = master.addons.get("proxyserver")
+    if not isinstance(server, Proxyserver):
+        return
+    host.draining = True
+    await server.servers.update([])
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while host.live and loop.time() < deadline:
+        await asyncio.sleep(_TICK_S)
+    if host.live:
+        logger.warning("%d exchanges did not end within %.0f s and are cut", len(host.live), timeout_s)
+    for handler in list(server.connections.values()):
+        io = handler.transports.get(handler.client)
+        if io is not None and io.handler is not None:
+            io.handler.cancel("shutdown")
+    deadline = loop.time() + 5.0  # what it takes to record the cut
+    while (server.connections or host.live) and loop.time() < deadline:
+        await asyncio.sleep(_TICK_S)

@@ -1,0 +1,135 @@
+"""What the stages are given: everything the configuration names, opened and checked, before any traffic.
+
+Whatever can be wrong with a configuration, a policy, a key or a store is found here, while the port is still closed.
+"""
+
+import asyncio
+import datetime
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from jupiter_addons.dialects.call import Call
+from jupiter_addons.enrichment.prices import Price, PriceTable
+from jupiter_addons.host import certificates
+from jupiter_addons.identity.principals import Principal, Profile
+from jupiter_addons.limits.demand import Limit, LimitPlan
+from jupiter_addons.limits.ledger import Ledger, Reservation
+from jupiter_addons.policy.load import load as load_policies
+from jupiter_addons.policy.nodes import PolicySet
+from jupiter_addons.routing.plan import listing
+from jupiter_addons.routing.provider import Provider, address
+from jupiter_addons.settings.load import Configuration
+from jupiter_addons.settings.policies import read_files
+from jupiter_addons.settings.schema import Provider as ProviderEntry
+from jupiter_addons.stages.leaves import Leaves
+from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
+
+TICK_S = 1.0
+_CATALOGUES = {"openai": "openai", "openai-compatible": "openai", "anthropic": "anthropic", "rehearsal": "rehearsal"}
+
+
+class Parts:
+    """The opened parts.  Raises ConfigError or StoreError if one cannot be opened, and leaves none open then."""
+
+    def __init__(self, settings: Configuration) -> None:
+        self.settings = settings
+        self.version = version("mercator-jupiter")
+        self.policies: PolicySet = load_policies(read_files(settings.policy_path), default=settings.policy.default)
+        self.providers: Sequence[Provider] = [_provider(name, entry) for name, entry in settings.providers.items()]
+        self.directory: Mapping[str, Profile] = {
+            user: Profile(entry.team, tuple(entry.roles), entry.attributes)
+            for user, entry in settings.identity.principals.items()
+        }
+        self.prices = PriceTable(
+            {model: {k: str(v) for k, v in p.items()} for model, p in settings.processing.costs.overrides.items()}
+        )
+        limits = settings.limits
+        self._limit_plan = LimitPlan(
+            default=limits.default.given(),
+            by_user={user: rates.given() for user, rates in limits.by_user.items()},
+            by_team={team: rates.given() for team, rates in limits.by_team.items()},
+            by_model={model: rates.given() for model, rates in limits.by_model.items()},
+            overall=limits.overall.given(),
+        )
+        self.ledger = Ledger()
+        self.ca_certificate: Path | None = None
+        if settings.intercept.enabled:
+            self.ca_certificate = certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
+        self._open_stores(settings)
+
+    def _open_stores(self, settings: Configuration) -> None:
+        signing_key, pseudonym_key = signing_keys.load_or_create(settings.signing_dir)
+        store = KeyStore(settings.keys_path)
+        try:
+            self.log = EvidenceLog(settings.evidence_path, Identity(signing_key, settings.environment, self.version))
+        except BaseException:
+            store.close()
+            raise
+        self._key_store = store
+        self.keys = KeyView(store)
+        self.leaves = Leaves(self.log, pseudonym_key, settings.digest)
+
+    def close(self) -> None:
+        """Write what is still to be written, and let go of everything."""
+        self.leaves.flush()
+        self.log.close()
+        self._key_store.close()
+
+    async def tend(self) -> None:
+        """Do what needs doing once a second, until cancelled."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.leaves.flush()
+            self.ledger.sweep(time.monotonic_ns())
+
+    def readiness(self) -> Mapping[str, bool]:
+        """Return what a governed call needs, and whether it is there."""
+        return {"evidence": self.log.probe()}
+
+    def limits_for(self, user: str, team: str | None, model: str) -> Sequence[Limit]:
+        """Return the limits on a call."""
+        return self._limit_plan.limits_for(user, team, model)
+
+    def price_for(self, call: Call) -> Price | None:
+        """Return the price of a call's model at the providers that offer it in its dialect; the dearest, if they differ."""
+        catalogue = "anthropic" if call.dialect == "anthropic_messages" else "openai"
+        return self.prices.lookup(catalogue, call.model)
+
+    def models(self, principal: Principal) -> tuple[str, ...]:
+        """Return the models a principal can ask for."""
+        found: set[str] = set()
+        for provider in self.providers:
+            found.update(listing([provider], self.prices.names(_CATALOGUES[provider.type])))
+        return tuple(sorted(found))
+
+    @staticmethod
+    def rate_headers(reservation: Reservation) -> dict[str, str]:
+        """Return the `x-ratelimit-*` headers of the tightest limit, in OpenAI's spelling."""
+        tightest = reservation.tightest
+        if tightest is None:
+            return {}
+        return {
+            "x-ratelimit-limit-requests": str(tightest.limit.amount),
+            "x-ratelimit-remaining-requests": str(tightest.remaining),
+            "x-ratelimit-reset-requests": f"{tightest.reset_s:.3f}s",
+        }
+
+
+def _provider(name: str, entry: ProviderEntry) -> Provider:
+    scheme, host, port, prefix = address(entry.base_url)
+    return Provider(
+        name=name,
+        type=entry.type,
+        scheme=scheme,
+        host=host,
+        port=port,
+        prefix=prefix,
+        models=tuple(entry.models),
+        api_key=entry.api_key.get_secret_value() if entry.api_key is not None else None,
+        weight=entry.weight,
+        headers=tuple(entry.headers.items()),
+    )

@@ -1,0 +1,64 @@
+"""From a model to the providers that can be asked for it, in order of preference."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from jupiter_addons.dialects.call import DialectName
+from jupiter_addons.errors import Refusal
+from jupiter_addons.routing.provider import Provider
+
+_PATHS: dict[DialectName, str] = {"openai_chat": "/v1/chat/completions", "anthropic_messages": "/v1/messages"}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One provider to try, and the model to ask it for."""
+
+    provider: Provider
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The candidates, best first, and how they were ordered."""
+
+    candidates: tuple[Candidate, ...]
+    strategy: str
+
+
+def plan(
+    model: str,
+    dialect: DialectName,
+    providers: Sequence[Provider],
+    *,
+    only: str | None,
+    dice: Callable[[], float],
+) -> Route | Refusal:
+    """Return the route for a call, or why there is none.
+
+    `only` names the one provider an intercepted client meant.  `dice` returns numbers in [0, 1): the order is random,
+    weighted by `weight` (Efraimidis and Spirakis 2006: sort by u^(1/w)).
+    """
+    offering = [p for p in providers if (only is None or p.name == only) and p.offers(model)]
+    if not offering:
+        return Refusal("model_not_found", f"model `{_plain(model)}` is not offered here", param="model")
+    speaking = [p for p in offering if dialect in p.dialects]
+    if not speaking:
+        paths = sorted({_PATHS[d] for p in offering for d in p.dialects})
+        message = f"model `{_plain(model)}` is offered at {' and '.join(paths)} only"
+        return Refusal("unsupported_by_provider", message, param="model")
+    if len(speaking) > 1:
+        speaking.sort(key=lambda p: dice() ** (1 / p.weight), reverse=True)
+    return Route(tuple(Candidate(p, model) for p in speaking), "weighted")
+
+
+def listing(providers: Iterable[Provider], catalogue: Iterable[str]) -> tuple[str, ...]:
+    """Return the names to list: those configured exactly, and known ones that a pattern covers."""
+    providers = tuple(providers)
+    exact = {name for p in providers for name in p.models if "*" not in name}
+    known = {name for name in catalogue if any(p.offers(name) for p in providers)}
+    return tuple(sorted(exact | known))
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isprintable() and char != "`" else "?" for char in text[:100])

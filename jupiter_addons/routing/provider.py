@@ -1,0 +1,93 @@
+"""A provider as configured: its address, its key, what it speaks and which models it offers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from jupiter_addons.dialects.call import DialectName
+
+ProviderType = Literal["openai", "anthropic", "openai-compatible", "rehearsal"]
+
+DIALECTS: Mapping[ProviderType, frozenset[DialectName]] = {
+    "openai": frozenset({"openai_chat"}),
+    "openai-compatible": frozenset({"openai_chat"}),
+    "anthropic": frozenset({"anthropic_messages"}),
+    "rehearsal": frozenset({"openai_chat", "anthropic_messages"}),
+}
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One configured provider."""
+
+    name: str
+    type: ProviderType
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    prefix: str
+    """The path of the base URL without a trailing `/v1`: what comes before an endpoint's own path."""
+    models: tuple[str, ...]
+    """Names it offers; `*` stands for any characters."""
+    api_key: str | None = field(default=None, repr=False)
+    weight: int = 1
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def dialects(self) -> frozenset[DialectName]:
+        """What this type of provider speaks."""
+        return DIALECTS[self.type]
+
+    @property
+    def authority(self) -> str:
+        """The Host header to send."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def path_for(self, target: str) -> str:
+        """Return the upstream request target for a client's (`/v1/…`, query included)."""
+        return self.prefix + target
+
+    def offers(self, model: str) -> bool:
+        """Whether `model` is one of this provider's, compared exactly but for `*`."""
+        return any(matches(pattern, model) for pattern in self.models)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether `name` is what `pattern` stands for; `*` is any run of characters, everything else is itself."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return pattern == name
+    if not name.startswith(first):
+        return False
+    at = len(first)
+    *middle, last = rest
+    for piece in middle:
+        found = name.find(piece, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return name.endswith(last) and len(name) - len(last) >= at
+
+
+def address(base_url: str) -> tuple[Literal["http", "https"], str, int, str]:
+    """Return scheme, host, port and path prefix of a base URL.
+
+    `https://api.openai.com/v1` and `https://api.anthropic.com` mean the same kind of thing in their SDKs: a final `/v1` is
+    taken off, because every endpoint's path brings it.  Raises ValueError saying what is wrong.
+    """
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("a base URL starts with http:// or https://")
+    if not parts.hostname:
+        raise ValueError("the base URL names no host")
+    if parts.username or parts.password:
+        raise ValueError("the base URL must not hold credentials; use `api_key`")
+    if parts.query or parts.fragment:
+        raise ValueError("the base URL must not have a query or fragment")
+    prefix = parts.path.rstrip("/").removesuffix("/v1")
+    scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
+    return scheme, parts.hostname, parts.port or _PORTS[scheme], prefix

@@ -1,0 +1,33 @@
+"""The decision becomes durable; only then may anything be sent.
+
+The last stage of the request.  Its permit names the exact bytes and place, and the guard holds the connection to it.
+"""
+
+import time
+
+from mitmproxy import http
+
+from jupiter_addons.errors import StoreError
+from jupiter_addons.exchange import Exchange, Permit
+from jupiter_addons.host.guard import NO_EVIDENCE
+from jupiter_addons.stages.leaves import Leaves
+from jupiter_addons.stages.stage import stage
+
+
+class Commit:
+    """Decision -> signed leaf -> permit."""
+
+    def __init__(self, leaves: Leaves) -> None:
+        self._leaves = leaves
+
+    @stage
+    async def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
+        """Await the decision leaf, then open the way."""
+        request = flow.request
+        try:
+            await self._leaves.decision(x, status=None)
+        except StoreError:
+            x.refuse(NO_EVIDENCE)
+            return
+        x.times_ns["committed"] = time.monotonic_ns()
+        x.permit = Permit(request.scheme, request.host, request.port, x.sent)

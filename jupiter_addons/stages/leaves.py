@@ -1,0 +1,212 @@
+"""The evidence of an exchange: its slots as leaves, appended to the log.
+
+Commit and record write through this one place, so that a decision and an outcome describe the same call in the same words.
+"""
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from typing import Any
+
+from jupiter_addons.errors import CODES
+from jupiter_addons.evidence import record
+from jupiter_addons.evidence.record import End, Payload, Rule, Status, Who
+from jupiter_addons.exchange import Connect, Digest, Exchange, new_call_id
+from jupiter_addons.policy.decide import Decision
+from jupiter_addons.storage.evidence_sqlite import EvidenceLog
+
+MAX_ADDRESSES = 1024
+"""How many addresses are counted apart in one second; what comes from others is counted together."""
+
+
+class Leaves:
+    """Writes leaves.  Every method raises StoreError if a leaf will not become durable."""
+
+    def __init__(self, log: EvidenceLog, pseudonym_key: bytes, config_sha256: str) -> None:
+        self._log = log
+        self._pseudonym_key = pseudonym_key
+        self._config_sha256 = config_sha256
+        self._refused: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._refused_second = 0
+
+    def decision(self, x: Exchange, *, status: int | None) -> asyncio.Future[int]:
+        """Append the decision leaf; `status` is the client's answer if the call ends here, else None."""
+        end = None if status is None else self._end(x, status)
+        decided = x.decision if x.filled("decision") else None
+        profile = x.profile if x.filled("profile") else None
+        verdict = "deny" if x.refusal is not None else "allow"
+        return self._log.append(
+            record.decision(
+                call_id=x.call_id,
+                correlation=x.request_id,
+                who=self._who(x),
+                door=x.door,
+                method=x.endpoint.method if x.endpoint else "CONNECT" if x.door == "intercept" else "?",
+                path=x.endpoint.path if x.endpoint else "-",
+                verdict=verdict,
+                gen_ai=self._request(x),
+                rules=_rules(decided),
+                policy_sha256=decided.digest if decided else None,
+                config_sha256=self._config_sha256,
+                tags=dict(decided.tags) if decided else {},
+                tokens={}
+                if profile is None
+                else {
+                    "input_tokens_estimate": profile.input_tokens_estimate,
+                    "input_tokens_upper": profile.input_tokens_upper,
+                    "output_tokens_max": profile.output_tokens_max,
+                },
+                hold_nusd=profile.hold_nusd if profile is not None and x.filled("reservation") else 0,
+                payloads=self._request_payloads(x),
+                end=end,
+            )
+        )
+
+    def outcome(self, x: Exchange, *, status: int) -> asyncio.Future[int]:
+        """Append the outcome leaf of a call that was sent."""
+        charge = x.charge if x.filled("charge") else None
+        return self._log.append(
+            record.outcome(
+                call_id=x.call_id,
+                end=self._end(x, status),
+                upstream_status=x.upstream_status if x.filled("upstream_status") else None,
+                gen_ai=_response(x),
+                usage_source=charge.source if charge else None,
+                charge_nusd=charge.nusd if charge else 0,
+                price_source=x.price.source if x.price else None,
+                payloads=self._response_payloads(x),
+            )
+        )
+
+    async def tunnel(self, connect: Connect) -> None:
+        """Append the leaf of a blind tunnel."""
+        who = Who(self._pseudonym(connect.principal.user), connect.principal.key_id, connect.principal.team)
+        await self._log.append(
+            record.tunnel(
+                call_id=new_call_id(connect.opened_us),
+                who=who,
+                host=connect.host,
+                port=connect.port,
+                bytes_up=connect.bytes_up,
+                bytes_down=connect.bytes_down,
+                duration_us=(time.monotonic_ns() - connect.opened_ns) // 1000,
+            )
+        )
+
+    def refused(self, address: str, code: str) -> None:
+        """Count an unauthenticated refusal; the counts of a second become leaves when it is over."""
+        second = int(time.time())
+        if second != self._refused_second:
+            self.flush()
+            self._refused_second = second
+        known = address in self._refused or len(self._refused) < MAX_ADDRESSES
+        self._refused[address if known else ""][code if code in CODES else "other"] += 1
+
+    def flush(self) -> None:
+        """Append what has been counted, one leaf an address."""
+        for address, codes in self._refused.items():
+            self._log.append_nowait(
+                record.refusals(second_s=self._refused_second, address=self._pseudonym(address), codes=codes)
+            )
+        self._refused.clear()
+
+    def _pseudonym(self, identity: str) -> str:
+        return record.pseudonym(self._pseudonym_key, identity)
+
+    def _who(self, x: Exchange) -> Who:
+        return Who(self._pseudonym(x.principal.user), x.principal.key_id, x.principal.team)
+
+    @staticmethod
+    def _request(x: Exchange) -> dict[str, Any]:
+        if not x.filled("call"):
+            return {"operation.name": x.endpoint.operation} if x.endpoint else {}
+        call = x.call
+        found: dict[str, Any] = {
+            "operation.name": call.operation,
+            "dialect": call.dialect,
+            "request.model": call.model,
+            "request.stream": call.stream,
+        }
+        if call.max_tokens is not None:
+            found["request.max_tokens"] = call.max_tokens
+        if x.filled("candidate"):
+            found["provider.name"] = x.candidate.provider.name
+        return found
+
+    @staticmethod
+    def _request_payloads(x: Exchange) -> list[Payload]:
+        if not x.filled("received"):
+            return []
+        received = record.digest("request", x.received)
+        if not x.filled("sent"):
+            return [received]
+        if x.sent is x.received:
+            return [received, Payload("request_upstream", received.sha256, received.length)]
+        return [received, record.digest("request_upstream", x.sent)]
+
+    @staticmethod
+    def _response_payloads(x: Exchange) -> list[Payload]:
+        if x.filled("relay"):
+            answered, delivered = x.relay.digests(x.refusal)
+            return [_payload("response", answered), _payload("delivered", delivered)]
+        if not x.filled("answered"):
+            return []
+        answered_whole = record.digest("response", x.answered)
+        if x.refusal is not None:
+            return [answered_whole]
+        return [answered_whole, Payload("delivered", answered_whole.sha256, answered_whole.length)]
+
+    @staticmethod
+    def _end(x: Exchange, status: int) -> End:
+        now_ns = time.monotonic_ns()
+        latency = {"total": (now_ns - x.arrived_ns) // 1000}
+        if "committed" in x.times_ns:
+            latency["decided"] = (x.times_ns["committed"] - x.arrived_ns) // 1000
+        if "first_byte" in x.times_ns:
+            latency["ttfb"] = (x.times_ns["first_byte"] - x.times_ns["committed"]) // 1000
+        code = x.refusal.code if x.refusal is not None else None
+        return End(_status(x), status, code, latency)
+
+
+def _status(x: Exchange) -> Status:
+    if x.refusal is not None:
+        if x.refusal.code in ("provider_error", "provider_invalid_response", "deadline_exceeded"):
+            return "provider_error"
+        return "fault" if x.refusal.code in ("gateway_fault", "evidence_unavailable") else "refused"
+    if x.client_closed:
+        return "client_closed"
+    if x.filled("reply"):
+        if x.reply.error is not None:
+            return "provider_error"
+        return "ok" if x.reply.complete else "incomplete"
+    return "ok"
+
+
+def _response(x: Exchange) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if x.filled("reply"):
+        reply = x.reply
+        if reply.model is not None:
+            found["response.model"] = reply.model
+        if reply.response_id is not None:
+            found["response.id"] = reply.response_id
+        found["response.finish_reasons"] = [record.cut(reason, 32) for reason in reply.finish_reasons[:16]]
+    if x.filled("charge"):
+        usage = x.charge.usage
+        found["usage.input_tokens"] = usage.input_tokens
+        found["usage.output_tokens"] = usage.output_tokens
+        for name in ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens"):
+            if value := getattr(usage, name):
+                found[f"usage.{name}"] = value
+    return found
+
+
+def _rules(decision: Decision | None) -> list[Rule]:
+    """Return the rules that fired, the last ones if they are too many for a leaf."""
+    if decision is None:
+        return []
+    return [Rule(f.policy, f.rule, f.verdict, f.code, f.mode) for f in decision.fired[-20:]]
+
+
+def _payload(role: Any, digest: Digest) -> Payload:
+    return Payload(role, digest.sha256, digest.length)

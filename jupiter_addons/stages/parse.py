@@ -1,0 +1,56 @@
+"""What is asked: the body becomes a call, or a 400 that names the JSON path.
+
+Everything that can be refused from the head alone is refused before the body is read.
+"""
+
+from collections.abc import Callable
+
+from mitmproxy import http
+
+from jupiter_addons.dialects import endpoints
+from jupiter_addons.dialects.models import listing
+from jupiter_addons.dialects.registry import PARSERS
+from jupiter_addons.dialects.strict import scan
+from jupiter_addons.errors import Refusal
+from jupiter_addons.exchange import Exchange
+from jupiter_addons.host.answers import json_answer
+from jupiter_addons.identity.principals import Principal
+from jupiter_addons.stages.stage import stage
+
+
+class Parse:
+    """Bytes -> canonical call."""
+
+    def __init__(self, models: Callable[[Principal], tuple[str, ...]]) -> None:
+        self._models = models
+
+    @stage
+    def requestheaders(self, flow: http.HTTPFlow, x: Exchange) -> None:
+        """Refuse a path, a method, an encoding or a content type that is not ours to read."""
+        if x.endpoint is None:
+            found = endpoints.find(flow.request.method, flow.request.path)
+            if x.door == "intercept":
+                x.refuse(Refusal("endpoint_denied", "this endpoint is not governed and therefore not open"))
+            elif isinstance(found, Refusal):
+                x.refuse(found)
+            return
+        headers = flow.request.headers
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("", "identity"):
+            x.refuse(Refusal("unsupported_encoding", "send the body without a content encoding"))
+        content_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        if x.endpoint.method == "POST" and content_type != "application/json":
+            x.refuse(Refusal("unsupported_encoding", "send the body as `content-type: application/json`"))
+
+    @stage
+    def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
+        """Parse the body strictly; answer a list of models."""
+        assert x.endpoint is not None
+        if x.endpoint.operation == "models":
+            family = "anthropic" if "anthropic-version" in flow.request.headers else "openai"
+            flow.response = json_answer(x, 200, listing(self._models(x.principal), family))
+            return
+        assert x.endpoint.dialect is not None
+        body = flow.request.raw_content or b""
+        x.received = body
+        x.call = PARSERS[x.endpoint.dialect](scan(body))

@@ -1,0 +1,33 @@
+"""Where it goes: the providers that offer the model, in order of preference."""
+
+import random
+from collections.abc import Sequence
+
+from mitmproxy import http
+
+from jupiter_addons.errors import Refusal
+from jupiter_addons.exchange import Exchange
+from jupiter_addons.routing.plan import plan
+from jupiter_addons.routing.provider import Provider
+from jupiter_addons.stages.stage import stage
+
+
+class PlanRoute:
+    """Model + dialect -> candidates."""
+
+    def __init__(self, providers: Sequence[Provider], *, refuse_unpriced: bool) -> None:
+        self._providers = tuple(providers)
+        self._refuse_unpriced = refuse_unpriced
+        self._dice = random.SystemRandom().random
+
+    @stage
+    def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
+        """Plan the route, or refuse a model that nobody offers or that has no price."""
+        route = plan(x.call.model, x.call.dialect, self._providers, only=x.intercepted, dice=self._dice)
+        if isinstance(route, Refusal):
+            x.refuse(route)
+        elif x.price is None and self._refuse_unpriced:
+            message = f"model `{x.call.model[:100]}` has no known price and cannot be budgeted"
+            x.refuse(Refusal("model_not_found", message, param="model"))
+        else:
+            x.route = route

@@ -1,0 +1,40 @@
+"""What it took: usage becomes a charge, exactly once, however the exchange ended."""
+
+from mitmproxy import http
+
+from jupiter_addons.enrichment.describe import charge
+from jupiter_addons.exchange import Exchange
+from jupiter_addons.limits.ledger import Ledger
+from jupiter_addons.stages.stage import closing
+from jupiter_addons.units import usd
+
+
+class Settle:
+    """Usage -> charge."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @closing
+    def response(self, flow: http.HTTPFlow, x: Exchange) -> None:
+        """Settle, and tell the client the cost of an answer whose head has not gone out."""
+        self.settle(x)
+        if x.filled("charge") and x.refusal is None and not x.filled("relay") and flow.response is not None:
+            flow.response.headers["x-jupiter-cost-usd"] = usd(x.charge.nusd)
+
+    @closing
+    def error(self, flow: http.HTTPFlow, x: Exchange) -> None:
+        """Settle what a broken exchange took."""
+        self.settle(x)
+
+    def settle(self, x: Exchange) -> None:
+        """Charge and settle; a second call changes nothing.
+
+        Nothing is charged where nothing was sent.  What was sent and not answered costs its input at least, because
+        the provider may bill it.
+        """
+        if x.filled("charge") or not x.filled("reservation"):
+            return
+        if x.filled("permit"):
+            x.charge = charge(x.reply if x.filled("reply") else None, x.profile, x.price)
+        self._ledger.settle(x.reservation)

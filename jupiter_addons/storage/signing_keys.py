@@ -1,0 +1,61 @@
+"""The signing key and the pseudonym key, as files: created once, private, refused if others can read them."""
+
+import base64
+import os
+import stat
+from pathlib import Path
+
+from jupiter_addons.errors import StoreError
+from jupiter_addons.evidence.signing import PublicKey, SigningKey, from_seed, new_seed, parse_public_key
+
+NAME = "evidence"
+
+
+def load_or_create(directory: Path) -> tuple[SigningKey, bytes]:
+    """Return the signing key and the 32-byte pseudonym key of `directory`, making them if they are not there.
+
+    The public key is printed beside the private one, as `evidence.pub`.  Raises StoreError.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        key = from_seed(NAME, _secret(directory / f"{NAME}.key"))
+        public = directory / f"{NAME}.pub"
+        if not public.exists():
+            public.write_text(f"{key.public}\n")
+        return key, _secret(directory / "pseudonym.key")
+    except OSError as error:
+        raise StoreError(f"cannot use the signing keys in `{directory}`: {error}") from error
+
+
+def public_keys(directory: Path) -> dict[str, PublicKey]:
+    """Return every public key in `directory` by its `kid`.  Raises StoreError if there is none."""
+    try:
+        keys = [parse_public_key(path.read_text()) for path in sorted(directory.glob("*.pub"))]
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read the public keys in `{directory}`: {error}") from error
+    if not keys:
+        raise StoreError(f"there is no public key in `{directory}`")
+    return {key.kid: key for key in keys}
+
+
+def pseudonym_key(directory: Path) -> bytes:
+    """Return the pseudonym key of `directory`.  Raises StoreError if it is not there."""
+    path = directory / "pseudonym.key"
+    if not path.exists():
+        raise StoreError(f"there is no `{path}`")
+    return _secret(path)
+
+
+def _secret(path: Path) -> bytes:
+    if not path.exists():
+        text = base64.b64encode(new_seed()).decode() + "\n"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise StoreError(f"`{path}` can be read by others (mode {mode:04o}); hint: chmod 600 {path}")
+    secret = base64.b64decode(path.read_text().strip(), validate=True)
+    if len(secret) != 32:
+        raise StoreError(f"`{path}` does not hold 32 bytes")
+    return secret

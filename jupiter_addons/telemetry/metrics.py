@@ -1,0 +1,55 @@
+"""Every metric, declared once.
+
+One registry of our own, not the process-wide default: what other libraries count is theirs to show.
+Names: `jupiter_<what>_<unit>[_total]`.  Labels hold configured names and closed sets only, never what a client sent,
+so that nobody can grow the number of series.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "jupiter_requests",
+            "Requests answered, by door, provider (`-` if none was asked), verdict and the code of a refusal.",
+            ("door", "provider", "verdict", "code"),
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "jupiter_request_duration_seconds",
+            "From the request head to the end of the answer.",
+            ("door",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.first_byte = Histogram(
+            "jupiter_first_byte_seconds",
+            "From the durable decision to the first byte of the provider's answer.",
+            ("provider",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.tokens = Counter("jupiter_tokens", "Tokens charged.", ("provider", "direction"), registry=registry)
+        self.cost = Counter("jupiter_cost_usd", "Dollars charged.", ("provider",), registry=registry)
+        self.in_flight = Gauge("jupiter_in_flight", "Requests being served.", registry=registry)
+        self.connections = Gauge("jupiter_connections", "Client connections.", registry=registry)
+        self.faults = Counter(
+            "jupiter_faults", "Faults stopped by a stage's wrapper or by the guard.", ("where",), registry=registry
+        )
+        self.unauthenticated = Counter(
+            "jupiter_unauthenticated", "Requests refused before they had a principal.", ("code",), registry=registry
+        )
+
+    def render(self) -> bytes:
+        """Return the Prometheus text exposition of all metrics."""
+        return generate_latest(self.registry)
+
+
+METRICS = Metrics()
+"""The process's metrics: one process, one scrape."""
