@@ -13,6 +13,7 @@ from mitmproxy import http
 from mitmproxy.connection import Client
 from mitmproxy.proxy.layer import NextLayer
 
+from jupiter_addons.errors import StoreError
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.parts import Parts
 from jupiter_addons.stages.answer import Answer
@@ -65,14 +66,17 @@ class Chain:
 
     name = "jupiter"
 
-    def __init__(self, stages: Sequence[object]) -> None:
-        self.stages = stages
-        self._hooks: dict[str, tuple[Callable[[Any], Awaitable[None] | None], ...]] = {
-            hook: tuple(getattr(stage, hook) for stage in stages if hasattr(stage, hook)) for hook in HOOKS
-        }
+    def __init__(self) -> None:
+        self._stages: Sequence[object] = ()
+        self._hooks: dict[str, tuple[Callable[[Any], Awaitable[None] | None], ...]] = {}
+
+    def install(self, stages: Sequence[object]) -> None:
+        """Take the stages whose hooks are to be called; without any, no request gets a permit."""
+        self._stages = stages
+        self._hooks = {hook: tuple(getattr(stage, hook) for stage in stages if hasattr(stage, hook)) for hook in HOOKS}
 
     async def _run(self, hook: str, subject: object) -> None:
-        for function in self._hooks[hook]:
+        for function in self._hooks.get(hook, ()):
             pending = function(subject)
             if pending is not None:
                 await pending
@@ -107,16 +111,18 @@ class Chain:
 
     def next_layer(self, nextlayer: NextLayer) -> None:
         """Bytes arrived for which no protocol has been chosen yet."""
-        for function in self._hooks["next_layer"]:
+        for function in self._hooks.get("next_layer", ()):
             function(nextlayer)
 
     async def close(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Settle and record an exchange whose stages have not: the guard's last resort.  Raises what they raise."""
-        for stage in self.stages:
+        for stage in self._stages:
             if isinstance(stage, Settle):
                 stage.settle(x)
             elif isinstance(stage, Record):
                 await stage.record(flow, x)
+        if not x.recorded:
+            raise StoreError("no stage is left to record the exchange")
 
 
 HOOKS = (

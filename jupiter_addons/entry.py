@@ -4,6 +4,6 @@ mitmproxy runs this file again whenever it changes.  Everything that must outliv
 keeps; the guard, once installed, refuses all traffic while no chain is in place.
 """
 
-from jupiter_addons.chain import ScriptAddon
+from jupiter_addons.service import ScriptAddon
 
 addons = [ScriptAddon()]

@@ -1,0 +1,42 @@
+"""`jupiter config`: what is configured."""
+
+import json
+from pathlib import Path
+
+import click
+import yaml
+
+from jupiter_addons.cli.options import config_option, configuration
+from jupiter_addons.policy.load import load
+from jupiter_addons.settings.policies import read_files
+from jupiter_addons.settings.schema import Settings
+
+
+@click.group()
+def config() -> None:
+    """Check and show the configuration."""
+
+
+@config.command()
+@config_option
+def check(config_path: Path | None) -> None:
+    """Check the configuration and the policies it names; prints every problem with its place."""
+    settings = configuration(config_path)
+    policies = load(read_files(settings.policy_path), default=settings.policy.default)
+    click.echo(f"{settings.file}: ok, {len(settings.providers)} providers, {len(policies.rules)} rules")
+
+
+@config.command()
+@config_option
+@click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", help="How to print it.")
+def show(config_path: Path | None, form: str) -> None:
+    """Print what is in force: defaults, file and environment together, secrets masked."""
+    settings = configuration(config_path)
+    shown = settings.model_dump(mode="json", by_alias=True, exclude={"file", "digest"})
+    click.echo(json.dumps(shown) if form == "json" else yaml.safe_dump(shown, sort_keys=False), nl=form == "json")
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    click.echo(json.dumps(Settings.model_json_schema(), indent=2))

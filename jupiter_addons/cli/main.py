@@ -1,0 +1,102 @@
+"""`jupiter`: the table of commands, and what every one of them does with an error.
+
+Exit codes: 0 ok, 1 the thing checked is bad, 2 wrong usage or configuration, 3 a store or network failed, 4 cannot be
+verified with what is at hand, 130 interrupted.
+"""
+
+import importlib
+import sys
+from importlib.metadata import version
+
+import click
+
+from jupiter_addons.errors import ConfigError, HostError, JupiterError, StoreError, VerificationError
+
+COMMANDS = {
+    "run": ("jupiter_addons.cli.run:run", "Start the gateway."),
+    "demo": ("jupiter_addons.cli.demo:demo", "Show a gateway at work, with or without an account."),
+    "keys": ("jupiter_addons.cli.keys:keys", "Create, list and revoke Jupiter API keys."),
+    "policy": ("jupiter_addons.cli.policy:policy", "Check policies."),
+    "evidence": ("jupiter_addons.cli.evidence:evidence", "Query and verify the signed record."),
+    "config": ("jupiter_addons.cli.config:config", "Check and show the configuration."),
+    "exec": ("jupiter_addons.cli.exec:exec_", "Run a program through the intercept door."),
+    "entry": ("jupiter_addons.cli.entry:entry", "Print the path for `mitmdump -s`."),
+    "version": ("jupiter_addons.cli.version:version_", "Print the version."),
+}
+"""Command -> where it is, and its line in `--help`.  Nothing else is imported for `--help`."""
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("mercator-jupiter"), prog_name="jupiter", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Mercator Jupiter puts every LLM call under policy, limits and proof."""
+
+
+def main() -> None:
+    """Run the command line; turn faults into messages and exit codes."""
+    try:
+        code = cli.main(prog_name="jupiter", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except JupiterError as error:
+        complain(error)
+        sys.exit(exit_code(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def complain(error: JupiterError) -> None:
+    """Write a fault to standard error, one line each, hints below."""
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            place, _, rest = str(problem).partition(": ")
+            message, _, hint = rest.partition("; hint: ")
+            click.echo(f"jupiter: {place}: {message}", err=True)
+            if hint:
+                click.echo(f"  hint: {hint}", err=True)
+        return
+    message, _, hint = str(error).partition("; hint: ")
+    click.echo(f"jupiter: {message}", err=True)
+    if hint:
+        click.echo(f"  hint: {hint}", err=True)
+
+
+def exit_code(error: JupiterError) -> int:
+    """Return the exit code of a fault."""
+    match error:
+        case ConfigError() | HostError():
+            return 2
+        case StoreError():
+            return 3
+        case VerificationError():
+            return 1
+    return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The life of a gateway: opened while the port is closed, started with the event loop, drained and closed at the end.
+
+The same for all three ways to start.  `Jupiter` is the addon that `jupiter run` gives its master; `ScriptAddon` is what
+`mitmdump -s` and `mitmweb -s` find in `entry.py`, where mitmproxy decides when things happen.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable
+from pathlib import Path
+
+from mitmproxy import ctx, exceptions
+from mitmproxy.addonmanager import Loader
+from tornado.httpserver import HTTPServer
+
+from jupiter_addons.chain import Chain, build
+from jupiter_addons.errors import JupiterError
+from jupiter_addons.host import options, seams
+from jupiter_addons.host.drain import drain
+from jupiter_addons.host.state import EdgeLimits, Host
+from jupiter_addons.parts import Parts
+from jupiter_addons.settings.load import Configuration, find, load
+from jupiter_addons.stages.answer import Answer
+from jupiter_addons.telemetry import admin
+from jupiter_addons.telemetry.metrics import METRICS
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """One gateway: its parts, its chain and its host."""
+
+    def __init__(self, settings: Configuration, chain: Chain) -> None:
+        """Open everything.  Raises ConfigError, StoreError or HostError, and leaves nothing open then."""
+        self.settings = settings
+        self.chain = chain
+        limits = settings.proxy.limits
+        self.host = Host(
+            EdgeLimits(
+                body_bytes=limits.body,
+                answer_bytes=limits.response,
+                header_bytes=limits.header_bytes,
+                header_count=limits.header_count,
+                header_timeout_s=limits.header_timeout,
+                connections=settings.proxy.max_connections,
+                in_flight=settings.proxy.max_in_flight,
+            )
+        )
+        seams.install(self.host)
+        self.parts = Parts(settings)
+        self.host.rejected = self.parts.leaves.refused
+        self.host.fault = lambda where, _error: METRICS.faults.labels(f"guard:{where}").inc()
+        METRICS.in_flight.set_function(lambda: len(self.host.live))
+        METRICS.connections.set_function(lambda: self.host.connections)
+        self._stages = build(self.parts)
+        self._tending: asyncio.Task[None] | None = None
+        self._admin: HTTPServer | None = None
+
+    def start(self) -> None:
+        """Let traffic in: from here on the guard has a chain to ask.  Raises OSError if the admin port cannot be had."""
+        host, port = self.settings.proxy.admin_address
+        answer = next(stage for stage in self._stages if isinstance(stage, Answer))
+        self._admin = admin.serve(host, port, answer.probe, metrics=self.settings.telemetry.metrics.enabled)
+        self._tending = asyncio.get_running_loop().create_task(self.parts.tend())
+        self.chain.install(self._stages)
+        self.host.close = self.chain.close
+
+    async def drain(self) -> None:
+        """Let what runs come to its end, within the configured time."""
+        await drain(ctx.master, self.host, self.settings.proxy.shutdown_timeout)
+        self.stop()
+
+    def stop(self) -> None:
+        """Shut the gate and close everything; exchanges that still run are refused the rest of their answer."""
+        self.host.close = None
+        self.chain.install(())
+        if self._tending is not None:
+            self._tending.cancel()
+        if self._admin is not None:
+            self._admin.stop()
+        self.parts.close()
+
+
+class Jupiter:
+    """The addon of `jupiter run`."""
+
+    name = "jupiter-service"
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.addons = [service.chain]
+
+    def configure(self, _updated: set[str]) -> None:
+        """Refuse options that open a way past the chain."""
+        options.check(ctx.options)
+
+    def running(self) -> None:
+        """The port is open."""
+        try:
+            self._service.start()
+        except OSError as error:
+            logger.error("cannot listen on the admin address: %s", error)  # ends the start, by mitmproxy's errorcheck
+
+    async def done(self) -> None:
+        """The master is about to end."""
+        await self._service.drain()
+
+
+class ScriptAddon:
+    """The addon of `entry.py`: configured by `--set jupiter_config=…`."""
+
+    name = "jupiter-script"
+
+    def __init__(self) -> None:
+        self._chain = Chain()
+        self._service: Service | None = None
+        self.addons = [self._chain]
+
+    def load(self, loader: Loader) -> None:
+        """Announce our one option."""
+        loader.add_option("jupiter_config", str, "", "The configuration file of Mercator Jupiter.")
+
+    def configure(self, _updated: set[str]) -> None:
+        """Open the gateway the first time; refuse options that open a way past the chain every time."""
+        options.check(ctx.options)
+        if self._service is not None:
+            return
+        try:
+            named = ctx.options.jupiter_config
+            settings = load(Path(named) if named else find(os.environ, Path.cwd()))
+            self._service = Service(settings, self._chain)
+        except JupiterError as error:
+            raise exceptions.OptionsError(str(error)) from error
+        options.require(ctx.options)
+        ctx.options.update(confdir=str(settings.ca_dir))
+        if getattr(ctx.master.addons.get("proxyserver"), "is_running", False):
+            self.running()  # loaded again while running: mitmproxy calls `running` itself only after this returns
+
+    def running(self) -> None:
+        """Let traffic in, on the configured address unless the command line named one."""
+        if self._service is None or self._service.host.close is not None:
+            return
+        try:
+            self._service.start()
+        except OSError as error:
+            logger.error("cannot listen on the admin address: %s", error)
+            return
+        if ctx.options.mode == ["regular"]:
+            host, port = self._service.settings.proxy.listen_address
+            host = ctx.options.listen_host or host
+            port = ctx.options.listen_port or port
+            ctx.options.update(mode=[f"regular@{f'[{host}]' if ':' in host else host}:{port}"])
+
+    def done(self) -> Awaitable[None] | None:
+        """Drain if mitmproxy ends; if only this script is taken away, shut the gate at once."""
+        service, self._service = self._service, None
+        if service is None:
+            return None
+        if ctx.master.should_exit.is_set():
+            return service.drain()
+        service.stop()
+        return None
