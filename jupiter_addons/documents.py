@@ -17,7 +17,7 @@ MAX_BYTES = 1024 * 1024
 MAX_NODES = 50_000
 MAX_DEPTH = 32
 
-type Scalar = None | bool | int | float | str
+type Scalar = bool | int | float | str | None
 type Plain = Scalar | list[Plain] | dict[str, Plain]
 
 

@@ -39,9 +39,7 @@ ANSWER = json.dumps(
         "object": "chat.completion",
         "created": 0,
         "model": "rehearsal-1",
-        "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": "Done. " * 30}, "finish_reason": "stop"}
-        ],
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Done. " * 30}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 256, "completion_tokens": 60, "total_tokens": 316},
     }
 ).encode()
@@ -274,7 +272,9 @@ def mitmdump(directory: Path, upstream: int) -> Iterator[Proxy]:
 # -- the run ----------------------------------------------------------------------------------------------------------
 
 
-def run(rounds: int, count: int, rate: float, seconds: float, say: object) -> tuple[dict[str, float], dict[str, object]]:
+def run(
+    rounds: int, count: int, rate: float, seconds: float, say: object
+) -> tuple[dict[str, float], dict[str, object]]:
     upstream_port = free_port()
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -295,7 +295,8 @@ def run(rounds: int, count: int, rate: float, seconds: float, say: object) -> tu
             for proxy in (direct, ours):
                 proxy.latencies_ms += asyncio.run(open_loop(proxy.port, proxy.raw(), rate, seconds, number))
             if callable(say):
-                say(f"round {number + 1}/{rounds}: stock {stock.cpu_ms[-1]:.3f} ms, governed {ours.cpu_ms[-1]:.3f} ms CPU/request")
+                ms = f"stock {stock.cpu_ms[-1]:.3f} ms, governed {ours.cpu_ms[-1]:.3f} ms CPU/request"
+                say(f"round {number + 1}/{rounds}: {ms}")
     stock_ms, ours_ms = statistics.median(stock.cpu_ms), statistics.median(ours.cpu_ms)
 
     def added(quantile: float) -> float:

@@ -37,7 +37,7 @@ def variables(address: tuple[str, int], key: str, authority: Path) -> dict[str, 
     """Return the environment that sends a program through the proxy at `address`, trusting `authority`."""
     proxy = f"http://jupiter:{key}@{address[0]}:{address[1]}"
     bundle = str(bundle_with(authority))
-    found = {name: bundle for name in BUNDLE_VARIABLES}
+    found = dict.fromkeys(BUNDLE_VARIABLES, bundle)
     for name in ("HTTPS_PROXY", "https_proxy"):
         found[name] = proxy
     return found | {"NODE_EXTRA_CA_CERTS": str(authority), "NODE_USE_ENV_PROXY": "1"}

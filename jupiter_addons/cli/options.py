@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,7 +14,7 @@ config_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="The configuration file; default $JUPITER_CONFIG, ./jupiter.yaml or ./config/jupiter.yaml.",
 )
-format_option: Any = click.option(
+format_option = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or for programs."
 )
 

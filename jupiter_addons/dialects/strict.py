@@ -11,7 +11,6 @@ Depth is bounded before either of them runs.
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any, Never
 
 import orjson

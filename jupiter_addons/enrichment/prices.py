@@ -48,7 +48,7 @@ class PriceTable:
     """Model -> price.  Built once; looking up never leaves the process."""
 
     def __init__(self, overrides: Mapping[str, Mapping[str, str]]) -> None:
-        import genai_prices.data_snapshot  # noqa: PLC0415 - a sixth of a second that no other command should wait for
+        import genai_prices.data_snapshot  # a sixth of a second that no other command should wait for
 
         self._snapshot: Any = genai_prices.data_snapshot.get_snapshot()
         self._source = f"genai-prices {_version()}"
@@ -98,6 +98,6 @@ def _dearest(price: Any) -> Decimal:
 
 
 def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415 - as above
+    from importlib.metadata import version  # as above
 
     return version("genai-prices")

@@ -19,7 +19,8 @@ def bare_refusal(family: ErrorFamily, refusal: Refusal) -> bytes:
     """Return a whole HTTP/1.1 answer for a connection that never got as far as a request, and close after it."""
     headers = [*envelope.headers(refusal), ("connection", "close")]
     response = _response(refusal.row.status, headers, envelope.body(family, refusal))
-    return http1.assemble_response(response)
+    raw: bytes = http1.assemble_response(response)
+    return raw
 
 
 def json_answer(x: Exchange, status: int, body: bytes) -> http.Response:

@@ -10,7 +10,7 @@ from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers.http import Http1Server, ReceiveHttp
 from mitmproxy.proxy.layers.http._base import HttpEvent
-from mitmproxy.proxy.layers.http._events import RequestHeaders, RequestProtocolError, ResponseEndOfMessage
+from mitmproxy.proxy.layers.http._events import ErrorCode, RequestHeaders, RequestProtocolError, ResponseEndOfMessage
 
 from jupiter_addons.dialects import endpoints
 from jupiter_addons.errors import Refusal
@@ -96,7 +96,7 @@ class EdgeServer(Http1Server):
         yield commands.SendData(self.conn, bare_refusal(family, refusal))
         yield commands.CloseConnection(self.conn)
         if self.request is not None and self.state == self.read_body:
-            yield ReceiveHttp(RequestProtocolError(self.stream_id, refusal.message))
+            yield ReceiveHttp(RequestProtocolError(self.stream_id, refusal.message, ErrorCode.GENERIC_CLIENT_ERROR))
         self.state = self.done
 
     def _overdue(self, event: events.Wakeup) -> Commands:

@@ -32,7 +32,7 @@ from mitmproxy.proxy.layers.http import (
 )
 
 from jupiter_addons.errors import Refusal, StoreError
-from jupiter_addons.exchange import CONNECTS, EXCHANGES, Exchange
+from jupiter_addons.exchange import CONNECTS, EXCHANGES
 from jupiter_addons.host.answers import bare_refusal, refusal_response
 from jupiter_addons.host.state import Host
 
@@ -102,7 +102,7 @@ class GuardedHandler(mode_servers.ProxyConnectionHandler):
         fault: BaseException | None = None
         try:
             await super().handle_hook(hook)
-        except BaseException as error:  # noqa: BLE001 - SystemExit and CancelledError of an addon must not open the gate
+        except BaseException as error:  # SystemExit and CancelledError of an addon must not open the gate
             if isinstance(error, asyncio.CancelledError) and self._is_shutdown(hook):
                 raise
             fault = error
@@ -184,7 +184,7 @@ class GuardedHandler(mode_servers.ProxyConnectionHandler):
             if self.host.close is None:
                 raise StoreError("no chain is in place")
             await self.host.close(flow, x)
-        except BaseException as error:  # noqa: BLE001 - as above: whatever it is, the answer must not be delivered
+        except BaseException as error:  # as above: whatever it is, the answer must not be delivered
             if isinstance(error, asyncio.CancelledError) and self.master.should_exit.is_set():
                 raise
             self._note("close", error)

@@ -17,7 +17,6 @@ replaced or followed by others, without copying their bodies.
 import logging
 from typing import Any, ClassVar
 
-from mitmproxy import http
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers.http import (
     DropStream,
@@ -100,7 +99,7 @@ class GuardedStream(HttpStream):
                 command = generator.send(reply)
             except StopIteration as stop:
                 return stop.value
-            except BaseException as fault:  # noqa: BLE001 - stock leaves the client waiting, or stops the proxy
+            except BaseException as fault:  # stock leaves the client waiting, or stops the proxy
                 if isinstance(fault, GeneratorExit):
                     raise
                 yield from self._crashed(fault)
@@ -158,7 +157,7 @@ class GuardedStream(HttpStream):
                 self._limit_declared_body()
                 if self.flow.response is not None:
                     generator.close()
-                    yield from self._answer_early()
+                    yield from self._answer_early(unread=not event.end_stream)
                     return
 
     def _limit_declared_body(self) -> None:
@@ -172,10 +171,10 @@ class GuardedStream(HttpStream):
         assert x.refusal is not None
         self.flow.response = refusal_response(x, x.refusal)
 
-    def _answer_early(self) -> Commands:
-        """Answer although the body is still to come; what arrives of it is dropped with the stream."""
+    def _answer_early(self, *, unread: bool) -> Commands:
+        """Answer although the body may still be to come; what arrives of it is dropped with the stream."""
         assert self.flow.response is not None
-        if self.context.client.alpn != b"h2":
+        if unread and self.context.client.alpn != b"h2":
             self.flow.response.headers["connection"] = "close"
         self.request_body_buf.clear()
         yield HttpResponseHeadersHook(self.flow)
@@ -187,11 +186,11 @@ class GuardedStream(HttpStream):
 
     def state_consume_request_body(self, event: events.Event) -> Commands:
         """As stock, with our own bound on the body."""
-        if isinstance(event, RequestData):
-            if len(self.request_body_buf) + len(event.data) > self.host.limits.body_bytes:
-                self._refuse_body(EXCHANGES[self.flow])
-                yield from self._answer_early()
-                return
+        limit = self.host.limits.body_bytes
+        if isinstance(event, RequestData) and len(self.request_body_buf) + len(event.data) > limit:
+            self._refuse_body(EXCHANGES[self.flow])
+            yield from self._answer_early(unread=True)
+            return
         yield from super().state_consume_request_body(event)
 
     def make_server_connection(self) -> Commands:
@@ -239,12 +238,12 @@ class GuardedStream(HttpStream):
 
     def state_consume_response_body(self, event: events.Event) -> Commands:
         """As stock, with our own bound on what is buffered."""
-        if isinstance(event, ResponseData):
-            if len(self.response_body_buf) + len(event.data) > self.host.limits.answer_bytes:
-                x = EXCHANGES[self.flow]
-                x.refuse(_ERRORS[ErrorCode.RESPONSE_TOO_LARGE])
-                yield from self._answer_instead(x)
-                return
+        limit = self.host.limits.answer_bytes
+        if isinstance(event, ResponseData) and len(self.response_body_buf) + len(event.data) > limit:
+            x = EXCHANGES[self.flow]
+            x.refuse(_ERRORS[ErrorCode.RESPONSE_TOO_LARGE])
+            yield from self._answer_instead(x)
+            return
         yield from super().state_consume_response_body(event)
 
     def state_stream_response_body(self, event: events.Event) -> Commands:

@@ -14,7 +14,7 @@ BUCKETS = 10
 class Window:
     """The amounts taken in the last `window_ns` nanoseconds."""
 
-    __slots__ = ("_buckets", "_bucket_ns", "taken")
+    __slots__ = ("_bucket_ns", "_buckets", "taken")
 
     def __init__(self, window_ns: int) -> None:
         self._bucket_ns = -(-window_ns // BUCKETS)

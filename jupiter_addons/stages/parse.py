@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mitmproxy import http
 
 from jupiter_addons.dialects import endpoints
+from jupiter_addons.dialects.call import ErrorFamily
 from jupiter_addons.dialects.models import listing
 from jupiter_addons.dialects.registry import PARSERS
 from jupiter_addons.dialects.strict import scan
@@ -47,7 +48,7 @@ class Parse:
         """Parse the body strictly; answer a list of models."""
         assert x.endpoint is not None
         if x.endpoint.operation == "models":
-            family = "anthropic" if "anthropic-version" in flow.request.headers else "openai"
+            family: ErrorFamily = "anthropic" if "anthropic-version" in flow.request.headers else "openai"
             flow.response = json_answer(x, 200, listing(self._models(x.principal), family))
             return
         assert x.endpoint.dialect is not None

@@ -1,0 +1,224 @@
+"""The rehearsal provider's HTTP/1.1 server: just enough of it, and fast enough never to be the bottleneck.
+
+with RehearsalThread() as provider:
+    … http://127.0.0.1:{provider.port}/v1 …
+    provider.journal.entries[-1].body
+"""
+
+import asyncio
+import contextlib
+import gzip
+import json
+import ssl
+import threading
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from jupiter_addons.rehearsal import answers, behaviour
+from jupiter_addons.rehearsal.behaviour import Behaviour
+from jupiter_addons.rehearsal.journal import Entry, Journal
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, server: "Rehearsal") -> None:
+        self._server = server
+        self._buffer = b""
+        self._task: asyncio.Task[None] | None = None
+        self._entry: Entry | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._server.transports.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.transports.discard(self._transport)
+        if self._entry is not None and self._entry.finished_s is None:
+            self._entry.disconnected_s = time.monotonic()
+        if self._task is not None:
+            self._task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        self._next()
+
+    def _next(self) -> None:
+        if self._task is not None and not self._task.done():
+            return
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        lines = self._buffer[:end].decode("latin-1").split("\r\n")
+        headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])]
+        lengths = [int(value) for name, value in headers if name.lower() == "content-length"]
+        total = end + 4 + (lengths[0] if lengths else 0)
+        if len(self._buffer) < total:
+            return
+        method, target, _ = lines[0].split(" ", 2)
+        entry = self._entry = Entry(method, target, headers, self._buffer[end + 4 : total])
+        self._buffer = self._buffer[total:]
+        self._server.journal.add(entry)
+        self._task = asyncio.get_running_loop().create_task(self._answer(entry))
+
+    async def _answer(self, entry: Entry) -> None:
+        with contextlib.suppress(ConnectionError):
+            await _Answer(self._server, self._transport, entry).give()
+        if self._transport.is_closing():
+            return
+        asyncio.get_running_loop().call_soon(self._next)
+
+
+class _Answer:
+    def __init__(self, server: "Rehearsal", transport: asyncio.Transport, entry: Entry) -> None:
+        self._server, self._transport, self._entry = server, transport, entry
+        self._anthropic = entry.target.startswith("/v1/messages") or entry.header("anthropic-version") is not None
+
+    async def give(self) -> None:
+        entry = self._entry
+        key = self._server.api_key
+        given = entry.header("x-api-key") or (entry.header("authorization") or "").removeprefix("Bearer ")
+        path = entry.target.partition("?")[0]
+        if key is not None and given != key:
+            self._json(401, answers.error_body(self._anthropic, 401, f"incorrect API key provided: {given[:4]}…"))
+        elif path == "/v1/models":
+            self._json(200, answers.model_list(self._anthropic))
+        elif path in ("/v1/chat/completions", "/v1/messages") and entry.method == "POST":
+            await self._chat(json.loads(entry.body))
+        else:
+            self._json(404, answers.error_body(self._anthropic, 404, "not found"))
+
+    async def _chat(self, body: dict[str, Any]) -> None:
+        knobs, said = behaviour.parse(answers.last_user_text(body))
+        if knobs.close:
+            self._transport.abort()
+            return
+        if knobs.hang:
+            await asyncio.Event().wait()
+        if knobs.delay_ms:
+            await asyncio.sleep(knobs.delay_ms / 1000)
+        text = answers.answer_text(said, knobs)
+        if knobs.status != 200:
+            self._json(knobs.status, answers.error_body(self._anthropic, knobs.status, "rehearsed"))
+        elif knobs.html:
+            self._whole(200, "text/html", b"<html>rehearsed</html>")
+        elif body.get("stream"):
+            await self._stream(body, text, knobs)
+        else:
+            make = answers.anthropic_body if self._anthropic else answers.openai_body
+            await self._one(make(body, text, knobs), knobs)
+
+    async def _one(self, found: dict[str, Any], knobs: Behaviour) -> None:
+        if knobs.odd_json:
+            found["x_unknown"] = {"nested": [1, 2.50, "\u00e9"], "big": 12345678901234567890}
+            raw = json.dumps(found, indent=3, separators=(" ,", " :  ")).encode() + b"\n \n"
+        else:
+            raw = json.dumps(found).encode()
+        if knobs.cut_after >= 0:
+            head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(raw)}\r\n\r\n"
+            self._transport.write(head.encode() + raw[: knobs.cut_after])
+            self._transport.close()
+            return
+        extra = ""
+        if knobs.gzip:
+            raw, extra = gzip.compress(raw), "content-encoding: gzip\r\n"
+        self._whole(200, "application/json", raw, extra)
+
+    async def _stream(self, body: dict[str, Any], text: str, knobs: Behaviour) -> None:
+        head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n"
+        self._transport.write(head.encode() + b"\r\n")
+        make = answers.anthropic_events if self._anthropic else answers.openai_events
+        for number, event in enumerate(make(body, text, knobs)):
+            if number == knobs.cut_after:
+                self._transport.abort()
+                return
+            await self._write_event(_odd(event, number) if knobs.comments else event, knobs)
+            if knobs.gap_ms:
+                await asyncio.sleep(knobs.gap_ms / 1000)
+        if knobs.linger:
+            await asyncio.sleep(3600)
+        self._entry.finished_s = time.monotonic()
+        self._transport.write(b"0\r\n\r\n")
+
+    async def _write_event(self, event: bytes, knobs: Behaviour) -> None:
+        step = knobs.split or len(event)
+        for start in range(0, len(event), step):
+            piece = event[start : start + step]
+            self._entry.sent += piece
+            self._transport.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            if knobs.split:
+                await asyncio.sleep(0)
+
+    def _json(self, status: int, body: dict[str, Any]) -> None:
+        self._whole(status, "application/json", json.dumps(body).encode())
+
+    def _whole(self, status: int, content_type: str, raw: bytes, extra: str = "") -> None:
+        self._entry.sent = raw
+        self._entry.finished_s = time.monotonic()
+        head = f"HTTP/1.1 {status} Rehearsed\r\ncontent-type: {content_type}\r\n{extra}content-length: {len(raw)}\r\n"
+        if status in (429, 503):
+            head += "retry-after: 7\r\n"
+        self._transport.write(head.encode() + b"openai-organization: rehearsal\r\nset-cookie: a=b\r\n\r\n" + raw)
+
+
+def _odd(event: bytes, number: int) -> bytes:
+    """Return an event as a provider may also write it: comments, CRLF, an id, no space after the colon."""
+    match number % 3:
+        case 0:
+            return b": keep-alive\r\n\r\n" + event.replace(b"\n", b"\r\n")
+        case 1:
+            return b"id: 7\nretry: 100\n" + event.replace(b"data: ", b"data:", 1)
+    return b": a comment inside\n" + event
+
+
+class Rehearsal:
+    """The provider in a running event loop."""
+
+    def __init__(self, api_key: str | None = None, tls: ssl.SSLContext | None = None) -> None:
+        """`api_key` is the only one accepted; None accepts any."""
+        self.api_key = api_key
+        self.journal = Journal()
+        self.transports: set[asyncio.Transport] = set()
+        self.port = 0
+        self._tls = tls
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen; `port` then says where."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), host, port, ssl=self._tls)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Stop listening and drop every connection."""
+        if self._server is not None:
+            self._server.close()
+        for transport in list(self.transports):
+            transport.abort()
+        await asyncio.sleep(0)
+
+
+class RehearsalThread(Rehearsal):
+    """The provider in a thread of its own: a context manager for programs without an event loop."""
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="rehearsal", daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.start(), self._loop).result(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _end(self) -> None:
+        await self.stop()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
