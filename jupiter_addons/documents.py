@@ -93,7 +93,7 @@ for _tag, _pattern, _first in (
     ("tag:yaml.org,2002:int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
     ("tag:yaml.org,2002:float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),
 ):
-    _Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)  # type: ignore[no-untyped-call] # PyYAML
+    _Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
 
 
 def read(name: str, data: bytes) -> Node:
@@ -106,7 +106,7 @@ def read(name: str, data: bytes) -> Node:
         try:
             root = loader.get_single_node()
         finally:
-            loader.dispose()  # type: ignore[no-untyped-call] # PyYAML
+            loader.dispose()
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(name, 0, 0, f"the file is not UTF-8 at byte {error.start}")]) from error
     except yaml.MarkedYAMLError as error:

@@ -76,7 +76,7 @@ async def serve(settings: Configuration, started: asyncio.Event | None = None) -
         signals += 1
         if signals > 1:
             service.settings.proxy.__dict__["shutdown_timeout"] = 0.0
-        master.shutdown()
+        master.shutdown()  # type: ignore[no-untyped-call] # mitmproxy's own has no annotations
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)

@@ -53,7 +53,7 @@ class GuardedHandler(mode_servers.ProxyConnectionHandler):
     host: ClassVar[Host]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # mitmproxy's own has no annotations
         # Stock allows five connections per upstream and client, held for their lifetime: a sixth HTTP/2 stream waits for ever.
         self.max_conns = collections.defaultdict(lambda: asyncio.Semaphore(1_000_000))
         self._head_timer: asyncio.TimerHandle | None = None

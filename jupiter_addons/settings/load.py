@@ -18,7 +18,7 @@ from jupiter_addons.settings.schema import Settings
 NAMES = ("jupiter.yaml", "config/jupiter.yaml")
 """Where a configuration is looked for if none is named."""
 
-_DEPRECATED = {
+_LATER: Mapping[tuple[str | int, ...], str] = {
     ("telemetry", "health"): "probes are always on, at /health and /ready",
     ("proxy", "read_timeout"): "write `proxy.limits.header_timeout`",
     ("proxy", "max_header_bytes"): "write `proxy.limits.header_bytes`",
@@ -122,7 +122,7 @@ def _problem(root: Node, detail: ErrorDetails) -> Problem:
             parent = _node_at(root, path[:-1])
             key = str(path[-1])
             mark = parent.key_marks.get(key, mark)
-            later = _DEPRECATED.get(path) or _DEPRECATED.get(path[:1] if path[0] == "security" else ())
+            later = _LATER.get(path) or _LATER.get(path[:1] if path[0] == "security" else ())
             if later is not None:
                 return mark.problem(f"`{name}` cannot be set", later)
             return mark.problem(f"unknown key `{name}`", _did_you_mean(key, _fields_at(path[:-1])))

@@ -1,0 +1,114 @@
+"""Both doors on one port, against a real provider on loopback: what arrives there, and what comes back."""
+
+import json
+
+import pytest
+from support.gateway import Gateway
+from support.http import Client, chat, get, post, wait_until
+
+from jupiter_addons.rehearsal.server import RehearsalThread
+
+PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
+def test_a_json_call_arrives_and_comes_back_byte_for_byte(path, client: Client, gateway: Gateway, provider: RehearsalThread):
+    body = json.dumps(chat("[[odd_json]] hej"), indent=2, separators=(" , ", " : ")).encode() + b"  \n"
+    answer = client.ask(post(path + "?beta=true", body, gateway.key))
+    arrived = provider.journal.entries[-1]
+    assert answer.status == 200
+    assert arrived.body == body
+    assert arrived.target == path + "?beta=true"
+    assert answer.body == arrived.sent
+    assert arrived.header("authorization" if "chat" in path else "x-api-key").endswith("provider-key")
+    assert gateway.key not in str(arrived.headers)
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
+@pytest.mark.parametrize("knobs", ["", "[[comments]]", "[[split=1]]", "[[comments]][[split=3]]", "[[no_done]]"])
+def test_a_stream_comes_back_byte_for_byte(path, knobs, client: Client, gateway: Gateway, provider: RehearsalThread):
+    answer = client.ask(post(path, chat(f"{knobs} hej", stream=True), gateway.key))
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert answer.body == provider.journal.entries[-1].sent
+
+
+def test_events_pass_as_they_come(client: Client, gateway: Gateway):
+    client.send(post(PATHS["openai"], chat("[[events=5]][[gap_ms=150]]", stream=True), gateway.key))
+    _, headers = client.head()
+    pieces = list(client.pieces(headers))
+    assert len(pieces) >= 5, "events were held back and came together"
+
+
+def test_the_connection_is_kept_for_the_next_call(client: Client, gateway: Gateway):
+    for _ in range(3):
+        assert client.ask(post(PATHS["openai"], chat(), gateway.key)).status == 200
+        assert client.ask(post(PATHS["openai"], chat(stream=True), gateway.key)).status == 200
+
+
+def test_the_answer_says_who_answered_and_what_it_cost(client: Client, gateway: Gateway):
+    answer = client.ask(post(PATHS["openai"], chat(), gateway.key, X_Request_ID="mine-1"))
+    assert answer.headers["x-request-id"] == "mine-1"
+    assert answer.headers["x-jupiter-provider"] == "rehearsal"
+    assert answer.headers["x-jupiter-decision"] == "allow"
+    assert answer.headers["x-jupiter-cost-usd"].startswith("0.0000")
+    assert answer.headers["x-ratelimit-limit-requests"] == "1000000"
+    assert "set-cookie" not in answer.headers
+    assert "openai-organization" not in answer.headers
+
+
+@pytest.mark.parametrize("anthropic", [False, True], ids=["openai", "anthropic"])
+def test_models_are_listed_in_the_callers_shape(anthropic, client: Client, gateway: Gateway):
+    headers = {"anthropic_version": "2023-06-01"} if anthropic else {}
+    listed = client.ask(get("/v1/models", gateway.key, **headers)).json()
+    assert "rehearsal-1" in [model["id"] for model in listed["data"]]
+    assert ("has_more" in listed) is anthropic
+
+
+@pytest.mark.parametrize(("host", "path"), [("api.openai.com", PATHS["openai"]), ("api.anthropic.com", PATHS["anthropic"])])
+@pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
+def test_an_intercepted_call_is_governed_like_any_other(host, path, stream, gateway: Gateway, provider: RehearsalThread):
+    with gateway.connect(host) as client:
+        answer = client.ask(post(path, chat("through the tunnel", stream=stream), "clients-own-key"))
+    arrived = provider.journal.entries[-1]
+    assert answer.status == 200
+    assert answer.body == arrived.sent
+    assert "clients-own-key" not in str(arrived.headers)
+    decision = gateway.leaves("decision", answer.headers["x-jupiter-evidence-id"])[0]
+    assert decision["door"] == "intercept"
+
+
+def test_absolute_form_is_the_intercept_door_too(client: Client, gateway: Gateway, provider: RehearsalThread):
+    raw = post("http://api.openai.com" + PATHS["openai"], chat(), Proxy_Authorization=gateway.proxy_authorization())
+    assert client.ask(raw).status == 200
+
+
+def test_a_client_that_hangs_up_takes_the_provider_with_it(gateway: Gateway, provider: RehearsalThread):
+    with Client(gateway.port) as client:
+        client.send(post(PATHS["openai"], chat("[[events=500]][[gap_ms=20]]", stream=True), gateway.key))
+        _, headers = client.head()
+        next(client.pieces(headers))
+        entry = provider.journal.entries[-1]
+    assert wait_until(lambda: entry.disconnected_s is not None, 2)
+    call_id = headers["x-jupiter-evidence-id"]
+    assert wait_until(lambda: gateway.leaves("outcome", call_id))
+    assert gateway.leaves("outcome", call_id)[0]["outcome"]["status"] == "client_closed"
+
+
+def test_a_provider_that_lingers_after_the_end_does_not_delay_it(client: Client, gateway: Gateway):
+    answer = client.ask(post(PATHS["openai"], chat("[[linger]] hej", stream=True), gateway.key))
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+    assert client.ask(post(PATHS["openai"], chat(), gateway.key)).status == 200
+
+
+def test_every_call_has_its_leaves_and_all_of_them_verify(client: Client, gateway: Gateway):
+    answer = client.ask(post(PATHS["openai"], chat("remember"), gateway.key))
+    leaves = gateway.leaves(call_id=answer.headers["x-jupiter-evidence-id"])
+    assert [leaf["kind"] for leaf in leaves] == ["decision", "outcome"]
+    decision, outcome = leaves
+    roles = {entry["role"]: entry["sha256"] for leaf in leaves for entry in leaf["payload"]}
+    assert roles["request"] == roles["request_upstream"]
+    assert roles["response"] == roles["delivered"]
+    assert decision["principal"]["user"].startswith("hmac:")
+    assert outcome["cost"]["usage"] == "provider"
+    assert gateway.report().findings == []
