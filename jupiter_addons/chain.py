@@ -14,7 +14,7 @@ from mitmproxy.connection import Client
 from mitmproxy.proxy.layer import NextLayer
 
 from jupiter_addons.errors import StoreError
-from jupiter_addons.exchange import Exchange
+from jupiter_addons.exchange import EXCHANGES, Exchange
 from jupiter_addons.parts import Parts
 from jupiter_addons.stages.answer import Answer
 from jupiter_addons.stages.authenticate import Authenticate
@@ -30,7 +30,9 @@ from jupiter_addons.stages.reserve import Reserve
 from jupiter_addons.stages.route import PlanRoute
 from jupiter_addons.stages.screen import Screen
 from jupiter_addons.stages.settle import Settle
+from jupiter_addons.stages.stage import end_refused, is_cancelled
 from jupiter_addons.stages.translate import Translate
+from jupiter_addons.telemetry.metrics import METRICS
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +79,24 @@ class Chain:
 
     async def _run(self, hook: str, subject: object) -> None:
         for function in self._hooks.get(hook, ()):
-            pending = function(subject)
-            if pending is not None:
-                await pending
+            try:
+                pending = function(subject)
+                if pending is not None:
+                    await pending
+            except BaseException as fault:
+                if is_cancelled(fault):
+                    raise
+                self._escaped(f"{hook} of the chain", subject, fault)
+
+    @staticmethod
+    def _escaped(where: str, subject: object, fault: BaseException) -> None:
+        """End an exchange by a fault that no wrapper has stopped; the stages after it still settle and record."""
+        x = EXCHANGES.get(subject)
+        if x is not None and not x.recorded and isinstance(subject, http.HTTPFlow):
+            end_refused(subject, x, where, fault)
+        else:  # what is recorded is what the client gets
+            METRICS.faults.labels(where).inc()
+            logger.error("%s failed: %r", where, fault, exc_info=fault)
 
     async def http_connect(self, flow: http.HTTPFlow) -> None:
         """A client asks for a tunnel."""

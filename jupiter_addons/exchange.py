@@ -100,7 +100,8 @@ class Exchange:
     answered: bytes = field(init=False)  # reply, of a whole answer
     reply: Reply = field(init=False)  # reply
     reply_decision: Decision = field(init=False)  # screen
-    charge: Charge = field(init=False)  # settle
+    charge: Charge = field(init=False)  # settle, of a call that was sent
+    settled: bool = field(default=False)  # settle
     recorded: bool = field(default=False)  # record
 
     refusal: Refusal | None = field(default=None, init=False)
@@ -121,6 +122,13 @@ class Exchange:
         except AttributeError:
             return False
         return True
+
+    @property
+    def owes(self) -> bool:
+        """Whether an authenticated exchange still has to be settled or recorded."""
+        if not self.filled("principal"):
+            return False
+        return not self.recorded or (self.filled("reservation") and not self.settled)
 
     def refuse(self, refusal: Refusal) -> None:
         """End the exchange with an answer of our own.  The last word wins: a fault while recording a denial is a fault."""

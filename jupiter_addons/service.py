@@ -52,6 +52,7 @@ class Service:
         self.host.rejected = self.parts.leaves.refused
         self.host.fault = lambda where, _error: METRICS.faults.labels(f"guard:{where}").inc()
         METRICS.in_flight.set_function(lambda: len(self.host.live))
+        METRICS.reservations.set_function(lambda: self.parts.ledger.open_count)
         METRICS.connections.set_function(lambda: self.host.connections)
         self._stages = build(self.parts)
         self._tending: asyncio.Task[None] | None = None

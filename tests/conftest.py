@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from support.gateway import Gateway, start_gateway
-from support.http import Client
+from support.wire import Client
 
 from jupiter_addons.rehearsal.server import RehearsalThread
 
@@ -46,5 +46,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if reporter is not None else []
     if skipped and session.exitstatus == 0:
-        reporter.write_line("skipped, and must not be here: " + ", ".join(report.nodeid for report in skipped), red=True)
+        reporter.write_line(
+            "skipped, and must not be here: " + ", ".join(report.nodeid for report in skipped), red=True
+        )
         session.exitstatus = 1

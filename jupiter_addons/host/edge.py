@@ -6,7 +6,6 @@ This subclass bounds all of it and answers in JSON.  The reading itself stays st
 
 from typing import Any, ClassVar
 
-from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers.http import Http1Server, ReceiveHttp
 from mitmproxy.proxy.layers.http._base import HttpEvent
@@ -64,7 +63,8 @@ class EdgeServer(Http1Server):
         """As stock, within the limits on bytes, count and time."""
         for command in super().read_headers(event):
             if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
-                self._head_timer = None
+                self._head_timer = self._unread_timer = None
+                self._unread_bytes = 0
                 refusal = self._inspect(command.event)
                 if refusal is not None:
                     yield from self._reject(refusal)
@@ -109,7 +109,5 @@ class EdgeServer(Http1Server):
         """As stock; after an answer that overtook its request, the rest of the body is read for a while and dropped."""
         yield from super().send(event)
         if isinstance(event, ResponseEndOfMessage) and self.response_done and not self.request_done:
-            assert self.response is not None
-            if http1.connection_close(self.response.http_version, self.response.headers):
-                self._unread_timer = commands.RequestWakeup(UNREAD_S)
-                yield self._unread_timer
+            self._unread_timer = commands.RequestWakeup(UNREAD_S)
+            yield self._unread_timer

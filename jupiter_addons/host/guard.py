@@ -178,8 +178,10 @@ class GuardedHandler(mode_servers.ProxyConnectionHandler):
         if x is None:
             return
         self.host.live.discard(x)
-        if x.recorded or not x.filled("principal"):
+        if not x.owes:
             return
+        if x.refusal is None and not x.client_closed:
+            x.refuse(GATEWAY_FAULT)  # a stage that should have closed it has failed; who knows what else it left undone
         try:
             if self.host.close is None:
                 raise StoreError("no chain is in place")

@@ -55,6 +55,9 @@ AFTER_TERMINAL_S = 0.25
 """How long the end of a stream is awaited after its terminal event, so that the record covers every byte of it.  A
 provider that keeps the connection open after `[DONE]` does not delay the client by more than this."""
 
+SMALL_BODY_BYTES = 64 * 1024
+"""A refused body up to here is read and dropped, and the connection kept for the next request."""
+
 _ERRORS: dict[ErrorCode, Refusal] = {
     ErrorCode.REQUEST_TOO_LARGE: Refusal("request_too_large", "the request body is too large"),
     ErrorCode.REQUEST_VALIDATION_FAILED: Refusal("bad_request", "the request is not valid HTTP"),
@@ -174,7 +177,9 @@ class GuardedStream(HttpStream):
     def _answer_early(self, *, unread: bool) -> Commands:
         """Answer although the body may still be to come; what arrives of it is dropped with the stream."""
         assert self.flow.response is not None
-        if unread and self.context.client.alpn != b"h2":
+        declared = self.flow.request.headers.get("content-length", "")
+        soon_over = declared.isdigit() and int(declared) <= SMALL_BODY_BYTES
+        if unread and not soon_over and self.context.client.alpn != b"h2":
             self.flow.response.headers["connection"] = "close"
         self.request_body_buf.clear()
         yield HttpResponseHeadersHook(self.flow)

@@ -6,7 +6,7 @@ out has a decision leaf already (`commit`) and gets an outcome leaf here.  Calle
 
 from mitmproxy import http
 
-from jupiter_addons.errors import StoreError
+from jupiter_addons.errors import StageOrderError, StoreError
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.host.guard import NO_EVIDENCE
 from jupiter_addons.stages.leaves import Leaves
@@ -38,6 +38,8 @@ class Record:
         await self._record(flow, x)
 
     async def _record(self, flow: http.HTTPFlow, x: Exchange) -> None:
+        if x.filled("reservation") and not x.settled:
+            raise StageOrderError("an exchange that is not settled cannot be recorded: its charge is not known")
         try:
             await self.record(flow, x)
         except StoreError:

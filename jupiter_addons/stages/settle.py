@@ -33,8 +33,9 @@ class Settle:
         Nothing is charged where nothing was sent.  What was sent and not answered costs its input at least, because
         the provider may bill it.
         """
-        if x.filled("charge") or not x.filled("reservation"):
+        if x.settled or not x.filled("reservation"):
             return
         if x.filled("permit"):
             x.charge = charge(x.reply if x.filled("reply") else None, x.profile, x.price)
         self._ledger.settle(x.reservation)
+        x.settled = True

@@ -43,12 +43,12 @@ def stage(function: StageHook) -> Hook:
             return True
         return flow.response is not None if asks else not x.filled("permit")
 
-    return _wrap(function, is_over, _end_refused)
+    return _wrap(function, is_over, end_refused)
 
 
 def closing(function: StageHook) -> Hook:
     """Make a hook that runs however the exchange ended, if it was ever authenticated."""
-    return _wrap(function, lambda _flow, x: not x.filled("principal") or x.recorded, _end_refused)
+    return _wrap(function, lambda _flow, x: not x.filled("principal") or x.recorded, end_refused)
 
 
 def watching(function: StageHook) -> Hook:
@@ -62,7 +62,8 @@ def watching(function: StageHook) -> Hook:
     return _wrap(function, lambda _flow, _x: False, count)
 
 
-def _end_refused(flow: http.HTTPFlow, x: Exchange, where: str, fault: BaseException | None) -> None:
+def end_refused(flow: http.HTTPFlow, x: Exchange, where: str, fault: BaseException | None) -> None:
+    """Put the refusal of an exchange, or of the fault that ended it, in the place of its answer."""
     if fault is not None:
         x.refuse(_refusal_for(where, fault))
     if x.refusal is not None:
@@ -95,7 +96,7 @@ def _wrap(
             try:
                 await cast(Awaitable[None], function(self, flow, x))
             except BaseException as fault:
-                if _is_cancelled(fault):
+                if is_cancelled(fault):
                     raise
                 end(flow, x, where, fault)
             else:
@@ -118,7 +119,7 @@ def _wrap(
     return sync_hook
 
 
-def _is_cancelled(fault: BaseException) -> bool:
+def is_cancelled(fault: BaseException) -> bool:
     """Whether the task itself is being cancelled, rather than a CancelledError having slipped out of a stage."""
     task = asyncio.current_task()
     return isinstance(fault, asyncio.CancelledError) and task is not None and task.cancelling() > 0

@@ -38,6 +38,7 @@ class Metrics:
         self.tokens = Counter("jupiter_tokens", "Tokens charged.", ("provider", "direction"), registry=registry)
         self.cost = Counter("jupiter_cost_usd", "Dollars charged.", ("provider",), registry=registry)
         self.in_flight = Gauge("jupiter_in_flight", "Requests being served.", registry=registry)
+        self.reservations = Gauge("jupiter_reservations_open", "Reservations not settled yet.", registry=registry)
         self.connections = Gauge("jupiter_connections", "Client connections.", registry=registry)
         self.faults = Counter(
             "jupiter_faults", "Faults stopped by a stage's wrapper or by the guard.", ("where",), registry=registry

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.gateway import Gateway
-from support.http import chat
+from support.wire import chat
 
 from jupiter_addons.cli.exec import variables
 
@@ -61,9 +61,21 @@ def test_curl_is_served(door: str, stream: bool, gateway: Gateway):
     if not shutil.which("curl"):
         pytest.skip("there is no curl")
     base = f"http://127.0.0.1:{gateway.port}" if door == "gateway" else "https://api.openai.com"
-    command = ["curl", "-sS", "-N", "--fail-with-body", f"{base}/v1/chat/completions", "-H", "content-type: application/json"]
+    command = [
+        "curl",
+        "-sS",
+        "-N",
+        "--fail-with-body",
+        f"{base}/v1/chat/completions",
+        "-H",
+        "content-type: application/json",
+    ]
     command += ["-H", f"authorization: Bearer {gateway.key if door == 'gateway' else 'own'}"]
     command += ["-d", json.dumps(chat(stream=stream))]
-    done = subprocess.run(command, env=environment(gateway, door), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=environment(gateway, door), capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("data: [DONE]\n\n") if stream else json.loads(done.stdout)["object"] == "chat.completion"
+    assert (
+        done.stdout.endswith("data: [DONE]\n\n") if stream else json.loads(done.stdout)["object"] == "chat.completion"
+    )

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from support.gateway import Gateway
-from support.http import Client, chat, get, post, wait_until
+from support.wire import Client, chat, get, post, wait_until
 
 from jupiter_addons.rehearsal.server import RehearsalThread
 
@@ -12,7 +12,9 @@ PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
-def test_a_json_call_arrives_and_comes_back_byte_for_byte(path, client: Client, gateway: Gateway, provider: RehearsalThread):
+def test_a_json_call_arrives_and_comes_back_byte_for_byte(
+    path, client: Client, gateway: Gateway, provider: RehearsalThread
+):
     body = json.dumps(chat("[[odd_json]] hej"), indent=2, separators=(" , ", " : ")).encode() + b"  \n"
     answer = client.ask(post(path + "?beta=true", body, gateway.key))
     arrived = provider.journal.entries[-1]
@@ -65,9 +67,13 @@ def test_models_are_listed_in_the_callers_shape(anthropic, client: Client, gatew
     assert ("has_more" in listed) is anthropic
 
 
-@pytest.mark.parametrize(("host", "path"), [("api.openai.com", PATHS["openai"]), ("api.anthropic.com", PATHS["anthropic"])])
+@pytest.mark.parametrize(
+    ("host", "path"), [("api.openai.com", PATHS["openai"]), ("api.anthropic.com", PATHS["anthropic"])]
+)
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
-def test_an_intercepted_call_is_governed_like_any_other(host, path, stream, gateway: Gateway, provider: RehearsalThread):
+def test_an_intercepted_call_is_governed_like_any_other(
+    host, path, stream, gateway: Gateway, provider: RehearsalThread
+):
     with gateway.connect(host) as client:
         answer = client.ask(post(path, chat("through the tunnel", stream=stream), "clients-own-key"))
     arrived = provider.journal.entries[-1]

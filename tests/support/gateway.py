@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from support.http import Client, get, wait_until
+from support.wire import Client, get, wait_until
 
 from jupiter_addons.evidence.verify import Report, verify
 from jupiter_addons.storage import signing_keys
@@ -51,7 +51,9 @@ class Gateway:
 
     def report(self) -> Report:
         """Verify the evidence as it is now."""
-        return verify(rows(self.directory / "state/evidence.db"), signing_keys.public_keys(self.directory / "state/signing"))
+        return verify(
+            rows(self.directory / "state/evidence.db"), signing_keys.public_keys(self.directory / "state/signing")
+        )
 
     def leaves(self, kind: str | None = None, call_id: str | None = None) -> list[dict[str, Any]]:
         """Return the decoded leaves, all or some."""
@@ -112,7 +114,10 @@ def configuration(port: int, admin_port: int, provider_port: int) -> dict[str, A
             "admin_address": f"127.0.0.1:{admin_port}",
             "shutdown_timeout": "5s",
         },
-        "intercept": {"hosts": {"api.openai.com": "rehearsal", "api.anthropic.com": "rehearsal"}, "unknown_hosts": "deny"},
+        "intercept": {
+            "hosts": {"api.openai.com": "rehearsal", "api.anthropic.com": "rehearsal"},
+            "unknown_hosts": "deny",
+        },
         "providers": {
             "rehearsal": {"type": "rehearsal", "base_url": url, "api_key": "provider-key", "models": ["rehearsal-*"]}
         },
@@ -126,7 +131,9 @@ def configuration(port: int, admin_port: int, provider_port: int) -> dict[str, A
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for name, value in over.items():
-        merged[name] = merge(base[name], value) if isinstance(value, dict) and isinstance(base.get(name), dict) else value
+        merged[name] = (
+            merge(base[name], value) if isinstance(value, dict) and isinstance(base.get(name), dict) else value
+        )
     return merged
 
 
