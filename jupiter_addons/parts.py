@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.enrichment.prices import Price, PriceTable
+from jupiter_addons.errors import StoreError
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.limits.demand import Limit, LimitPlan
@@ -58,7 +59,10 @@ class Parts:
         self.ledger = Ledger()
         self.ca_certificate: Path | None = None
         if settings.intercept.enabled:
-            self.ca_certificate = certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
+            try:
+                self.ca_certificate = certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
+            except OSError as error:
+                raise StoreError(f"cannot keep the certificate authority in `{settings.ca_dir}`: {error}") from error
         self._open_stores(settings)
 
     def _open_stores(self, settings: Configuration) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 import yaml
 
-from jupiter_addons.cli.options import config_option, configuration
+from jupiter_addons.cli.main import tell
+from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.policy.load import load
 from jupiter_addons.settings.policies import read_files
 from jupiter_addons.settings.schema import Settings
@@ -23,16 +24,18 @@ def check(config_path: Path | None) -> None:
     """Check the configuration and the policies it names; prints every problem with its place."""
     settings = configuration(config_path)
     policies = load(read_files(settings.policy_path), default=settings.policy.default)
+    for note in settings.notes:
+        tell(note, "note: ")
     click.echo(f"{settings.file}: ok, {len(settings.providers)} providers, {len(policies.rules)} rules")
 
 
 @config.command()
 @config_option
-@click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", help="How to print it.")
+@format_option
 def show(config_path: Path | None, form: str) -> None:
-    """Print what is in force: defaults, file and environment together, secrets masked."""
+    """Print what is in force: defaults, file and environment together, secrets masked; text is YAML."""
     settings = configuration(config_path)
-    shown = settings.model_dump(mode="json", by_alias=True, exclude={"file", "digest"})
+    shown = settings.model_dump(mode="json", by_alias=True, include=set(Settings.model_fields))
     click.echo(json.dumps(shown) if form == "json" else yaml.safe_dump(shown, sort_keys=False), nl=form == "json")
 
 

@@ -5,12 +5,12 @@ verified with what is at hand, 130 interrupted.
 """
 
 import importlib
-import sys
 from importlib.metadata import version
+from typing import Any
 
 import click
 
-from jupiter_addons.errors import ConfigError, HostError, JupiterError, StoreError, VerificationError
+from jupiter_addons.errors import ConfigError, HostError, JupiterError, Problem, StoreError, VerificationError
 
 COMMANDS = {
     "run": ("jupiter_addons.cli.run:run", "Start the gateway."),
@@ -22,12 +22,13 @@ COMMANDS = {
     "exec": ("jupiter_addons.cli.exec:exec_", "Run a program through the intercept door."),
     "entry": ("jupiter_addons.cli.entry:entry", "Print the path for `mitmdump -s`."),
     "version": ("jupiter_addons.cli.version:version_", "Print the version."),
+    "completion": ("jupiter_addons.cli.completion:completion", "Print a completion script for a shell."),
 }
 """Command -> where it is, and its line in `--help`.  Nothing else is imported for `--help`."""
 
 
 class Commands(click.Group):
-    """A group whose commands are imported when they are used."""
+    """A group whose commands are imported when they are used, and whose faults are exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order of the table."""
@@ -46,6 +47,20 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a number that it returns is the exit code."""
+        try:
+            code = super().invoke(ctx)
+        except (click.Abort, KeyboardInterrupt):
+            ctx.exit(130)
+        except click.ClickException as error:
+            error.show()
+            ctx.exit(2)  # click's own is 1 for a file that cannot be opened
+        except JupiterError as error:
+            complain(error)
+            ctx.exit(exit_code(error))
+        ctx.exit(code if isinstance(code, int) else 0)
+
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("mercator-jupiter"), prog_name="jupiter", message="%(prog)s %(version)s")
@@ -54,33 +69,27 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; turn faults into messages and exit codes."""
-    try:
-        code = cli.main(prog_name="jupiter", standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except JupiterError as error:
-        complain(error)
-        sys.exit(exit_code(error))
-    sys.exit(code if isinstance(code, int) else 0)
+    """Run the command line and end the process."""
+    cli(prog_name="jupiter")
 
 
 def complain(error: JupiterError) -> None:
     """Write a fault to standard error, one line each, hints below."""
     if isinstance(error, ConfigError):
         for problem in error.problems:
-            place, _, rest = str(problem).partition(": ")
-            message, _, hint = rest.partition("; hint: ")
-            click.echo(f"jupiter: {place}: {message}", err=True)
-            if hint:
-                click.echo(f"  hint: {hint}", err=True)
+            tell(problem)
         return
     message, _, hint = str(error).partition("; hint: ")
+    _write(message, hint)
+
+
+def tell(problem: Problem, kind: str = "") -> None:
+    """Write a problem, or with `kind` (`note: `) something less, to standard error."""
+    place = ":".join([problem.file, *(str(number) for number in (problem.line, problem.column) if number)])
+    _write(f"{place}: {kind}{problem.message}", problem.hint)
+
+
+def _write(message: str, hint: str | None) -> None:
     click.echo(f"jupiter: {message}", err=True)
     if hint:
         click.echo(f"  hint: {hint}", err=True)

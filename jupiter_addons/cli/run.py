@@ -27,8 +27,10 @@ def run(config_path: Path | None, check: bool) -> None:
     if check:
         _check(settings)
         return
-    for which, address in (("listen", settings.proxy.listen_address), ("admin", settings.proxy.admin_address)):
-        _require_free(settings, which, address)
+    for which in ("listen_address", "admin_address"):
+        host, port = getattr(settings.proxy, which)
+        example = f"JUPITER_PROXY__{which.upper()}={host}:{port + 1}"
+        require_free(host, port, f"{settings.file}: `proxy.{which}`", example)
     asyncio.run(serve(settings))
 
 
@@ -40,18 +42,16 @@ def _check(settings: Configuration) -> None:
     click.echo(f"{settings.file}: ok")
 
 
-def _require_free(settings: Configuration, which: str, address: tuple[str, int]) -> None:
-    """Refuse a busy port with its key, before anything is opened.  It can still be taken in between: then the start fails."""
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+def require_free(host: str, port: int, what: str, example: str) -> None:
+    """Refuse a busy port by name, before anything is opened.  It can still be taken in between: then the start fails."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(address)
+            probe.bind((host, port))
         except OSError as error:
-            where = f"{address[0]}:{address[1]}"
-            message = f"`proxy.{which}_address` {where} cannot be had: {error.strerror}"
-            hint = f"choose another, for example JUPITER_PROXY__{which.upper()}_ADDRESS={address[0]}:{address[1] + 1}"
-            raise ConfigError([Problem(str(settings.file), 0, 0, message, hint)]) from error
+            message = f"{host}:{port} cannot be had: {error.strerror}"
+            raise ConfigError([Problem(what, 0, 0, message, f"choose another, for example {example}")]) from error
 
 
 async def serve(settings: Configuration, started: asyncio.Event | None = None) -> None:

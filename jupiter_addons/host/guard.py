@@ -152,6 +152,8 @@ class GuardedHandler(mode_servers.ProxyConnectionHandler):
             case HttpConnectHook(flow=flow):
                 if flow.response is None:
                     self._require_grant(flow)
+                if (x := EXCHANGES.get(flow)) is not None:
+                    self.host.live.discard(x)  # what passes through the tunnel counts for itself
             case HttpResponseHeadersHook(flow=flow):
                 x = EXCHANGES.get(flow)
                 if x is not None and x.refusal is None and x.filled("permit") and not x.opened:
