@@ -57,7 +57,15 @@ def write_config(directory: Path, port: int, admin_port: int, provider_port: int
     (directory / "policies.yaml").write_text(POLICY)
     providers = "".join(real_providers(os.environ, llm_url).values())
     config = directory / "jupiter.yaml"
-    config.write_text(CONFIG.format(port=port, admin_port=admin_port, provider_port=provider_port, providers=providers))
+    text = CONFIG.format(
+        port=port,
+        admin_port=admin_port,
+        provider_port=provider_port,
+        providers=providers,
+        openai="openai" if "  openai:" in providers else "rehearsal",
+        anthropic="anthropic" if "  anthropic:" in providers else "rehearsal",
+    )
+    config.write_text(text)
     return config
 
 
@@ -72,7 +80,7 @@ def real_providers(environ: os._Environ[str] | dict[str, str], llm_url: str | No
     if llm_url is not None:
         found["a local model (local)"] = _entry("local", "openai-compatible", llm_url, "none", "local")
     with contextlib.suppress(OSError, urllib.error.URLError):
-        with urllib.request.urlopen("http://127.0.0.1:11434/api/version", timeout=0.3):  # noqa: S310 - a fixed address
+        with urllib.request.urlopen("http://127.0.0.1:11434/api/version", timeout=0.3):
             url = "http://127.0.0.1:11434/v1"
             found["Ollama (its own models)"] = _entry("ollama", "openai-compatible", url, "ollama", "*")
     return found
@@ -107,7 +115,7 @@ def _wait_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         if process.poll() is not None:
             raise StoreError(f"the gateway did not start:\n{log.read_text(errors='replace')}")
         with contextlib.suppress(OSError, urllib.error.URLError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1):  # noqa: S310 - our own
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1):
                 return
         time.sleep(0.05)
     raise StoreError(f"the gateway was not ready within {READY_S} s; its log: {log}")
@@ -136,7 +144,7 @@ proxy:
   admin_address: 127.0.0.1:{admin_port}
   shutdown_timeout: 2s
 intercept:
-  hosts: {{api.openai.com: rehearsal, api.anthropic.com: rehearsal}}
+  hosts: {{llm.example: rehearsal, api.openai.com: {openai}, api.anthropic.com: {anthropic}}}
 providers:
   rehearsal:
     type: rehearsal

@@ -3,11 +3,11 @@
 import http.client
 import json
 import os
-import shutil
 import ssl
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from jupiter_addons.evidence.verify import Report, verify
 from jupiter_addons.identity.keys import mint
 from jupiter_addons.settings.load import Configuration, load
 from jupiter_addons.storage import signing_keys
-from jupiter_addons.storage.evidence_reader import rows
+from jupiter_addons.storage.evidence_reader import rows, tampered_copy
 from jupiter_addons.storage.keys_sqlite import KeyStore
 
 CHAT = "/v1/chat/completions"
@@ -129,7 +129,7 @@ class Tour:
     def _tampered(self) -> None:
         self._title("and if somebody changes one character of it?")
         copy = self._settings.evidence_path.with_name("tampered.db")
-        _copy_database(self._settings.evidence_path, copy)
+        tampered_copy(self._settings.evidence_path, copy)
         report = self._verify(copy)
         self._expect(bool(report.findings))
         for finding in report.findings[:2]:
@@ -174,8 +174,6 @@ def _body(model: str, text: str) -> dict[str, Any]:
 
 
 def _basic(key: str) -> str:
-    from base64 import b64encode
-
     return "Basic " + b64encode(f"jupiter:{key}".encode()).decode()
 
 
@@ -186,15 +184,3 @@ def _post(connection: http.client.HTTPConnection, body: dict[str, Any], key: str
     answer = response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
     connection.close()
     return answer
-
-
-def _copy_database(source: Path, copy: Path) -> None:
-    """Copy the database as it is now, and change one character in the middle of it."""
-    import sqlite3
-
-    with sqlite3.connect(f"file:{source}?mode=ro", uri=True) as reading, sqlite3.connect(copy) as writing:
-        reading.backup(writing)
-        idx, leaf = writing.execute("SELECT idx, leaf FROM leaf WHERE kind = 'outcome' ORDER BY idx LIMIT 1").fetchone()
-        changed = bytes(leaf).replace(b'"status":"ok"', b'"status":"no"')
-        writing.execute("UPDATE leaf SET leaf = ? WHERE idx = ?", (changed, idx))
-    shutil.copymode(source, copy)

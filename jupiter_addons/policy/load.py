@@ -16,10 +16,8 @@ from jupiter_addons.policy.nodes import Every, Mode, PolicySet, Rule, Tier
 from jupiter_addons.policy.reading import Reading
 from jupiter_addons.policy.vocabulary import Phase
 
-POLICY_KEYS = frozenset(
-    ("mpl_version", "name", "version", "description", "author", "created", "updated", "tags", "metadata")
-    + ("variables", "mode", "tier", "phase", "priority", "rules")
-)
+_ABOUT = ("mpl_version", "name", "version", "description", "author", "created", "updated", "tags", "metadata")
+POLICY_KEYS = frozenset((*_ABOUT, "variables", "mode", "tier", "phase", "priority", "rules"))
 RULE_KEYS = frozenset(("name", "description", "enabled", "priority", "tier", "mode", "phase", "conditions", "actions"))
 DEFAULT_PRIORITY = 100
 MAX_RULES = 5000

@@ -1,18 +1,13 @@
 """Whether it may: the policies decide."""
 
-import logging
-
 from mitmproxy import http
 
-from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import Exchange
-from jupiter_addons.policy.decide import Decision, evaluate
+from jupiter_addons.policy.decide import evaluate
 from jupiter_addons.policy.nodes import PolicySet
+from jupiter_addons.stages.denials import denial, write_logs
 from jupiter_addons.stages.facts import facts
 from jupiter_addons.stages.stage import stage
-from jupiter_addons.telemetry.logs import FIELDS
-
-logger = logging.getLogger("jupiter.policy")
 
 
 class Decide:
@@ -30,15 +25,3 @@ class Decide:
         write_logs(x, x.decision)
         if x.decision.verdict == "deny":
             x.refuse(denial(x.decision))
-
-
-def denial(decision: Decision) -> Refusal:
-    """Return what the client of a denied request is told: the author's message, under the rule's code and status."""
-    return Refusal(decision.code or "policy_denied", decision.message or "", status=decision.status)
-
-
-def write_logs(x: Exchange, decision: Decision) -> None:
-    """Write the lines that rules asked for."""
-    for line in decision.logs:
-        level = logging.getLevelNamesMapping()[line.level.upper()]
-        logger.log(level, "%s", line.message, extra={FIELDS: {"call": x.call_id}})

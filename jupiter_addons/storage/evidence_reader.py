@@ -19,3 +19,13 @@ def rows(path: Path) -> Iterator[Row]:
                 yield Row(idx, bytes(leaf), bytes(signature))
         except sqlite3.Error as error:
             raise StoreError(f"cannot read `{path}`: {error}") from error
+
+
+def tampered_copy(source: Path, copy: Path) -> None:
+    """Copy a log as it is now and change one word in one outcome: what the demo and the tests have `verify` find."""
+    with closing(connect_reading(source, MIGRATIONS)) as reading, closing(sqlite3.connect(copy)) as writing:
+        reading.backup(writing)
+        idx, leaf = writing.execute("SELECT idx, leaf FROM leaf WHERE kind = 'outcome' ORDER BY idx LIMIT 1").fetchone()
+        changed = bytes(leaf).replace(b'"status":"ok"', b'"status":"no"')
+        writing.execute("UPDATE leaf SET leaf = ? WHERE idx = ?", (changed, idx))
+        writing.commit()

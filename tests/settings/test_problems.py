@@ -63,7 +63,7 @@ BROKEN = {
     "the python name of a key": (
         PROVIDERS + "limits: {overall: {}}\n",
         "2:10: unknown key `limits.overall`; hint: known here are storage, default, by_user, by_team, by_model, global",
-    ),  # fmt: skip
+    ),
     "key of an older version": (
         PROVIDERS + "limits: {budgets: {}}\n",
         "2:10: `limits.budgets` cannot be set; hint: budgets are not available in this version",
@@ -114,7 +114,7 @@ BROKEN = {
     ),
     "list for an attribute": (
         PROVIDERS + "identity: {principals: {a: {attributes: {tier: [x]}}}}\n",
-        "2:48: `identity.principals.a.attributes.tier` must be a string or a number or true or false, not a list",
+        "2:48: `identity.principals.a.attributes.tier` must be a string, a number or true or false, not a list",
     ),
     "word for a switch": (
         PROVIDERS + "intercept: {enabled: maybe}\n",
