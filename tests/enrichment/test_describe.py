@@ -1,0 +1,67 @@
+"""A hold is never below the charge that the provider's own limits allow."""
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupiter_addons.dialects.call import Call, Message, Reply, Usage
+from jupiter_addons.enrichment.describe import charge, describe
+from jupiter_addons.enrichment.prices import Price
+from jupiter_addons.units import NanoUsdPerMillion
+
+PRICES = st.integers(0, 10**11).map(NanoUsdPerMillion)
+
+
+def a_price(into=150_000_000, out=600_000_000) -> Price:
+    return Price(
+        NanoUsdPerMillion(into), NanoUsdPerMillion(out), NanoUsdPerMillion(into), NanoUsdPerMillion(into), "test"
+    )
+
+
+def a_call(text="hello", max_tokens: int | None = 10, n=1) -> Call:
+    messages = (Message("system", "be brief"), Message("user", text))
+    return Call("openai_chat", "chat", "gpt-4o", False, messages, max_tokens, n, None, (), {})
+
+
+@given(st.text(max_size=200), st.integers(1, 1000), st.integers(1, 5), PRICES, PRICES)
+def test_the_hold_covers_every_charge_the_call_can_cause(text, max_tokens, n, into, out):
+    call, price = a_call(text, max_tokens, n), a_price(into, out)
+    profile = describe(call, price, len(text.encode("utf-8", "replace")) + 100, 4096)
+    most = Usage(profile.input_tokens_upper, profile.output_tokens_max)
+    assert charge(Reply(usage=most), profile, price).nusd <= profile.hold_nusd
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), PRICES, PRICES)
+def test_a_charge_is_the_exact_price_of_the_usage(into_tokens, out_tokens, into, out):
+    usage = Usage(into_tokens, out_tokens)
+    charged = charge(Reply(usage=usage), describe(a_call(), None, 100, 1), a_price(into, out))
+    exact = Fraction(into_tokens * into + out_tokens * out, 10**6)
+    assert exact <= charged.nusd < exact + 4
+    assert charged.source == "provider"
+
+
+def test_cached_tokens_are_charged_once_at_their_own_price():
+    price = Price(*(NanoUsdPerMillion(n * 10**6) for n in (10, 20, 1, 12)), "test")
+    usage = Usage(100, 10, cache_read_tokens=60, cache_write_tokens=20)
+    assert (
+        charge(Reply(usage=usage), describe(a_call(), price, 1, 1), price).nusd == 20 * 10 + 60 * 1 + 20 * 12 + 10 * 20
+    )
+
+
+def test_without_a_cap_the_configured_one_is_reserved():
+    assert describe(a_call(max_tokens=None), a_price(), 100, 4096).output_tokens_max == 4096
+    assert describe(a_call(max_tokens=None, n=3), a_price(), 100, 4096).output_tokens_max == 3 * 4096
+
+
+def test_without_the_providers_count_our_own_holds():
+    profile = describe(a_call(), a_price(), 100, 10)
+    unanswered = charge(None, profile, a_price())
+    assert (unanswered.source, unanswered.usage.output_tokens) == ("estimate", 0)
+    assert unanswered.nusd > 0, "a call that was sent may be billed"
+    cut = charge(Reply(text="abc" * 10, text_bytes=30), profile, a_price())
+    assert cut.usage.output_tokens == 10
+
+
+def test_an_error_answer_is_free():
+    assert charge(Reply(error="overloaded", complete=True), describe(a_call(), a_price(), 100, 10), a_price()).nusd == 0

@@ -1,0 +1,55 @@
+"""Prices are integers, the dearest tier, and the operator's own come first."""
+
+from decimal import Decimal
+
+import pytest
+
+from jupiter_addons.enrichment.prices import PriceTable, from_override, per_million
+
+
+@pytest.fixture(scope="module")
+def table() -> PriceTable:
+    return PriceTable({"gpt-4o": {"input": "1", "output": "2"}, "house": {"input": "0.0375", "output": "0.15"}})
+
+
+def test_a_price_that_is_no_whole_number_of_nano_dollars_is_rounded_up():
+    assert per_million("0.0375") == 37_500_000
+    assert per_million(Decimal("0.0000000001")) == 1
+    assert per_million(0.15) == 150_000_000
+
+
+def test_a_known_model_has_a_price_offline(table):
+    price = table.lookup("openai", "gpt-4o-mini")
+    assert (price.input, price.output) == (150_000_000, 600_000_000)
+    assert price.cache_read <= price.input
+    assert price.source.startswith("genai-prices ")
+
+
+def test_the_dearest_tier_holds(table):
+    price = table.lookup("anthropic", "claude-sonnet-4-5")
+    assert price.input >= per_million("3")
+
+
+def test_the_operators_price_comes_first(table):
+    assert table.lookup("openai", "gpt-4o").input == per_million(1)
+    assert table.lookup("anything", "house").source == "configuration"
+
+
+def test_an_unknown_model_has_no_price(table):
+    assert table.lookup("openai", "nobody-has-this") is None
+    assert table.lookup("no-provider", "gpt-4o-mini") is None
+
+
+def test_made_up_names_do_not_fill_the_memory(table):
+    for number in range(10_000):
+        assert table.lookup("openai", f"made-up-{number}") is None
+    assert len(table._seen) <= 4096
+
+
+def test_cached_input_costs_what_input_does_unless_said():
+    assert from_override({"input": "1", "output": "2"}).cache_read == per_million(1)
+    assert from_override({"input": "1", "output": "2", "cache_read": "0.1"}).cache_read == per_million("0.1")
+
+
+def test_names_can_be_listed(table):
+    assert {"house", "gpt-4o-mini"} <= set(table.names("openai"))

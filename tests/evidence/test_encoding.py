@@ -1,0 +1,47 @@
+"""The bytes of a leaf are canonical JSON."""
+
+import hashlib
+
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+from securesystemslib.dsse import Envelope
+
+from jupiter_addons.evidence.encoding import MAX_INTEGER, PAYLOAD_TYPE, encode, leaf_hash, pae
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+NAMES = st.text(st.characters(max_codepoint=127), max_size=8)
+LEAVES = st.dictionaries(
+    NAMES,
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-MAX_INTEGER + 1, MAX_INTEGER - 1) | TEXT,
+        lambda below: st.lists(below, max_size=4) | st.dictionaries(NAMES, below, max_size=4),
+        max_leaves=12,
+    ),
+    max_size=6,
+)
+
+
+@given(LEAVES)
+def test_the_fast_encoding_is_that_of_rfc_8785(fields):
+    assert encode(fields) == rfc8785.dumps(fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"a": 1.5}, {"é": 1}, {"a": 2**53 + 1}, {"a": [{"b": 0.0}]}, {"a": b"x"}, {"a": "x" * 20_000}, {1: "x"}],
+    ids=["float", "name", "integer", "nested", "bytes", "long", "key"],
+)
+def test_what_has_no_single_form_is_refused(fields):
+    with pytest.raises(ValueError):
+        encode(fields)
+
+
+def test_a_leaf_hash_is_that_of_rfc_6962():
+    assert leaf_hash(b"leaf") == hashlib.sha256(b"\x00leaf").hexdigest()
+
+
+@given(st.binary(max_size=200))
+def test_what_is_signed_is_dsses_encoding(leaf):
+    assert pae(leaf) == Envelope(leaf, PAYLOAD_TYPE, {}).pae()

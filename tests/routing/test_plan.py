@@ -1,0 +1,59 @@
+"""Routes: who offers a model, in which dialect, in which order."""
+
+import random
+from collections import Counter
+
+from jupiter_addons.errors import Refusal
+from jupiter_addons.routing.plan import Route, listing, plan
+from jupiter_addons.routing.provider import Provider, ProviderType
+
+
+def a_provider(name="p", kind: ProviderType = "openai", models=("gpt-*",), weight=1) -> Provider:
+    return Provider(name, kind, "https", "h", 443, "", models, weight=weight)
+
+
+def route(model="gpt-4o", dialect="openai_chat", providers=(), only=None, seed=1):
+    return plan(model, dialect, providers, only=only, dice=random.Random(seed).random)
+
+
+def test_a_model_nobody_offers_is_not_found():
+    outcome = route("claude", providers=[a_provider()])
+    assert outcome == Refusal("model_not_found", "model `claude` is not offered here", param="model")
+
+
+def test_a_model_offered_in_another_dialect_says_where():
+    outcome = route("claude-3", providers=[a_provider(kind="anthropic", models=("claude-*",))])
+    assert outcome == Refusal(
+        "unsupported_by_provider", "model `claude-3` is offered at /v1/messages only", param="model"
+    )
+
+
+def test_an_intercepted_call_goes_to_the_provider_it_was_meant_for():
+    providers = [a_provider("a"), a_provider("b")]
+    found = route(providers=providers, only="b")
+    assert isinstance(found, Route)
+    assert [candidate.provider.name for candidate in found.candidates] == ["b"]
+
+
+def test_first_choices_follow_the_weights():
+    providers = [a_provider("a", weight=1), a_provider("b", weight=3)]
+    dice = random.Random(5)
+    first = Counter()
+    for _ in range(4000):
+        found = plan("gpt-4o", "openai_chat", providers, only=None, dice=dice.random)
+        assert isinstance(found, Route)
+        assert len(found.candidates) == 2
+        first[found.candidates[0].provider.name] += 1
+    assert 0.71 < first["b"] / 4000 < 0.79
+
+
+def test_the_list_has_exact_names_and_known_ones_that_a_pattern_covers():
+    providers = [a_provider(models=("gpt-*", "house"))]
+    assert listing(providers, ["gpt-4o", "claude-3"]) == ("gpt-4o", "house")
+
+
+def test_a_name_is_made_printable_before_it_is_repeated():
+    outcome = route("\x1b[31m`" + "x" * 300, providers=[])
+    assert isinstance(outcome, Refusal)
+    assert outcome.message.isprintable()
+    assert len(outcome.message) < 150

@@ -1,0 +1,77 @@
+"""Providers: addresses, paths, and which models they offer."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupiter_addons.routing.provider import Provider, address, matches
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://api.openai.com/v1", ("https", "api.openai.com", 443, "")),
+        ("https://api.anthropic.com", ("https", "api.anthropic.com", 443, "")),
+        ("http://127.0.0.1:8000/v1/", ("http", "127.0.0.1", 8000, "")),
+        ("https://host/openai/v1", ("https", "host", 443, "/openai")),
+        ("http://[::1]:1234", ("http", "::1", 1234, "")),
+    ],
+)
+def test_a_base_url_is_an_address_and_a_prefix(url, found):
+    assert address(url) == found
+
+
+@pytest.mark.parametrize(
+    "url", ["", "api.openai.com", "ftp://x", "https://", "https://u:p@h", "https://h?x=1", "https://h#x"]
+)
+def test_a_base_url_that_is_none_is_refused(url):
+    with pytest.raises(ValueError):
+        address(url)
+
+
+def a_provider(base_url="https://h/v1", models=("gpt-*",)) -> Provider:
+    return Provider("p", "openai", *address(base_url), models=models, api_key="sk-secret")
+
+
+def test_the_version_in_the_base_url_is_not_doubled():
+    assert a_provider().path_for("/v1/chat/completions?x=1") == "/v1/chat/completions?x=1"
+    assert a_provider("https://h/deep/v1").path_for("/v1/messages") == "/deep/v1/messages"
+
+
+def test_the_host_header_names_an_unusual_port_only():
+    assert a_provider().authority == "h"
+    assert a_provider("http://h:8080").authority == "h:8080"
+    assert a_provider("http://[::1]:80").authority == "[::1]"
+
+
+def test_a_key_is_not_shown():
+    assert "secret" not in repr(a_provider())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "fits"),
+    [
+        ("*", "anything", True),
+        ("gpt-*", "gpt-4o", True),
+        ("gpt-*", "gpt-", True),
+        ("gpt-*", "GPT-4o", False),
+        ("gpt-*", " gpt-4o", False),
+        ("*-mini", "gpt-4o-mini", True),
+        ("a*b*c", "aXbYc", True),
+        ("a*b*c", "acb", False),
+        ("ab*ba", "aba", False),
+        ("gpt-4o", "gpt-4o", True),
+        ("gpt-4o", "gpt-4o-mini", False),
+        ("gpt.4", "gptx4", False),
+        ("[a]", "a", False),
+    ],
+)
+def test_a_star_is_the_only_character_that_is_not_itself(pattern, name, fits):
+    assert matches(pattern, name) is fits
+
+
+@given(st.text("ab*", max_size=8), st.text("ab", max_size=8))
+def test_globs_agree_with_the_standard_ones(pattern, name):
+    from fnmatch import fnmatchcase
+
+    assert matches(pattern, name) == fnmatchcase(name, pattern)

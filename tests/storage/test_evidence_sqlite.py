@@ -1,0 +1,204 @@
+"""The writer: what it acknowledges is there, and stays there."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from support.logs import KEY, KEYS, a_decision, an_outcome
+from support.wire import wait_until
+
+from jupiter_addons.errors import StoreError
+from jupiter_addons.evidence.verify import Report, verify
+from jupiter_addons.storage import evidence_sqlite
+from jupiter_addons.storage.evidence_reader import rows, tampered_copy
+from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+
+
+def a_log(path: Path, **options) -> EvidenceLog:
+    return EvidenceLog(path, Identity(KEY, "test", "0"), **options)
+
+
+def report(path: Path) -> Report:
+    return verify(rows(path), KEYS)
+
+
+def run(path: Path, *leaves, **options) -> list[object]:
+    """Open a log, append leaves at once, close it; return what each append came to."""
+
+    async def main():
+        log = a_log(path, **options)
+        try:
+            return await asyncio.gather(*(log.append(fields) for fields in leaves), return_exceptions=True)
+        finally:
+            log.close()
+
+    return asyncio.run(main())
+
+
+def test_leaves_are_numbered_linked_and_signed(tmp_path):
+    path = tmp_path / "state/evidence.db"
+    assert run(path, *(a_decision(f"c{n}") for n in range(100))) == list(range(1, 101))
+    found = report(path)
+    assert found.findings == []
+    assert found.kinds == Counter({"decision": 100, "log.open": 1, "log.close": 1})
+
+
+def test_a_log_goes_on_where_it_ended(tmp_path):
+    for number in range(3):
+        run(tmp_path / "e.db", a_decision(f"c{number}"), an_outcome(f"c{number}"))
+    found = report(tmp_path / "e.db")
+    assert found.findings == []
+    assert found.leaves == 3 * 4
+
+
+def test_a_call_that_was_cut_off_is_ended_at_the_next_start_once(tmp_path):
+    run(tmp_path / "e.db", a_decision("c1"), a_decision("c2"), an_outcome("c2"))
+    assert report(tmp_path / "e.db").open_calls == {"c1"}
+    for _ in range(2):
+        run(tmp_path / "e.db")
+    found = report(tmp_path / "e.db")
+    assert (found.findings, found.open_calls, found.kinds["outcome"]) == ([], set(), 2)
+
+
+def test_a_leaf_that_cannot_be_encoded_fails_alone(tmp_path):
+    good, bad, after = run(
+        tmp_path / "e.db", a_decision("a"), {"kind": "decision", "id": "b", "x": 0.5}, a_decision("c")
+    )
+    assert (good, after) == (1, 2)
+    assert isinstance(bad, StoreError)
+    assert report(tmp_path / "e.db").findings == []
+
+
+def test_time_never_runs_backwards(tmp_path):
+    times = iter([5_000_000, 4_000_000, 6_000_000, 1_000_000, 1])
+    run(tmp_path / "e.db", a_decision("a"), a_decision("b"), clock=lambda: next(times, 7_000_000))
+    assert report(tmp_path / "e.db").findings == []
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    log = a_log(tmp_path / "e.db")
+    with pytest.raises(StoreError, match="another process is writing"):
+        a_log(tmp_path / "e.db")
+    log.close()
+    a_log(tmp_path / "e.db").close()
+
+
+def test_a_tail_that_is_not_what_was_written_is_refused(tmp_path):
+    run(tmp_path / "e.db", a_decision("a"))
+    db = sqlite3.connect(tmp_path / "e.db", isolation_level=None)
+    db.execute("UPDATE leaf SET leaf = CAST(replace(leaf, 'log.close', 'log.closf') AS BLOB) WHERE kind = 'log.close'")
+    db.close()
+    with pytest.raises(StoreError, match="not what was written"):
+        a_log(tmp_path / "e.db")
+    with pytest.raises(StoreError, match="not what was written"):
+        a_log(tmp_path / "e.db")  # and the lock was let go
+
+
+def test_a_failed_batch_is_not_acknowledged_and_the_log_recovers(tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence_sqlite, "RETRY_S", 0.05)
+
+    async def main():
+        log = a_log(tmp_path / "e.db")
+        assert await log.append(a_decision("before")) == 1
+        blocker = sqlite3.connect(tmp_path / "e.db", isolation_level=None)
+        log._db.execute("PRAGMA busy_timeout=10")
+        blocker.execute("BEGIN IMMEDIATE")
+        outcomes = await asyncio.gather(*(log.append(a_decision(f"lost{n}")) for n in range(5)), return_exceptions=True)
+        assert all(isinstance(outcome, StoreError) for outcome in outcomes)
+        assert not log.healthy
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        deadline = time.monotonic() + 10
+        while not log.probe() and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        assert log.healthy
+        await log.append(a_decision("after"))
+        log.close()
+
+    asyncio.run(main())
+    found = report(tmp_path / "e.db")
+    assert found.findings == []
+    assert found.open_calls == {"before", "after"}
+    assert found.kinds["recover"] >= 1
+
+
+def test_more_than_can_wait_is_refused_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence_sqlite, "MAX_WAITING", 3)
+
+    async def main():
+        log = a_log(tmp_path / "e.db")
+        futures = [log.append(a_decision(f"c{n}")) for n in range(500)]
+        outcomes = await asyncio.gather(*futures, return_exceptions=True)
+        log.close()
+        return outcomes
+
+    outcomes = asyncio.run(main())
+    refused = [outcome for outcome in outcomes if isinstance(outcome, StoreError)]
+    assert refused
+    assert report(tmp_path / "e.db").kinds["decision"] == 500 - len(refused)
+
+
+KILLED = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from support.logs import KEY, a_decision
+from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+
+async def one(log, n):
+    print(n, await log.append(a_decision(f"c{n}")), flush=True)
+
+async def main():
+    log = EvidenceLog(Path(sys.argv[1]), Identity(KEY, "test", "0"))
+    n = 0
+    while True:
+        await asyncio.gather(*(one(log, n + i) for i in range(7)))
+        n += 7
+
+asyncio.run(main())
+"""
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path):
+    acknowledged: dict[int, str] = {}
+    for number in range(3):
+        child = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path / "e.db"), str(Path(__file__).parents[1])],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        lines = [child.stdout.readline() for _ in range(60 + 40 * number)]
+        child.kill()
+        lines += child.stdout.readlines()
+        child.wait()
+        child.stdout.close()
+        for line in lines:
+            if line.endswith("\n"):
+                call, idx = line.split()
+                acknowledged[int(idx)] = f"c{call}"
+    found = {row.idx: row.leaf for row in rows(tmp_path / "e.db")}
+    assert all(f'"id":"{call}"'.encode() in found[idx] for idx, call in acknowledged.items())
+    assert len(acknowledged) > 200
+
+
+def test_reading_does_not_disturb_writing(tmp_path):
+    log = a_log(tmp_path / "e.db")
+    reading = rows(tmp_path / "e.db")
+    next(reading)
+    log.append_nowait(a_decision("a"))
+    assert wait_until(lambda: report(tmp_path / "e.db").kinds["decision"] == 1)
+    reading.close()
+    log.close()
+
+
+def test_a_tampered_copy_is_found_out(tmp_path):
+    run(tmp_path / "e.db", a_decision("a"), an_outcome("a"))
+    tampered_copy(tmp_path / "e.db", tmp_path / "copy.db")
+    assert report(tmp_path / "e.db").findings == []
+    assert {finding.check for finding in report(tmp_path / "copy.db").findings} == {"signature", "chain"}
