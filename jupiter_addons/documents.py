@@ -5,6 +5,7 @@ that `no`, `on`, `12:30` and `2026-01-01` are the strings they look like.  Tags,
 aliases are allowed, their expansion is bounded.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from jupiter_addons.errors import ConfigError, Problem
 MAX_BYTES = 1024 * 1024
 MAX_NODES = 50_000
 MAX_DEPTH = 32
+MAX_DIGITS = 100
 
 type Scalar = bool | int | float | str | None
 type Plain = Scalar | list[Plain] | dict[str, Plain]
@@ -109,6 +111,8 @@ def read(name: str, data: bytes) -> Node:
             loader.dispose()
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(name, 0, 0, f"the file is not UTF-8 at byte {error.start}")]) from error
+    except RecursionError as error:  # the composer recurses; deeper than this is refused below anyway
+        raise ConfigError([Problem(name, 0, 0, f"the file is nested deeper than {MAX_DEPTH} levels")]) from error
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         line, column = (at.line + 1, at.column + 1) if at else (0, 0)
@@ -173,10 +177,15 @@ class _Reader:
                 return None
             case "tag:yaml.org,2002:bool":
                 return value.lower() == "true"
+            case "tag:yaml.org,2002:int" | "tag:yaml.org,2002:float" if len(value) > MAX_DIGITS:
+                self.problems.append(mark.problem(f"the number has more than {MAX_DIGITS} characters", "quote it"))
+                return None
             case "tag:yaml.org,2002:int":
                 return int(value, 0) if value[:2] in ("0o", "0x") else int(value)
             case "tag:yaml.org,2002:float":
-                return float(value)
+                if math.isinf(number := float(value)):
+                    self.problems.append(mark.problem(f"the number `{value}` is too large"))
+                return number
         self.problems.append(mark.problem(f"the tag `{raw.tag}` is not allowed"))
         return None
 

@@ -14,6 +14,7 @@ from jupiter_addons.policy.actions import read_actions
 from jupiter_addons.policy.conditions import Conditions
 from jupiter_addons.policy.nodes import Every, Mode, PolicySet, Rule, Tier
 from jupiter_addons.policy.reading import Reading
+from jupiter_addons.policy.terms import Terms
 from jupiter_addons.policy.vocabulary import Phase
 
 _ABOUT = ("mpl_version", "name", "version", "description", "author", "created", "updated", "tags", "metadata")
@@ -29,7 +30,7 @@ def load(files: Mapping[str, bytes], *, default: Literal["allow", "deny"] = "all
     rules: list[Rule] = []
     digest = hashlib.sha256()
     for name in sorted(files):
-        digest.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
+        digest.update(f"{name}\0{len(files[name])}\0".encode("utf-8", "surrogateescape") + files[name])
         try:
             rules += _File(read(name, files[name])).rules()
         except ConfigError as error:
@@ -46,7 +47,8 @@ class _File:
     def __init__(self, root: Node) -> None:
         self._root = root
         self._reading = Reading()
-        self._conditions = Conditions(self._reading)
+        self._terms = Terms(self._reading)
+        self._conditions = Conditions(self._reading, self._terms)
 
     def rules(self) -> list[Rule]:
         found = self._policy()
@@ -64,7 +66,8 @@ class _File:
         if version is None or version.plain() != "1.0":
             reading.wrong(version or root, '`mpl_version: "1.0"` is required', hint="quote it: it is not a number")
         name = reading.text(root, "name")
-        self._conditions.variables = self._variables()
+        if "variables" in root.entries:
+            self._terms.declare(root.entries["variables"])
         listed = root.entries.get("rules")
         if listed is None or not listed.items:
             reading.wrong(listed or root, "a policy needs a list of at least one rule under `rules`")
@@ -81,29 +84,17 @@ class _File:
             rules.append(rule)
         return [rule for rule in rules if rule.mode != "off"]
 
-    def _variables(self) -> dict[str, Node]:
-        node = (self._root.entries or {}).get("variables")
-        if node is None:
-            return {}
-        if node.entries is None:
-            self._reading.wrong(node, f"`variables` is a mapping, not {node.kind}")
-            return {}
-        for name, value in node.entries.items():
-            if value.plain() is None:
-                self._reading.wrong(value, f"variable `{name}` has no value")
-        return node.entries
-
     def _rule(self, node: Node, policy: str) -> Rule | None:
         reading = self._reading
         if node.entries is None:
             reading.wrong(node, f"a rule is a mapping, not {node.kind}")
             return None
         reading.known_keys(node, RULE_KEYS, "a rule")
-        before = len(reading.problems)
+        before = len(reading)
         name = reading.text(node, "name")
-        self._conditions.phases.clear()
+        self._terms.roots.clear()
         condition = self._condition(node)
-        actions = read_actions(node, reading, self._conditions)
+        actions = read_actions(node, reading, self._terms)
         enabled = node.entries.get("enabled")
         if enabled is not None and not isinstance(enabled.scalar, bool):
             reading.wrong(enabled, "`enabled` is true or false")
@@ -111,7 +102,7 @@ class _File:
         tier: Tier = self._choice(node, "tier", ("mandatory", "normal"), "normal")  # type: ignore[assignment] # one of them
         phase = self._phase(node)
         priority = self._priority(node)
-        if len(reading.problems) > before:
+        if len(reading) > before:
             return None
         off = enabled is not None and enabled.scalar is False
         return Rule(policy, name, condition, actions, phase, tier, "off" if off else mode, priority, node.mark)
@@ -120,6 +111,8 @@ class _File:
         assert node.entries is not None
         listed = node.entries.get("conditions")
         if listed is None:
+            if "when" in node.entries or "match" in node.entries:
+                return Every(())  # already a problem
             hint = "write `conditions: []` for a rule that always matches"
             self._reading.wrong(node, "a rule needs `conditions`", hint)
             return Every(())
@@ -140,8 +133,7 @@ class _File:
 
     def _phase(self, node: Node) -> Phase:
         """A rule that reads the answer is a response rule; saying otherwise is a problem."""
-        read_phases = self._conditions.phases
-        inferred: Phase = "response" if "response" in read_phases else "request"
+        inferred: Phase = "response" if "response" in self._terms.roots else "request"
         said = self._choice(node, "phase", ("request", "response"), inferred)
         if said == "request" and inferred == "response":
             self._reading.wrong(node, "a request rule cannot read `response` fields: there is no response yet")

@@ -1,34 +1,70 @@
-"""Collecting what is wrong with a file while reading it, so that an author sees everything at once."""
+"""Collecting what is wrong with a file while reading it, so that an author sees everything at once.
+
+What an author wrote is quoted in messages made fit for one line: escaped where it does not print, cut where it is long.
+"""
 
 import difflib
 from collections.abc import Iterable
 
-from jupiter_addons.documents import Node
+from jupiter_addons.documents import Mark, Node
 from jupiter_addons.errors import Problem
+from jupiter_addons.policy.vocabulary import LATER_KEYS
+
+MAX_SUGGESTIONS = 100
+MAX_MESSAGE_CHARS = 300
+_MAX_WORD_CHARS = 100
 
 
-def suggestion(word: str, known: Iterable[str]) -> str | None:
-    """Return `did you mean …?` for the nearest known word, if one is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean `{near[0]}`?" if near else None
+def one_line(text: str) -> str:
+    """Return text that prints in one line of bounded length."""
+    short = text if len(text) <= MAX_MESSAGE_CHARS else text[: MAX_MESSAGE_CHARS - 1] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
 
 
 class Reading:
-    """The problems found so far."""
+    """The problems found so far, each once."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
+        self._found: dict[Problem, None] = {}
 
-    def wrong(self, node: Node, message: str, hint: str | None = None) -> None:
-        """Note a problem at a node."""
-        self.problems.append(node.mark.problem(message, hint))
+    @property
+    def problems(self) -> list[Problem]:
+        """What was found, in the order of the file."""
+        return sorted(self._found, key=lambda problem: (problem.line, problem.column))
+
+    def __len__(self) -> int:
+        """Return how many problems were found."""
+        return len(self._found)
+
+    def wrong(self, place: Node | Mark, message: str, hint: str | None = None) -> None:
+        """Note a problem at a place."""
+        mark = place.mark if isinstance(place, Node) else place
+        self._found[mark.problem(one_line(message), None if hint is None else one_line(hint))] = None
+
+    def near(self, word: str, known: Iterable[str]) -> str | None:
+        """Return `did you mean …?` for the nearest known word, if one is near.
+
+        A file that is wrong everywhere gets no more after MAX_SUGGESTIONS problems: each costs up to a millisecond.
+        """
+        if len(self._found) >= MAX_SUGGESTIONS or len(word) > _MAX_WORD_CHARS:
+            return None
+        found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+        return f"did you mean `{found[0]}`?" if found else None
+
+    def later(self, place: Node | Mark, what: str) -> None:
+        """Note that something of the published language is not in this version."""
+        self.wrong(place, f"{what} not supported by this version")
 
     def known_keys(self, node: Node, known: frozenset[str], what: str) -> None:
         """Note every key of a mapping that `what` does not have."""
         for key in node.entries or {}:
-            if key not in known:
-                hint = suggestion(key, known) or f"{what} has {', '.join(sorted(known))}"
-                self.problems.append(node.key_marks[key].problem(f"unknown key `{key}` in {what}", hint))
+            if key in known:
+                continue
+            if key in LATER_KEYS:
+                self.later(node.key_marks[key], f"`{key}` is")
+            else:
+                hint = self.near(key, known) or f"{what} has {', '.join(sorted(known))}"
+                self.wrong(node.key_marks[key], f"unknown key `{key}` in {what}", hint)
 
     def text(self, node: Node, key: str) -> str:
         """Return a string that must be there; on a problem, note it and return an empty one."""
@@ -36,7 +72,7 @@ class Reading:
         if found is None:
             self.wrong(node, f"`{key}` is required")
         elif not isinstance(found.scalar, str) or not found.scalar:
-            self.wrong(found, f"`{key}` is text, not {found.kind}")
+            self.wrong(found, f"`{key}` is text, not {'empty' if found.scalar == '' else found.kind}")
         else:
             return found.scalar
         return ""

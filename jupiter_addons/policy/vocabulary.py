@@ -73,6 +73,9 @@ MESSAGE_FIELDS: Mapping[str, Kind] = {"role": "string", "content": "string"}
 FREE = ("request.metadata.", "context.user_attributes.")
 """Maps whose keys the operator or the client names; their values may be of any kind."""
 
+ROOTS = ("request.", "processing.", "context.", "response.")
+"""How every field begins: what facts are asked for."""
+
 ALIASES: Mapping[str, str] = {
     "environment": "context.environment",
     "request.ip_address": "context.client_ip",
@@ -112,13 +115,23 @@ OPERATORS: Mapping[str, Operator] = {
     "exists": Operator(frozenset({"string", "number", "boolean", "list"}), "boolean"),
 }
 
-FUNCTIONS: Mapping[str, tuple[int, Kind]] = {
-    "len": (1, "number"),
-    "lower": (1, "string"),
-    "upper": (1, "string"),
-    "contains": (2, "boolean"),
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What a function takes, one set of kinds an argument, and the kind of its result."""
+
+    takes: tuple[frozenset[Kind], ...]
+    gives: Kind
+
+
+_STRING: frozenset[Kind] = frozenset({"string"})
+_SIZED: frozenset[Kind] = frozenset({"string", "list"})
+FUNCTIONS: Mapping[str, Function] = {
+    "len": Function((_SIZED,), "number"),
+    "lower": Function((_STRING,), "string"),
+    "upper": Function((_STRING,), "string"),
+    "contains": Function((_SIZED, frozenset({"string", "number", "boolean", "list"})), "boolean"),
 }
-"""Name -> number of arguments, kind of result."""
 
 ACTIONS: Mapping[str, frozenset[str]] = {
     "allow": frozenset(),
@@ -130,7 +143,33 @@ ACTIONS: Mapping[str, frozenset[str]] = {
 
 LATER_ACTIONS = frozenset({"redact", "modify", "transform", "route", "alert", "rate_limit", "budget", "score"})
 LATER_FUNCTIONS = frozenset({"has_pii", "has_injection", "has_sensitive", "in_business_hours"})
-"""Published, and refused at load until they do what they say."""
+LATER_OPERATORS = frozenset({"contains_any", "not_contains", "matches_regex"})
+LATER_KEYS = frozenset(
+    ("includes", "tests", "timezone", "evaluation", "combining", "policies", "when", "match", "examples")
+    + ("value_from", "include_fields")
+)
+LATER_FIELDS = (
+    "processing.content_analysis.",
+    "processing.risk_score",
+    "processing.complexity_score",
+    "processing.conversation_context.",
+    "request.risk_score",
+    "request.complexity_score",
+    "request.content_analysis.",
+    "request.headers.",
+    "context.user_attributes.requests_this_hour",
+    "context.user_attributes.requests_today",
+    "context.user_attributes.daily_token_usage",
+    "context.user_attributes.monthly_token_usage",
+    "context.user_attributes.daily_cost",
+    "context.user_attributes.monthly_cost",
+    "provider.",
+    "quota.",
+    "rate_limit.",
+    "system.",
+)
+"""Published, and refused at load until they do what they say: a counter that is never filled would be a limit that never
+holds.  Fields are matched by how they begin, unless they are in FIELDS."""
 
 LOG_LEVELS: Mapping[str, str] = {
     "debug": "debug",

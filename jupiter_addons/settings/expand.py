@@ -1,28 +1,26 @@
-"""`${ENV}`, `${ENV:-default}` and `${secret:name}` in values, and `JUPITER_SECTION__KEY` over them.
+"""`${ENV}`, `${ENV:-default}` and `${secret:name}` in values; `$$` is a dollar sign.  Keys are left alone.
 
 Secrets are files of one directory, `$JUPITER_SECRETS_DIR` or `secrets` beside the configuration; their content is taken
-without the final line end.  What is not set is a problem, not an empty string.
+without the final line end.  What is not set is a problem, not an empty string: a provider would be sent an empty key.
 """
 
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from jupiter_addons.documents import Mark, Node, read
-from jupiter_addons.errors import ConfigError, Problem
+from jupiter_addons.documents import Mark, Node
+from jupiter_addons.errors import Problem
 
-PREFIX = "JUPITER_"
-CONTROL = frozenset({"JUPITER_CONFIG", "JUPITER_SECRETS_DIR", "JUPITER_REQUIRE_ALL"})
-"""Variables of ours that are not configuration keys."""
+MAX_SECRET_BYTES = 64 * 1024
 
-_REFERENCE = re.compile(r"\$\$|\$\{([^}]*)\}")
+_REFERENCE = re.compile(r"\$\$|\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Expansion:
-    """Replaces references in every string of a document."""
+    """Replaces references in every string of a document, and keeps what could not be replaced."""
 
     def __init__(self, environ: Mapping[str, str], secrets_dir: Path) -> None:
         self._environ = environ
@@ -30,7 +28,7 @@ class Expansion:
         self.problems: list[Problem] = []
 
     def expand(self, node: Node) -> None:
-        """Replace the references in a node and everything below it, noting what cannot be replaced."""
+        """Replace the references in a node and everything below it."""
         for child in [*(node.items or ()), *(node.entries or {}).values()]:
             self.expand(child)
         if isinstance(node.scalar, str) and "$" in node.scalar:
@@ -40,67 +38,38 @@ class Expansion:
         if match[0] == "$$":
             return "$"
         reference = match[1]
+        if not match[2]:
+            return self._wrong(mark, "a `${` is not closed", "write $$ for a dollar sign")
         if reference.startswith("secret:"):
             return self._secret(reference.removeprefix("secret:"), mark)
         name, default_given, default = reference.partition(":-")
         if not _NAME.fullmatch(name):
-            self.problems.append(mark.problem(f"`${{{reference}}}` is not a reference", "write $$ for a dollar sign"))
-            return ""
-        if name in self._environ:
-            return self._environ[name]
+            return self._wrong(mark, f"`${{{reference}}}` is not a reference", "write $$ for a dollar sign")
+        value = self._environ.get(name)
         if default_given:
-            return default
-        self.problems.append(mark.problem(f"the environment variable `{name}` is not set"))
-        return ""
+            return value or default  # as in a shell: the default is for what is empty, too
+        if value is None:
+            return self._wrong(mark, f"the environment variable `{name}` is not set")
+        return value
 
     def _secret(self, name: str, mark: Mark) -> str:
         path = self._secrets_dir / name
         if not _SECRET.fullmatch(name):
-            self.problems.append(mark.problem(f"`{name}` cannot be the name of a secret"))
-            return ""
+            return self._wrong(mark, f"`{name}` cannot be the name of a secret")
         try:
-            if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                self.problems.append(mark.problem(f"`{path}` can be read by others", f"chmod 600 {path}"))
-            return path.read_text().rstrip("\r\n")
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_SECRET_BYTES:
+                return self._wrong(
+                    mark, f"the secret `{name}` is not a file of at most {MAX_SECRET_BYTES} bytes: `{path}`"
+                )
+            if stat.S_IMODE(found.st_mode) & 0o077:
+                return self._wrong(mark, f"the secret `{name}` can be read by others", f"chmod 600 {path}")
+            text = path.read_bytes().decode().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            self.problems.append(mark.problem(f"the secret `{name}` cannot be read from `{path}`: {reason}"))
-            return ""
+            return self._wrong(mark, f"the secret `{name}` cannot be read from `{path}`: {reason}")
+        return text or self._wrong(mark, f"the secret `{name}` is empty: `{path}`")
 
-
-def override(root: Node, environ: Mapping[str, str]) -> list[Problem]:
-    """Put every `JUPITER_A__B` variable into the document as `a.b`; values are read as YAML.  Returns what is wrong."""
-    problems: list[Problem] = []
-    for name, text in _overrides(environ):
-        source = f"environment variable {name}"
-        try:
-            value = read(source, text.encode())
-        except ConfigError as error:
-            problems += error.problems
-            continue
-        value.mark = Mark(source, 0, 0)
-        if value.entries == {} and not text.strip():
-            value = Node(value.mark, scalar="")
-        _put(root, name.removeprefix(PREFIX).lower().split("__"), value)
-    return problems
-
-
-def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in CONTROL:
-            yield name, environ[name]
-
-
-def _put(root: Node, path: list[str], value: Node) -> None:
-    node = root
-    for step in path[:-1]:
-        entries = node.entries if node.entries is not None else {}
-        node.entries = entries
-        if step not in entries:
-            entries[step] = Node(value.mark, entries={})
-            node.key_marks[step] = value.mark
-        node = entries[step]
-    if node.entries is None:
-        node.entries = {}
-    node.entries[path[-1]] = value
-    node.key_marks[path[-1]] = value.mark
+    def _wrong(self, mark: Mark, message: str, hint: str | None = None) -> str:
+        self.problems.append(mark.problem(message, hint))
+        return ""

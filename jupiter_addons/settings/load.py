@@ -1,39 +1,29 @@
 """From a file to settings, or to everything that is wrong with it."""
 
-import difflib
 import hashlib
+import ipaddress
+import json
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pydantic
-from pydantic_core import ErrorDetails
 
 from jupiter_addons.documents import Node, read
 from jupiter_addons.errors import ConfigError, Problem
-from jupiter_addons.settings.expand import Expansion, override
+from jupiter_addons.settings.expand import Expansion
+from jupiter_addons.settings.overrides import override
+from jupiter_addons.settings.problems import did_you_mean, explain
+from jupiter_addons.settings.renames import rename
 from jupiter_addons.settings.schema import Settings
 
 NAMES = ("jupiter.yaml", "config/jupiter.yaml")
 """Where a configuration is looked for if none is named."""
 
-_LATER: Mapping[tuple[str | int, ...], str] = {
-    ("telemetry", "health"): "probes are always on, at /health and /ready",
-    ("proxy", "read_timeout"): "write `proxy.limits.header_timeout`",
-    ("proxy", "max_header_bytes"): "write `proxy.limits.header_bytes`",
-    ("limits", "rate_limits"): "write `limits.default`, `limits.by_user` and `limits.by_team`",
-    ("limits", "budgets"): "budgets are not available in this version",
-    ("evidence", "archive_url"): "archives are not available in this version",
-    ("evidence", "retention"): "retention is not available in this version",
-    ("telemetry", "tracing"): "traces are not available in this version",
-    ("security",): "TLS and mTLS on the listener are not available in this version",
-    ("proxy", "cors"): "CORS is not available in this version",
-    ("routing", "failover"): "failover is not available in this version",
-    ("routing", "model_mapping"): "model mapping is not available in this version",
-    ("policy", "watch"): "policies are read at start in this version",
-    ("processing", "content"): "content detectors are not available in this version",
-}
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 
 
 class Configuration(Settings):
@@ -42,11 +32,14 @@ class Configuration(Settings):
     file: Path
     digest: str
     """SHA-256 of what is in force, secrets left out."""
+    notes: tuple[Problem, ...] = ()
+    """What is no error and should be known: old spellings, ports open to others."""
 
     @property
     def evidence_path(self) -> Path:
         """The evidence database."""
-        return self._at(Path(self.evidence.url.removeprefix("sqlite:")))
+        url = self.evidence.url
+        return self._at(self.proxy.state_dir / "evidence.db" if url is None else Path(url.removeprefix("sqlite:")))
 
     @property
     def signing_dir(self) -> Path:
@@ -89,96 +82,84 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Configuration:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError([Problem(str(path), 0, 0, f"cannot be read: {error.strerror}")]) from error
-    root = read(str(path), data)
+    return _assemble(path, read(str(path), data), environ)
+
+
+def defaults(file: Path, values: Mapping[str, Any]) -> Configuration:
+    """Return a configuration of defaults and `values` as if it stood in `file`; nothing is read.  Raises ConfigError."""
+    return _assemble(file, read(str(file), json.dumps(values).encode()), {})
+
+
+def _assemble(path: Path, root: Node, environ: Mapping[str, str]) -> Configuration:
     if root.entries is None:
         raise ConfigError([root.mark.problem(f"a configuration is a mapping, not {root.kind}")])
-    problems = override(root, environ)
-    expansion = Expansion(environ, Path(environ.get("JUPITER_SECRETS_DIR", path.resolve().parent / "secrets")))
+    problems, notes = rename(root)
+    problems += override(root, environ)
+    expansion = Expansion(environ, Path(environ.get("JUPITER_SECRETS_DIR") or path.resolve().parent / "secrets"))
     expansion.expand(root)
     problems += expansion.problems
     settings, found = _validate(root)
-    problems += found
     if settings is not None:
-        problems += _cross_check(root, settings)
+        found += _cross_check(root, settings)
+        notes += _cautions(root, settings)
+    # What could not be filled in is empty, and what is wrong with that has been said.
+    said = {(problem.file, problem.line, problem.column) for problem in expansion.problems}
+    problems += [problem for problem in found if (problem.file, problem.line, problem.column) not in said]
     if problems or settings is None:
-        raise ConfigError(problems)
+        raise ConfigError(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column)))
     digest = hashlib.sha256(settings.model_dump_json(by_alias=True).encode()).hexdigest()
-    return Configuration.model_construct(**dict(settings), file=path.resolve(), digest=digest)
+    return Configuration.model_construct(**dict(settings), file=path.resolve(), digest=digest, notes=tuple(notes))
 
 
 def _validate(root: Node) -> tuple[Settings | None, list[Problem]]:
     try:
         return Settings.model_validate(root.plain()), []
     except pydantic.ValidationError as error:
-        return None, [_problem(root, detail) for detail in error.errors(include_url=False)]
-
-
-def _problem(root: Node, detail: ErrorDetails) -> Problem:
-    path = tuple(step for step in detail["loc"] if step != "[key]")
-    name = ".".join(str(step) for step in path)
-    mark = root.find(path)
-    match detail["type"]:
-        case "extra_forbidden":
-            parent = _node_at(root, path[:-1])
-            key = str(path[-1])
-            mark = parent.key_marks.get(key, mark)
-            later = _LATER.get(path) or _LATER.get(path[:1] if path[0] == "security" else ())
-            if later is not None:
-                return mark.problem(f"`{name}` cannot be set", later)
-            return mark.problem(f"unknown key `{name}`", _did_you_mean(key, _fields_at(path[:-1])))
-        case "missing":
-            return mark.problem(f"`{name}` is required")
-        case "literal_error":
-            return mark.problem(f"`{name}` must be {detail['ctx']['expected']} in this version")
-        case "value_error":
-            return mark.problem(f"`{name}`: {detail['ctx']['error']}")
-        case "string_pattern_mismatch":
-            return mark.problem(f"`{name}` does not have the form {detail['ctx']['pattern']}")
-    message = detail["msg"]
-    return mark.problem(f"`{name}`: {message[:1].lower()}{message[1:]}")
-
-
-def _node_at(root: Node, path: Iterable[str | int]) -> Node:
-    node = root
-    for step in path:
-        if node.entries is not None and isinstance(step, str):
-            node = node.entries.get(step, node)
-    return node
-
-
-def _fields_at(path: Iterable[str | int]) -> list[str]:
-    """Return the keys that a section has, following the schema down a path."""
-    schema: Any = Settings.model_json_schema()
-    definitions, node = schema["$defs"], schema
-    for step in path:
-        node = (node.get("properties") or {}).get(str(step)) or node.get("additionalProperties") or {}
-        while "$ref" in node or "allOf" in node:
-            node = definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else node["allOf"][0]
-        if "patternProperties" in node:
-            node = {"additionalProperties": next(iter(node["patternProperties"].values()))}
-        while "$ref" in node:
-            node = definitions[node["$ref"].rpartition("/")[2]]
-    return list(node.get("properties") or {})
-
-
-def _did_you_mean(word: str, known: list[str]) -> str | None:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    return f"known here are {', '.join(known)}" if known else None
+        return None, explain(root, error.errors(include_url=False, include_input=False))
 
 
 def _cross_check(root: Node, settings: Settings) -> list[Problem]:
     problems: list[Problem] = []
     for host, provider in settings.intercept.hosts.items():
+        mark = root.find(("intercept", "hosts", host))
         if provider not in settings.providers:
-            mark = root.find(("intercept", "hosts", host))
-            hint = _did_you_mean(provider, list(settings.providers))
+            hint = did_you_mean(provider, list(settings.providers))
             problems.append(mark.problem(f"`{provider}` is not one of the providers", hint))
-        if host != host.lower() or ":" in host or "/" in host:
-            mark = root.find(("intercept", "hosts", host))
+        elif settings.intercept.client_key == "swap" and settings.providers[provider].api_key is None:
+            message = f"`intercept.client_key` is `swap`, and provider `{provider}` has no `api_key`"
+            problems.append(mark.problem(message))
+        if not _HOST.fullmatch(host):
             problems.append(mark.problem(f"`{host}` is not a host name in lower case without a port"))
-    if settings.proxy.listen_address == settings.proxy.admin_address:
+    listen, admin = settings.proxy.listen_address, settings.proxy.admin_address
+    if listen == admin and admin[1] != 0:
         mark = root.find(("proxy", "admin_address"))
         problems.append(mark.problem("the admin port must not be the proxy's own"))
     return problems
+
+
+def _cautions(root: Node, settings: Settings) -> Iterator[Problem]:
+    """Yield what works as written and may not be meant."""
+    for key, address in (("listen", settings.proxy.listen_address), ("admin", settings.proxy.admin_address)):
+        if not is_loopback(address[0]):
+            mark = root.find(("proxy", f"{key}_address"))
+            what = "keys and prompts travel in clear" if key == "listen" else "metrics are there for all who reach it"
+            message = f"`proxy.{key}_address` {address[0]} can be reached from other machines: {what}"
+            yield mark.problem(message, "put TLS in front of it" if key == "listen" else None)
+    for name, provider in settings.providers.items():
+        url = urlsplit(provider.base_url)
+        if url.scheme == "http" and provider.api_key is not None and not is_loopback(url.hostname or ""):
+            yield root.find(("providers", name, "base_url")).problem(
+                f"the key of `{name}` is sent in clear", "use https"
+            )
+    teams = {entry.team for entry in settings.identity.principals.values()}
+    for team in settings.limits.by_team:
+        if team not in teams:
+            yield root.find(("limits", "by_team", team)).problem(f"no principal is in team `{team}`")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`; a name other than `localhost` is taken for one that others can."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

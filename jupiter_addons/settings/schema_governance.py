@@ -1,0 +1,160 @@
+"""The configuration keys of what is decided and kept: `policy`, `processing`, `limits`, `evidence`, `identity`."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from jupiter_addons.settings.types import Count, Section, later, only
+
+type Scalar = str | int | float | bool
+
+
+class Policy(Section):
+    """The rules."""
+
+    mode: Annotated[Literal["file"], later(git="policies from git are not available in this version")] = "file"
+    """Where rules come from."""
+    file_path: Path | None = None
+    """A policy file, or a directory of them; none means no rules."""
+    watch: Annotated[Literal[False], only(False, "reloading policies is")] = False
+    """Whether changed files are read while running; this version reads them at start."""
+    default: Literal["allow", "deny"] = "allow"
+    """What holds if no rule decides."""
+
+
+class Tokens(Section):
+    """Counting tokens."""
+
+    default_max_output: Count = 4096
+    """Output tokens assumed for a request that sets no cap."""
+
+
+class Costs(Section):
+    """Counting money."""
+
+    unknown_model: Annotated[
+        Literal["refuse", "free"], later(price="a default price is not available in this version")
+    ] = "refuse"
+    """A model without a known price: refused, or charged nothing and recorded so."""
+    overrides: dict[str, dict[Literal["input", "output", "cache_read", "cache_write"], str | float]] = Field(
+        default_factory=dict
+    )
+    """Model -> dollars per million tokens, in place of the price library's."""
+
+    @field_validator("overrides")
+    @classmethod
+    def _priced(cls, value: dict[str, dict[str, str | float]]) -> dict[str, dict[str, str | float]]:
+        for model, price in value.items():
+            if not {"input", "output"} <= price.keys():
+                raise ValueError(f"the price of `{model}` needs `input` and `output`")
+            for kind, amount in price.items():
+                if not 0 <= _dollars(amount) <= 1_000_000:
+                    raise ValueError(f"the `{kind}` price of `{model}` is not a number of dollars from 0 to 1000000")
+        return value
+
+
+def _dollars(amount: str | float) -> float:
+    try:
+        return float(amount)
+    except ValueError:
+        return math.nan
+
+
+class Processing(Section):
+    """What is worked out about a call."""
+
+    tokens: Tokens = Tokens()
+    """Counting tokens."""
+    costs: Costs = Costs()
+    """Counting money."""
+    content: Annotated[dict[str, Any], only({}, "content detectors are")] = Field(default_factory=dict)
+    """Detectors of personal data, secrets and injection; not in this version."""
+
+
+class Rates(Section):
+    """Rates of requests, in any window of that length."""
+
+    requests_per_second: Count | None = None
+    """The most in any second; null: no such limit."""
+    requests_per_minute: Count | None = None
+    """The most in any minute."""
+    requests_per_hour: Count | None = None
+    """The most in any hour."""
+    requests_per_day: Count | None = None
+    """The most in any 24 hours."""
+
+    def given(self) -> dict[str, int]:
+        """Return the rates that are set."""
+        return {name: value for name, value in self if value is not None}
+
+
+class LimitStorage(Section):
+    """Where counters are kept."""
+
+    url: Annotated[Literal["memory:"], only("memory:", "any other store of counters is")] = "memory:"
+    """This version counts in memory; a restart starts anew."""
+
+
+class Limits(Section):
+    """How much is too much."""
+
+    storage: LimitStorage = LimitStorage()
+    """Where counters are kept."""
+    default: Rates = Rates(requests_per_minute=600)
+    """For each user."""
+    by_user: dict[str, Rates] = Field(default_factory=dict)
+    """User -> what replaces the default, rate by rate."""
+    by_team: dict[str, Rates] = Field(default_factory=dict)
+    """Team -> what its members may do together."""
+    by_model: dict[str, Rates] = Field(default_factory=dict)
+    """Model -> what all may ask of it together."""
+    overall: Rates = Field(default=Rates(), alias="global")
+    """What all may do together."""
+
+
+class Retention(Section):
+    """How long evidence is kept."""
+
+    days: Annotated[None, only(None, "deleting evidence is")] = None
+    """Days; null keeps it for ever, which is all that this version does."""
+
+
+class Evidence(Section):
+    """The signed record."""
+
+    url: Annotated[str, Field(pattern=r"^sqlite:.+")] | None = None
+    """Where the log is kept: `sqlite:` and a path; default `<state_dir>/evidence.db`."""
+    archive_url: Annotated[None, only(None, "archives are")] = None
+    """Where old evidence goes; not in this version."""
+    durability: Annotated[Literal["strict"], later(**{"async": "`async` is not available in this version"})] = "strict"
+    """A decision is on disk before anything is sent, an outcome before its answer is complete."""
+    signing_key_path: Path | None = None
+    """The directory of the signing keys; default `<state_dir>/signing`."""
+    retention: Retention = Retention()
+    """How long evidence is kept."""
+
+
+class PrincipalEntry(Section):
+    """What is known of a user."""
+
+    team: str | None = None
+    """The team it is a member of."""
+    roles: list[str] = Field(default_factory=list)
+    """Its roles, for rules to read."""
+    attributes: dict[str, Scalar] = Field(default_factory=dict)
+    """Anything else that rules read, as `context.user_attributes.*`."""
+
+
+class Identity(Section):
+    """Who may call."""
+
+    keys: Path | None = None
+    """The database of Jupiter keys; default `<state_dir>/keys.db`."""
+    principals: dict[str, PrincipalEntry] = Field(default_factory=dict)
+    """User -> team, roles, attributes."""
+    anonymous: Annotated[Literal["deny"], later(allow="callers without a key are not available in this version")] = (
+        "deny"
+    )
+    """What callers without a key get."""

@@ -1,0 +1,161 @@
+"""The configuration keys of the doors and of what lies behind them: `proxy`, `intercept`, `providers`, `routing`."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_serializer, field_validator
+
+from jupiter_addons.routing.provider import address as provider_address
+from jupiter_addons.settings.types import Address, Count, Duration, ProviderKey, Section, Size, Timeout, later, only
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[!-~](?:[ !-~]*[!-~])?")
+_OWN_HEADERS = frozenset(
+    {
+        "host",
+        "content-length",
+        "content-encoding",
+        "transfer-encoding",
+        "connection",
+        "upgrade",
+        "te",
+        "trailer",
+        "expect",
+    }
+)
+"""What says where a message ends and where it goes: for the proxy to write, not for a configuration."""
+MASK = "**********"
+
+
+class ProxyLimits(Section):
+    """What one client may cost before it is known."""
+
+    body: Size = 10 * 1024**2
+    """The largest request body."""
+    response: Size = 64 * 1024**2
+    """The largest answer that is buffered whole (JSON; streams are not)."""
+    header_bytes: Size = 64 * 1024
+    """The largest request head."""
+    header_count: Count = 100
+    """The most headers of a request."""
+    header_timeout: Timeout = 10.0
+    """How long a request head may take."""
+
+
+class Cors(Section):
+    """Calls from browsers on other sites."""
+
+    enabled: Annotated[Literal[False], only(False, "CORS is")] = False
+    """Whether browsers may call; not in this version."""
+
+
+class Proxy(Section):
+    """The listener."""
+
+    listen_address: Address = Field(default=("127.0.0.1", 8080), json_schema_extra={"default": "127.0.0.1:8080"})
+    """Where both doors are."""
+    admin_address: Address = Field(default=("127.0.0.1", 9090), json_schema_extra={"default": "127.0.0.1:9090"})
+    """Where metrics and probes are; keep it private."""
+    state_dir: Path = Path("state")
+    """Where databases and keys are kept."""
+    workers: Annotated[Literal[1], only(1, "more than one worker is")] = 1
+    """How many processes serve; this version has one."""
+    shutdown_timeout: Duration = 30.0
+    """How long running exchanges may take to end after SIGTERM."""
+    max_in_flight: Count = 1000
+    """The most requests served at once; more are answered 503."""
+    max_connections: Count = 2000
+    """The most client connections."""
+    limits: ProxyLimits = ProxyLimits()
+    """What one client may cost before it is known."""
+    cors: Cors = Cors()
+    """Calls from browsers on other sites."""
+
+
+class Intercept(Section):
+    """The intercept door: what happens to clients that set HTTPS_PROXY."""
+
+    enabled: bool = True
+    """Whether there is an intercept door."""
+    hosts: dict[str, str] = Field(default_factory=dict)
+    """Host -> the provider it stands for.  These hosts are opened and governed."""
+    unknown_hosts: Literal["tunnel", "deny"] = "tunnel"
+    """Every other host: tunnelled untouched, or refused."""
+    unknown_endpoints: Annotated[Literal["deny"], later(govern="`govern` is not available in this version")] = "deny"
+    """Other paths of an opened host; this version refuses them."""
+    client_key: Literal["auto", "swap", "pass"] = "auto"
+    """Whose provider key is sent: ours if configured else the client's, always ours, or always the client's."""
+    ca_dir: Path | None = None
+    """Where the certificate authority is kept; default `<state_dir>/ca`."""
+
+
+class Provider(Section):
+    """One provider."""
+
+    type: Annotated[
+        Literal["openai", "anthropic", "openai-compatible", "rehearsal"],
+        later(
+            **{
+                "ollama": "`ollama` is not supported by this version",
+                "azure-openai": "`azure-openai` is not supported by this version",
+            }
+        ),
+    ]
+    """What it speaks."""
+    base_url: str
+    """Where it is; a final `/v1` may be left out."""
+    api_key: ProviderKey | None = None
+    """The provider's own key; use `${ENV}` or `${secret:name}`."""
+    models: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+    """The models it offers; `*` stands for any characters."""
+    weight: Annotated[Count, Field(le=1000)] = 1
+    """Its share where several offer a model."""
+    timeouts: Annotated[dict[str, Any], only({}, "timeouts of a provider are")] = Field(default_factory=dict)
+    """How long it may take; not in this version."""
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Headers to send along, such as an organisation; their values are masked wherever the configuration is shown."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _has_address(cls, value: str) -> str:
+        try:
+            provider_address(value)
+        except ValueError as error:
+            message = str(error)
+            raise ValueError(message[:1].lower() + message[1:]) from error
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _can_be_sent(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError(f"`{name}` is not the name of a header")
+            if name.lower() in _OWN_HEADERS:
+                raise ValueError(f"`{name}` is written by the proxy itself")
+            if not _HEADER_VALUE.fullmatch(text):
+                raise ValueError(f"the value of `{name}` cannot be sent in a header")
+        return value
+
+    @field_serializer("headers", when_used="json")
+    def _masked(self, value: dict[str, str]) -> dict[str, str]:
+        return dict.fromkeys(value, MASK)
+
+
+class Failover(Section):
+    """Asking another provider when one fails."""
+
+    max_attempts: Annotated[Literal[1], only(1, "failover is")] = 1
+    """How many providers are asked; this version asks one."""
+
+
+class Routing(Section):
+    """Which provider is asked."""
+
+    strategy: Literal["weighted"] = "weighted"
+    """How one of several is chosen."""
+    failover: Failover = Failover()
+    """Asking another provider when one fails."""
+    model_mapping: Annotated[dict[str, str], only({}, "model mapping is")] = Field(default_factory=dict)
+    """Asked model -> model to ask for; not in this version."""
