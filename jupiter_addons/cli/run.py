@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from jupiter_addons.cli.main import tell
 from jupiter_addons.cli.options import config_option, configuration
 from jupiter_addons.errors import ConfigError, Problem
 from jupiter_addons.settings.load import Configuration
@@ -23,6 +24,8 @@ def run(config_path: Path | None, check: bool) -> None:
     SIGTERM and Ctrl-C let running exchanges end first; a second one does not.
     """
     settings = configuration(config_path)
+    for note in settings.notes:
+        tell(note, "note: ")
     logs.install(settings.telemetry.logging.level, settings.telemetry.logging.format)
     if check:
         _check(settings)

@@ -4,7 +4,7 @@ The hold is an upper bound of the price, the charge the price of what the provid
 provider's is missing.  Both round up, once per line item.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jupiter_addons.dialects.call import Call, Reply, Usage
@@ -63,15 +63,18 @@ def charge(reply: Reply | None, profile: Profile, price: Price | None) -> Charge
     """Return what a call took that was sent.
 
     The provider's usage counts if it gave one.  Otherwise the estimated input and the tokens of what it answered: a request
-    that was sent may be billed, answered or not.  An error answer without usage is free: providers do not bill it.
+    that was sent may be billed, answered or not.  Of a stream that broke off the larger output counts: Anthropic's first
+    event already has a usage, of one token.  An error answer without usage is free: providers do not bill it.
     """
     usage = reply.usage if reply is not None else None
-    if usage is not None:
+    if usage is not None and reply is not None and reply.complete:
         return Charge(_price(usage, price), usage, "provider")
     if reply is not None and reply.error is not None and not reply.text_bytes:
         return Charge(NanoUsd(0), Usage(0, 0), "estimate")
     answered_bytes = reply.text_bytes if reply is not None else 0
     own = Usage(profile.input_tokens_estimate, -(-answered_bytes // 3))
+    if usage is not None:  # of a stream that broke off: what had been counted when it began
+        own = replace(usage, output_tokens=max(usage.output_tokens, own.output_tokens))
     return Charge(_price(own, price), own, "estimate")
 
 

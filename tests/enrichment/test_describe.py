@@ -29,13 +29,13 @@ def test_the_hold_covers_every_charge_the_call_can_cause(text, max_tokens, n, in
     call, price = a_call(text, max_tokens, n), a_price(into, out)
     profile = describe(call, price, len(text.encode("utf-8", "replace")) + 100, 4096)
     most = Usage(profile.input_tokens_upper, profile.output_tokens_max)
-    assert charge(Reply(usage=most), profile, price).nusd <= profile.hold_nusd
+    assert charge(Reply(usage=most, complete=True), profile, price).nusd <= profile.hold_nusd
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), PRICES, PRICES)
 def test_a_charge_is_the_exact_price_of_the_usage(into_tokens, out_tokens, into, out):
     usage = Usage(into_tokens, out_tokens)
-    charged = charge(Reply(usage=usage), describe(a_call(), None, 100, 1), a_price(into, out))
+    charged = charge(Reply(usage=usage, complete=True), describe(a_call(), None, 100, 1), a_price(into, out))
     exact = Fraction(into_tokens * into + out_tokens * out, 10**6)
     assert exact <= charged.nusd < exact + 4
     assert charged.source == "provider"
@@ -45,7 +45,7 @@ def test_cached_tokens_are_charged_once_at_their_own_price():
     price = Price(*(NanoUsdPerMillion(n * 10**6) for n in (10, 20, 1, 12)), "test")
     usage = Usage(100, 10, cache_read_tokens=60, cache_write_tokens=20)
     assert (
-        charge(Reply(usage=usage), describe(a_call(), price, 1, 1), price).nusd == 20 * 10 + 60 * 1 + 20 * 12 + 10 * 20
+        charge(Reply(usage=usage, complete=True), describe(a_call(), price, 1, 1), price).nusd == 20 * 10 + 60 * 1 + 20 * 12 + 10 * 20
     )
 
 
@@ -65,3 +65,11 @@ def test_without_the_providers_count_our_own_holds():
 
 def test_an_error_answer_is_free():
     assert charge(Reply(error="overloaded", complete=True), describe(a_call(), a_price(), 100, 10), a_price()).nusd == 0
+
+
+def test_of_a_stream_that_broke_off_the_larger_count_holds():
+    profile = describe(a_call(), a_price(), 100, 10)
+    begun = Usage(50, 1, cache_read_tokens=10)
+    cut = charge(Reply(usage=begun, text_bytes=300), profile, a_price())
+    assert (cut.usage, cut.source) == (Usage(50, 100, cache_read_tokens=10), "estimate")
+    assert charge(Reply(usage=Usage(50, 500), text_bytes=300), profile, a_price()).usage.output_tokens == 500

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.gateway import Gateway
+from support.gateway import Gateway, Setup, start_gateway
 from support.wire import Client, chat, get, post, wait_until
 
 from jupiter_addons.rehearsal.server import RehearsalThread
@@ -118,3 +118,92 @@ def test_every_call_has_its_leaves_and_all_of_them_verify(client: Client, gatewa
     assert decision["principal"]["user"].startswith("hmac:")
     assert outcome["cost"]["usage"] == "provider"
     assert gateway.report().findings == []
+
+
+def test_nothing_a_client_says_chooses_where_a_call_goes(client: Client, gateway: Gateway, provider: RehearsalThread):
+    """Rows of other gateways' advisories: a base URL in the body or in a header sent the provider's key to a stranger."""
+    elsewhere = "http://127.0.0.1:9/v1"
+    fields = dict.fromkeys(("api_base", "base_url", "custom_host", "extra_headers", "fallbacks"), elsewhere)
+    headers = {"x_portkey_custom_host": elsewhere, "x_forwarded_host": elsewhere, "Cookie": "a=b", "X_User": "root"}
+    raw = post(PATHS["openai"], chat(**fields), gateway.key, **headers).replace(b"Host: gateway", b"Host: localhost:1")
+    answer = client.ask(raw)
+    assert answer.status == 200
+    arrived = provider.journal.entries[-1]
+    assert arrived.header("host") == f"127.0.0.1:{provider.port}"
+    assert arrived.header("cookie") is None
+    assert arrived.header("x-forwarded-host") is None
+    who = gateway.leaves("decision", answer.headers["x-jupiter-evidence-id"])[0]["principal"]
+    assert who["key_id"] == gateway.key.split("_")[1]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "status", "code"),
+    [
+        ("[[close]]", 502, "provider_error"),
+        ("[[cut_after=20]]", 502, "provider_error"),
+        ("[[html]]", 502, "provider_invalid_response"),
+        ("[[gzip]]", 502, "provider_invalid_response"),
+        ("[[status=503]]", 503, "rehearsed_503"),
+        ("[[status=429]]", 429, "rehearsed_429"),
+    ],
+)
+def test_a_provider_that_fails_is_told_of_in_the_clients_dialect(knobs, status, code, client: Client, gateway: Gateway):
+    answer = client.ask(post(PATHS["openai"], chat(knobs), gateway.key))
+    assert (answer.status, answer.code) == (status, code)
+    if status in (429, 503):
+        assert answer.headers["retry-after"] == "7"
+    outcome = gateway.leaves("outcome", answer.headers["x-jupiter-evidence-id"])[0]
+    assert outcome["outcome"]["status"] == "provider_error"
+    assert client.ask(post(PATHS["openai"], chat(), gateway.key)).status == 200
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
+def test_a_stream_that_breaks_off_ends_with_an_error_event(
+    path, client: Client, gateway: Gateway, provider: RehearsalThread
+):
+    answer = client.ask(post(path, chat("[[events=9]][[cut_after=6]]", stream=True), gateway.key))
+    sent = provider.journal.entries[-1].sent
+    assert answer.body.startswith(sent)
+    last = answer.body[len(sent) :]
+    assert json.loads(last.partition(b"data: ")[2])["error"]["message"]
+    outcome = gateway.leaves("outcome", answer.headers["x-jupiter-evidence-id"])[0]
+    assert outcome["outcome"]["status"] == "provider_error"
+    assert outcome["cost"]["usage"] == "estimate"
+
+
+def test_a_provider_that_cannot_be_reached_is_a_502(provider: RehearsalThread, tmp_path):
+    overrides = {"providers": {"rehearsal": {"base_url": "http://127.0.0.1:9/v1"}}}
+    with start_gateway(tmp_path, provider.port, Setup(overrides=overrides)) as gateway, Client(gateway.port) as client:
+        for _ in range(2):
+            answer = client.ask(post(PATHS["anthropic"], chat(), gateway.key))
+            assert answer.status == 502
+            assert answer.json()["error"]["type"] == "api_error"
+        assert gateway.report().findings == []
+
+
+def test_the_gateways_own_credentials_are_not_discussed_with_clients(provider: RehearsalThread, tmp_path):
+    overrides = {"providers": {"rehearsal": {"api_key": "not-the-right-key"}}}
+    with start_gateway(tmp_path, provider.port, Setup(overrides=overrides)) as gateway, Client(gateway.port) as client:
+        answer = client.ask(post(PATHS["openai"], chat(), gateway.key))
+    assert (answer.status, answer.code) == (502, "provider_error")
+    assert b"not-" not in answer.body
+
+
+def test_a_blind_tunnel_is_relayed_untouched_and_recorded(provider: RehearsalThread, tmp_path):
+    overrides = {"intercept": {"unknown_hosts": "tunnel"}}
+    with start_gateway(tmp_path, provider.port, Setup(overrides=overrides)) as gateway:
+        with Client(gateway.port) as client:
+            target = f"127.0.0.1:{provider.port}"
+            authorization = gateway.proxy_authorization()
+            client.send(
+                f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: {authorization}\r\n\r\n".encode()
+            )
+            assert client.head()[0] == 200
+            request = get("/v1/models", "provider-key")
+            answer = client.ask(request)
+            assert answer.status == 200
+        assert wait_until(lambda: gateway.leaves("tunnel"))
+        (leaf,) = gateway.leaves("tunnel")
+        assert leaf["tunnel"]["bytes_up"] == len(request)
+        assert leaf["tunnel"]["bytes_down"] > len(answer.body)
+        assert gateway.report().findings == []

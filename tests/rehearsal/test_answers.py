@@ -1,0 +1,29 @@
+"""Both dialects say the same."""
+
+from jupiter_addons.rehearsal import answers
+from jupiter_addons.rehearsal.behaviour import Behaviour
+
+BODY = {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]}
+
+
+def test_the_last_user_message_is_answered():
+    assert answers.last_user_text(BODY) == "hello"
+    assert answers.answer_text("hello", Behaviour()) == "You said: hello"
+    assert answers.answer_text("", Behaviour(events=3)) == "word0 word1 word2"
+
+
+def test_streams_end_as_their_dialect_does():
+    assert list(answers.openai_events(BODY, "a b", Behaviour()))[-1] == b"data: [DONE]\n\n"
+    assert list(answers.anthropic_events(BODY, "a b", Behaviour()))[-1].startswith(b"event: message_stop")
+    assert b"error" in list(answers.anthropic_events(BODY, "a b", Behaviour(error_event=True)))[-1]
+
+
+def test_lists_and_errors_have_both_shapes():
+    assert answers.model_list(True)["has_more"] is False
+    assert answers.model_list(False)["object"] == "list"
+    assert answers.error_body(True, 500, "x")["type"] == "error"
+    assert answers.error_body(False, 500, "x")["error"]["message"] == "x"
+    assert answers.anthropic_body(BODY, "a", Behaviour(no_usage=True)).keys() == answers.anthropic_body(
+        BODY, "a", Behaviour()
+    ).keys() - {"usage"}
+    assert "usage" not in answers.openai_body(BODY, "a", Behaviour(no_usage=True))
