@@ -27,7 +27,7 @@ READY_S = 30
 @click.option("--once", is_flag=True, help="End after the tour.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Where both doors are.")
 @click.option("--admin-port", type=click.IntRange(1, 65535), default=9090, show_default=True, help="Where metrics are.")
-@click.option("--llm-url", help="A local server with the OpenAI dialect to put behind the gateway as well.")
+@click.option("--llm-url", help="A local server that speaks both dialects, to put behind the gateway as well.")
 def demo(once: bool, port: int, admin_port: int, llm_url: str | None) -> None:
     """Start a gateway with a built-in provider, show what it does, and leave both doors open until Ctrl-C.
 
@@ -78,7 +78,8 @@ def real_providers(environ: os._Environ[str] | dict[str, str], llm_url: str | No
         key = "${ANTHROPIC_API_KEY}"
         found["Anthropic (claude-*)"] = _entry("anthropic", "anthropic", "https://api.anthropic.com", key, "claude-*")
     if llm_url is not None:
-        found["a local model (local)"] = _entry("local", "openai-compatible", llm_url, "none", "local")
+        entry = _entry("local", "openai-compatible", llm_url, "none", "local")
+        found["a small local model (local)"] = entry + _entry("local-anthropic", "anthropic", llm_url, "none", "local")
     with contextlib.suppress(OSError, urllib.error.URLError):
         with urllib.request.urlopen("http://127.0.0.1:11434/api/version", timeout=0.3):
             url = "http://127.0.0.1:11434/v1"
