@@ -45,11 +45,11 @@ make_venv() {
     "$python" -m venv .venv || give_up "the virtual environment could not be made" "see the message above; is the disk full?"
   fi
   say "installing the locked dependencies (once; about half a minute)"
-  if ! .venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock; then
+  if ! .venv/bin/python -m pip install --disable-pip-version-check -qq --require-hashes -r requirements.lock; then
     give_up "the dependencies could not be installed" \
       "check the network, and pip's settings if a proxy or a mirror is needed (pip config list); then run this again"
   fi
-  .venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e . ||
+  .venv/bin/python -m pip install --disable-pip-version-check -qq --no-deps --no-build-isolation -e . ||
     give_up "the project itself could not be installed" "see the message above"
   printf '%s\n' "$wanted" >"$stamp"
 }

@@ -18,7 +18,7 @@ EDGES = {"storage", "settings", "telemetry"}
 BELOW_STAGES = GROUND | {"dialects", "exchange"} | CORE | EDGES
 
 MAY_IMPORT: dict[str, set[str]] = {
-    **{name: GROUND for name in GROUND},
+    **dict.fromkeys(GROUND, GROUND),
     "dialects": GROUND,
     **{name: GROUND | {"dialects"} for name in CORE},
     **{name: GROUND | {"dialects"} | CORE for name in EDGES},

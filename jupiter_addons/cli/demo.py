@@ -21,6 +21,8 @@ from jupiter_addons.errors import StoreError
 from jupiter_addons.rehearsal.server import RehearsalThread
 
 READY_S = 30
+OLLAMA = 11434
+"""The port an Ollama listens on."""
 
 
 @click.command()
@@ -82,11 +84,19 @@ def real_providers(environ: os._Environ[str] | dict[str, str], llm_url: str | No
     if llm_url is not None:
         entry = _entry("local", "openai-compatible", llm_url, "none", "local")
         found["a small local model (local)"] = entry + _entry("local-anthropic", "anthropic", llm_url, "none", "local")
-    with contextlib.suppress(OSError, urllib.error.URLError):
-        with urllib.request.urlopen("http://127.0.0.1:11434/api/version", timeout=0.3):
-            url = "http://127.0.0.1:11434/v1"
-            found["Ollama (its own models)"] = _entry("ollama", "openai-compatible", url, "ollama", "*")
+    if _answers(OLLAMA, "/api/version"):
+        entry = _entry("ollama", "openai-compatible", f"http://127.0.0.1:{OLLAMA}/v1", "ollama", "*")
+        found["Ollama (its own models)"] = entry
     return found
+
+
+def _answers(port: int, path: str) -> bool:
+    """Whether a server on this machine answers with success."""
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1).close()
+    except (OSError, urllib.error.URLError):
+        return False
+    return True
 
 
 def _entry(name: str, kind: str, url: str, key: str, models: str) -> str:
@@ -117,9 +127,8 @@ def _wait_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise StoreError(f"the gateway did not start:\n{log.read_text(errors='replace')}")
-        with contextlib.suppress(OSError, urllib.error.URLError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1):
-                return
+        if _answers(port, "/ready"):
+            return
         time.sleep(0.05)
     raise StoreError(f"the gateway was not ready within {READY_S} s; its log: {log}")
 

@@ -10,7 +10,7 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
   say "installing the Python SDKs for the client tests"
   rm -rf $here/.venv
   .venv/bin/python -m venv $here/.venv
-  $here/.venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $here/requirements.lock ||
+  $here/.venv/bin/python -m pip install --disable-pip-version-check -qq --require-hashes -r $here/requirements.lock ||
     give_up "the client SDKs could not be installed" "check the network, or leave them out: scripts/test --quick"
   printf '%s\n' "$wanted" >"$stamp"
 fi

@@ -45,7 +45,7 @@ def test_after_a_kill_every_request_the_provider_saw_has_a_verified_decision(pro
             threads = [threading.Thread(target=load, args=(gateway.port, gateway.key, stop)) for _ in range(4)]
             for thread in threads:
                 thread.start()
-            assert wait_until(lambda: provider.journal.seen > before + 20)
+            assert wait_until(lambda enough=before + 20: provider.journal.seen > enough)
             time.sleep(0.013 * number)
             gateway.process.send_signal(signal.SIGKILL)
             gateway.process.wait()

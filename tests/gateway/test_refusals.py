@@ -1,7 +1,5 @@
 """What is refused, in whose words, and that the provider never hears of it."""
 
-import socket
-
 import pytest
 from support.gateway import Gateway, Setup, create_key, start_gateway
 from support.wire import Client, chat, get, post, wait_until
@@ -230,11 +228,11 @@ def test_unauthenticated_refusals_are_counted_not_recorded_one_by_one(gateway: G
 
 def test_a_slow_head_is_cut_off(provider: RehearsalThread, tmp_path):
     setup = Setup(overrides={"proxy": {"limits": {"header_timeout": "400ms"}}})
-    with start_gateway(tmp_path, provider.port, setup) as gateway:
-        with Client(gateway.port) as silent, Client(gateway.port) as slow:
-            slow.send(b"GET /health HTTP/1.1\r\nHos")
-            assert silent.is_closed(3)
-            assert slow.is_closed(3)
+    running = start_gateway(tmp_path, provider.port, setup)
+    with running as gateway, Client(gateway.port) as silent, Client(gateway.port) as slow:
+        slow.send(b"GET /health HTTP/1.1\r\nHos")
+        assert silent.is_closed(3)
+        assert slow.is_closed(3)
 
 
 def test_beyond_the_most_connections_nobody_is_served(provider: RehearsalThread, tmp_path):
@@ -253,5 +251,5 @@ def _served(gateway: Gateway) -> bool:
     try:
         with Client(gateway.port) as client:
             return client.ask(get("/health")).status == 200
-    except (ConnectionError, socket.timeout):
+    except (ConnectionError, TimeoutError):
         return False
