@@ -110,7 +110,8 @@ def test_the_sdks_through_the_gateway_door(gateway):
     if not python.exists():
         pytest.skip("the SDKs are not installed: bash tests/clients/setup.sh")
     (block,) = python_blocks()
-    openai, anthropic = here(block, gateway).split("\n\n")
+    openai, _, anthropic = here(block, gateway).partition("from anthropic")
+    anthropic = "from anthropic" + anthropic
     ask = 'model="gpt-4o-mini", max_tokens=9, messages=[{"role": "user", "content": "hi"}]'
     openai += f"\nprint(client.chat.completions.create({ask}).choices[0].message.content)"
     anthropic += f"\nprint(client.messages.create({ask}).content[0].text)"

@@ -50,7 +50,7 @@ def _action(node: Node, reading: Reading, terms: Terms) -> Action | None:
             return _deny(node, reading, terms)
         case "log":
             return _log(node, reading, terms)
-    key, value = reading.text(node, "key"), node.entries.get("value")
+    key, value = reading.text(node, "key"), node.entries.get("value")  # a tag
     return Tag(key, ("true",) if value is None else terms.template(value, "value"))
 
 
@@ -61,10 +61,9 @@ def _deny(node: Node, reading: Reading, terms: Terms) -> Action | None:
         reading.wrong(node, "a `deny` action needs a `message`: it is what the client is told")
         return None
     code = reading.text(node, "code") if "code" in node.entries else DEFAULT_CODE
-    if "code" in node.entries and code and (not _CODE.fullmatch(code) or (code in CODES and code != DEFAULT_CODE)):
-        reading.wrong(
-            node.entries["code"], f"`{code}` cannot be a rule's code", "use a snake_case name of its own, like model_not_for_team"
-        )
+    if code and (not _CODE.fullmatch(code) or (code in CODES and code != DEFAULT_CODE)):
+        hint = "use a snake_case name of its own, like model_not_for_team"
+        reading.wrong(node.entries["code"], f"`{code}` cannot be a rule's code", hint)
     status = node.entries["status"].scalar if "status" in node.entries else 403
     if type(status) is not int or not 400 <= status <= 499:
         reading.wrong(node.entries["status"], "`status` is a number from 400 to 499")

@@ -109,7 +109,7 @@ class Conditions:
         takes = FUNCTIONS[name].takes
         if len(written) != len(takes):
             many = "s" if len(takes) > 1 else ""
-            self._reading.wrong(listed or node, f"`{name}` takes {len(takes)} argument{many}, listed under `args`")
+            self._reading.wrong(listed or node, f"`{name}` takes {len(takes)} argument{many} in `args`")
             return None
         arguments = [self._argument(item, name, takes[at]) for at, item in enumerate(written)]
         found = tuple(argument for argument in arguments if argument is not None)
@@ -184,15 +184,19 @@ def _wrong_value(operator: str, wanted: str, kind: Kind, value: Any) -> str | No
     """Return what is wrong with a value that an operator is given, or None."""
     given = _kind(value)
     match wanted:
-        case "number" | "string" | "boolean" if given != wanted:
-            return f"`{operator}` takes a {wanted}, not a {given}"
+        case "number" if given != wanted:
+            return f"`{operator}` compares with a number"
+        case "string" if given != wanted:
+            return f"`{operator}` compares with text"
+        case "boolean" if given != wanted:
+            return f"`{operator}` takes true or false"
         case "list":
             if given != "list":
-                return f"`{operator}` takes a list, not a {given}"
+                return f"`{operator}` takes a list"
             wrong = next((element for element in value if kind != "any" and _kind(element) != kind), _EMPTY)
             return None if wrong is _EMPTY else f"`{json.dumps(wrong)}` in the list can never equal a {kind}"
         case "same" if kind != "any" and value is not None and given != kind:
-            return f"`{json.dumps(value)}` can never equal a {kind}"
+            return f"a {kind} can never equal {value!r}"
         case "any" if given == "null" or (kind == "string" and given != "string"):
             return f"`{operator}` on a {kind} does not take a {given}"
     return None

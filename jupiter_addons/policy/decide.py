@@ -5,21 +5,28 @@ Logs and tags accumulate; the first rule that fires an `allow` or `deny` ends it
 of the published specification, and `policies/README.md` says why: a rule with only logs or tags does not end evaluation,
 and a condition that cannot be evaluated counts as met if the rule denies.
 
-In the mandatory tier only a denial ends evaluation: an `allow` there cannot undo another mandatory rule, nor can any rule
-elsewhere, so the order of files inside the tier never changes the verdict.
+In the mandatory tier only a denial ends evaluation, so the order of files inside it never changes the verdict, and no
+`allow` anywhere undoes a mandatory denial.  A mandatory `allow` is what holds if no later rule decides: it comes before the
+default and after every denial.  The default is for requests; an answer that no rule denies may pass.
+
+A rule in shadow mode is consulted where it stands, is reported as fired, and does nothing else; one that stands behind the
+rule that ended evaluation is not consulted, as it would not be if it were enforced.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from jupiter_addons.policy.interpret import Evaluation, Facts
+from jupiter_addons.policy.interpret import Evaluation, Facts, Truth
 from jupiter_addons.policy.nodes import Allow, Deny, Field, Log, PolicySet, Rule, Tag, Template
 from jupiter_addons.policy.vocabulary import Phase
 
 Verdict = Literal["allow", "deny"]
 
 DEFAULT_MESSAGE = "no policy allows this request"
+MAX_TEXT_CHARS = 200
+"""How much of a field's value a message or tag shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +70,27 @@ class Decision:
 
 
 def evaluate(policies: PolicySet, rules: Iterable[Rule], facts: Facts, phase: Phase) -> Decision:
-    """Decide by `rules`, which are those of `phase` in `policies`.  Pure, and total: it has an answer for every input."""
-    run = _Run(Evaluation(facts))
-    ended: tuple[Rule, Deny | Allow] | None = None
+    """Decide by `rules`, which are those of `phase` in `policies`.
+
+    Pure, and total over facts that are JSON: it has an answer for every value.  What a callable of `facts` raises is raised.
+    """
+    evaluation = Evaluation(facts)
+    run = _Run(evaluation)
+    permitted: Rule | None = None
     for rule in rules:
-        terminal = run.consult(rule)
-        if terminal is not None and (isinstance(terminal, Deny) or rule.tier != "mandatory"):
-            ended = rule, terminal
-            break
-    if ended is None and (policies.default == "allow" or phase == "response"):
-        return run.decision(policies.digest, "allow", None, None)
-    if ended is None:
-        return run.decision(policies.digest, "deny", None, None)
-    rule, terminal = ended
-    if isinstance(terminal, Deny):
-        return run.decision(policies.digest, "deny", rule, terminal)
-    return run.decision(policies.digest, "allow", rule, None)
+        met = evaluation.truth(rule.condition)
+        if met is False:
+            continue
+        terminal = run.fire(rule, met)
+        if isinstance(terminal, Deny):
+            return run.decision(policies.digest, "deny", rule, terminal)
+        if terminal is not None and rule.tier == "normal":
+            return run.decision(policies.digest, "allow", rule, None)
+        if terminal is not None and permitted is None:
+            permitted = rule
+    if permitted is not None or policies.default == "allow" or phase == "response":
+        return run.decision(policies.digest, "allow", permitted, None)
+    return run.decision(policies.digest, "deny", None, None)
 
 
 class _Run:
@@ -89,14 +101,12 @@ class _Run:
         self._fired: list[Fired] = []
         self._errors: list[str] = []
 
-    def consult(self, rule: Rule) -> Deny | Allow | None:
-        """Evaluate a rule; return its terminal action if it fired one."""
-        met = self._evaluation.truth(rule.condition)
+    def fire(self, rule: Rule, met: Truth) -> Deny | Allow | None:
+        """Do what a rule says whose condition is met, or unknown; return its terminal action if that is to be acted on."""
         if met is None:
             self._errors.append(f"{rule.policy}/{rule.name}")
-            met = rule.denies
-        if not met:
-            return None
+            if not rule.denies:
+                return None
         terminal = next((action for action in rule.actions if isinstance(action, (Deny, Allow))), None)
         code = terminal.code if isinstance(terminal, Deny) else None
         verdict: Literal["allow", "deny", "note"] = (
@@ -132,8 +142,17 @@ class _Run:
         return "".join(part if isinstance(part, str) else self._text(part) for part in template)
 
     def _text(self, field: Field) -> str:
-        value = self._evaluation.value(field)
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        text = "" if value is None else str(value)
-        return " ".join(text.split())[:200]
+        """Print a value for a message or tag: one line, bounded, nothing that a terminal would act on."""
+        text = _printed(self._evaluation.value(field))[: 4 * MAX_TEXT_CHARS]
+        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return line if len(line) <= MAX_TEXT_CHARS else line[: MAX_TEXT_CHARS - 1] + "…"
+
+
+def _printed(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_printed, value[:MAX_TEXT_CHARS]))
+    return json.dumps(value, default=str, ensure_ascii=False)

@@ -2,14 +2,17 @@
 
 The oracle of the language: written to be read, held against by everything faster.
 
-* Absence is null.  `==` and `!=` take null like any value; every other operator with null is false.
-* Unknown (None here) comes from a surprise: a value of a kind the operator does not take.  Kleene's logic carries it on: it
-  is absorbed by a false in `all` and by a true in `any`.
-* Nothing is converted: 7 is not "7", true is not 1; 1 and 1.0 are the same number.
-* `[*]` asks whether any element fits.
+* Absence is null.  `==` and `!=` take null like any value; every other operator with null is false, and a function of null
+  is null.
+* Unknown (None here) comes from a surprise: a value of a kind the operator or function does not take.  Kleene's logic
+  carries it on: it is absorbed by a false in `all` and by a true in `any`, and `not` leaves it.
+* Nothing is converted: 7 is not "7", true is not 1; 1 and 1.0 are the same number.  Unlike kinds are unequal, not unknown.
+* `[*]` asks whether any element fits: `!=` and `not_in` hold as soon as one element differs, `not` around the condition
+  asks about all.  Functions apply to each element, but `len` counts them.
 """
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, assert_never
 
 from jupiter_addons.dialects.call import Json
@@ -19,6 +22,18 @@ type Facts = Mapping[str, Callable[[], Json]]
 """Root name -> what gives its value."""
 
 type Truth = bool | None
+
+
+class Many(list[Any]):
+    """The values of a path with `[*]`."""
+
+
+class _Surprise:
+    """The value of a function that was given what it does not take."""
+
+
+SURPRISE = _Surprise()
+_UNSEEN = object()
 
 
 class Evaluation:
@@ -33,67 +48,63 @@ class Evaluation:
 
     def truth(self, condition: Condition) -> Truth:
         """Return whether a condition holds."""
-        match condition:
-            case Compare():
-                return self._compare(condition)
-            case Every(conditions):
-                unknown = False
-                for part in conditions:
-                    found = self.truth(part)
-                    if found is False:
-                        return False
-                    unknown = unknown or found is None
-                return None if unknown else True
-            case Some(conditions):
-                unknown = False
-                for part in conditions:
-                    found = self.truth(part)
-                    if found is True:
-                        return True
-                    unknown = unknown or found is None
-                return None if unknown else False
-            case Negation(part):
-                found = self.truth(part)
-                return None if found is None else not found
+        if isinstance(condition, Compare):
+            return self._compare(condition)
+        if isinstance(condition, Every):
+            unknown = False
+            for part in condition.conditions:
+                found = self._compare(part) if isinstance(part, Compare) else self.truth(part)
+                if found is False:
+                    return False
+                if found is None:
+                    unknown = True
+            return None if unknown else True
+        if isinstance(condition, Some):
+            return _any(map(self.truth, condition.conditions))
+        if isinstance(condition, Negation):
+            found = self.truth(condition.condition)
+            return None if found is None else not found
         assert_never(condition)
 
     def value(self, subject: Field | Apply | Literally) -> Any:
         """Return a subject's value.  A path with `[*]` gives a `Many`; a function of a wrong kind gives `SURPRISE`."""
-        match subject:
-            case Field(text=text):
-                if text not in self._found:
-                    self._found[text] = self._look_up(subject)
-                return self._found[text]
-            case Literally(value):
-                return value
-            case Apply(name, arguments):
-                return _apply(name, [self.value(argument) for argument in arguments])
-        assert_never(subject)
+        if isinstance(subject, Field):
+            found = self._found.get(subject.text, _UNSEEN)
+            return self._look_up(subject) if found is _UNSEEN else found
+        if isinstance(subject, Literally):
+            return subject.value
+        return _apply(subject.name, [self.value(argument) for argument in subject.arguments])
 
     def _look_up(self, field: Field) -> Any:
         root = str(field.steps[0])
         if root not in self._roots:
             ask = self._facts.get(root)
             self._roots[root] = ask() if ask is not None else None
-        return _follow(self._roots[root], field.steps, 1)
+        found = self._found[field.text] = _follow(self._roots[root], field.steps, 1)
+        return found
 
     def _compare(self, condition: Compare) -> Truth:
-        actual = self.value(condition.subject)
+        subject = condition.subject
+        if isinstance(subject, Field):  # as in `value`, without the call: this is where an evaluation spends its time
+            actual = self._found.get(subject.text, _UNSEEN)
+            if actual is _UNSEEN:
+                actual = self._look_up(subject)
+        else:
+            actual = self.value(subject)
         if isinstance(actual, Many):
-            found = [_holds(condition, element) for element in actual]
-            return True if True in found else None if None in found else False
-        return _holds(condition, actual)
+            holds = _HOLDS[condition.operator]
+            return _any(None if element is SURPRISE else holds(element, condition) for element in actual)
+        return None if actual is SURPRISE else _HOLDS[condition.operator](actual, condition)
 
 
-class Many(list[Any]):
-    """The values of a path with `[*]`."""
-
-
-class _Surprise:
-    """The value of a function that was given what it does not take."""
-
-
-SURPRISE = _Surprise()
+def _any(truths: Iterable[Truth]) -> Truth:
+    unknown = False
+    for truth in truths:
+        if truth is True:
+            return True
+        if truth is None:
+            unknown = True
+    return None if unknown else False
 
 
 def _follow(value: Any, steps: tuple[str | int, ...], start: int) -> Any:
@@ -119,73 +130,113 @@ def _follow(value: Any, steps: tuple[str | int, ...], start: int) -> Any:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equality without conversion: booleans are not numbers, lists are equal element by element."""
+    """Equality without conversion, all the way down: booleans are not numbers, and unlike kinds are unequal."""
+    if isinstance(left, str):
+        return bool(left == right)
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
-    if isinstance(left, (int, float)) and isinstance(right, (int, float)):
-        return left == right
+    if isinstance(left, (int, float)) or left is None:
+        return bool(left == right)
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
         return len(left) == len(right) and all(map(same, left, right))
-    return type(left) is type(right) and bool(left == right)
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(same(value, right[name]) for name, value in left.items())
+    return False
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _equal(actual: Any, condition: Compare) -> Truth:
+    return same(actual, condition.value)
 
 
-def _holds(condition: Compare, actual: Any) -> Truth:
-    operator, wanted = condition.operator, condition.value
-    if actual is SURPRISE:
-        return None
-    if operator == "exists":
-        return (actual is not None) == wanted
-    if operator == "==":
-        return same(actual, wanted)
-    if operator == "!=":
-        return not same(actual, wanted)
-    if actual is None:
-        return False
-    if operator == "in":
-        return any(same(actual, element) for element in wanted)  # type: ignore[union-attr] # load has checked the list
-    if operator == "not_in":
-        return not any(same(actual, element) for element in wanted)  # type: ignore[union-attr] # load has checked the list
-    if operator == "contains":
-        return _contains(actual, wanted)
-    if operator in ("<", ">", "<=", ">="):
-        return _ordered(operator, actual, wanted) if _is_number(actual) else None
-    if not isinstance(actual, str):
-        return None
-    if operator == "matches":
-        return condition.pattern.search(actual) is not None
-    assert isinstance(wanted, str)
-    return actual.startswith(wanted) if operator == "starts_with" else actual.endswith(wanted)
+def _unequal(actual: Any, condition: Compare) -> Truth:
+    return not same(actual, condition.value)
 
 
-def _ordered(operator: str, left: Any, right: Any) -> bool:
-    match operator:
-        case "<":
-            return bool(left < right)
-        case ">":
-            return bool(left > right)
-        case "<=":
-            return bool(left <= right)
-    return bool(left >= right)
+def _exists(actual: Any, condition: Compare) -> Truth:
+    return (actual is not None) is condition.value
+
+
+def _listed(actual: Any, wanted: Any) -> bool:
+    if isinstance(actual, str):
+        return actual in wanted  # nothing but the same text equals text
+    return any(same(actual, element) for element in wanted)
+
+
+def _in(actual: Any, condition: Compare) -> Truth:
+    return actual is not None and _listed(actual, condition.value)
+
+
+def _not_in(actual: Any, condition: Compare) -> Truth:
+    return actual is not None and not _listed(actual, condition.value)
 
 
 def _contains(actual: Any, wanted: Any) -> Truth:
     if isinstance(actual, str):
         return wanted in actual if isinstance(wanted, str) else None
-    if isinstance(actual, (list, tuple)):
-        if isinstance(wanted, (list, tuple)):  # a list in a list: whether they share an element
-            return any(same(element, one) for element in actual for one in wanted)
-        return any(same(element, wanted) for element in actual)
-    return None
+    if not isinstance(actual, (list, tuple)):
+        return None
+    if isinstance(wanted, (list, tuple)):  # a list in a list: whether they share an element
+        return any(same(element, one) for element in actual for one in wanted)
+    return any(same(element, wanted) for element in actual)
+
+
+def _contain(actual: Any, condition: Compare) -> Truth:
+    return False if actual is None else _contains(actual, condition.value)
+
+
+def _matches(actual: Any, condition: Compare) -> Truth:
+    if not isinstance(actual, str):
+        return False if actual is None else None
+    try:
+        return condition.pattern.search(actual) is not None
+    except UnicodeEncodeError:  # half a surrogate pair has no UTF-8 to search in
+        return None
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Compare], Truth]:
+    def holds(actual: Any, condition: Compare) -> Truth:
+        if isinstance(actual, (int, float)) and not isinstance(actual, bool):
+            return compare(actual, condition.value)
+        return False if actual is None else None
+
+    return holds
+
+
+def _text(compare: Callable[[str, Any], bool]) -> Callable[[Any, Compare], Truth]:
+    def holds(actual: Any, condition: Compare) -> Truth:
+        if isinstance(actual, str):
+            return compare(actual, condition.value)
+        return False if actual is None else None
+
+    return holds
+
+
+_HOLDS: Mapping[str, Callable[[Any, Compare], Truth]] = {
+    "==": _equal,
+    "!=": _unequal,
+    "<": _ordered(operator.lt),
+    ">": _ordered(operator.gt),
+    "<=": _ordered(operator.le),
+    ">=": _ordered(operator.ge),
+    "contains": _contain,
+    "matches": _matches,
+    "starts_with": _text(str.startswith),
+    "ends_with": _text(str.endswith),
+    "in": _in,
+    "not_in": _not_in,
+    "exists": _exists,
+}
+"""What each operator of the vocabulary means for one value."""
 
 
 def _apply(name: str, arguments: list[Any]) -> Any:
-    first = arguments[0]
-    if first is None:
+    if any(argument is SURPRISE for argument in arguments):
+        return SURPRISE
+    if any(argument is None for argument in arguments):
         return None
+    first, *rest = arguments
+    if isinstance(first, Many) and name != "len":
+        return Many(_apply(name, [element, *rest]) for element in first)
     match name:
         case "len":
             return len(first) if isinstance(first, (str, list, tuple)) else SURPRISE
@@ -194,6 +245,6 @@ def _apply(name: str, arguments: list[Any]) -> Any:
         case "upper":
             return first.upper() if isinstance(first, str) else SURPRISE
         case "contains":
-            found = _contains(first, arguments[1])
+            found = _contains(first, rest[0])
             return SURPRISE if found is None else found
     raise AssertionError(name)

@@ -21,6 +21,17 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
 
 
+def suggestion(word: str, known: Iterable[str]) -> str | None:
+    """Return `did you mean …?` for the nearest known word, if one is near.
+
+    Letters in another order, then a word that is unfinished, come before what is merely similar: `modle` is `model` rather
+    than `mode`, `=` is `==` rather than `>=`.
+    """
+    near = difflib.get_close_matches(word, list(known), n=5, cutoff=0.6)
+    best = max(near, key=lambda other: (sorted(other) == sorted(word), other.startswith(word)), default=None)
+    return None if best is None else f"did you mean `{best}`?"
+
+
 class Reading:
     """The problems found so far, each once."""
 
@@ -42,14 +53,10 @@ class Reading:
         self._found[mark.problem(one_line(message), None if hint is None else one_line(hint))] = None
 
     def near(self, word: str, known: Iterable[str]) -> str | None:
-        """Return `did you mean …?` for the nearest known word, if one is near.
-
-        A file that is wrong everywhere gets no more after MAX_SUGGESTIONS problems: each costs up to a millisecond.
-        """
+        """Return a suggestion, unless the file is wrong everywhere or the word is no word: one costs up to a millisecond."""
         if len(self._found) >= MAX_SUGGESTIONS or len(word) > _MAX_WORD_CHARS:
             return None
-        found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-        return f"did you mean `{found[0]}`?" if found else None
+        return suggestion(word, known)
 
     def later(self, place: Node | Mark, what: str) -> None:
         """Note that something of the published language is not in this version."""

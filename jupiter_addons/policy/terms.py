@@ -109,17 +109,18 @@ class Terms:
         root, _, name = expression.partition(".")
         if root == "variables" and name in self._variables:
             return self._variables[name].plain()
-        if root == "variables":
-            self._reading.wrong(node, f"there is no variable `{name}`", self._reading.near(name, self._variables))
-        else:
-            self._reading.wrong(node, f"`{expression}` is not a variable", "a value can hold `{{ variables.name }}` only")
+        near = self._reading.near(name, self._variables) if root == "variables" else None
+        hint = near if root == "variables" else "a value can hold `{{ variables.name }}` only"
+        self._reading.wrong(node, f"there is no variable `{expression}`", hint)
         return None
 
     def _text_of(self, expression: str, node: Node) -> str:
+        """Print a variable that stands inside text: a list by its elements."""
         value = self._variable(expression, node)
-        if isinstance(value, (list, dict)):
-            self._reading.wrong(node, f"`{expression}` holds no single value and cannot stand inside text")
-        return value if isinstance(value, str) else json.dumps(value)
+        if isinstance(value, dict):
+            self._reading.wrong(node, f"`{expression}` is a mapping and cannot stand inside text")
+        elements = value if isinstance(value, list) else [value]
+        return ", ".join(one if isinstance(one, str) else json.dumps(one) for one in elements)
 
 
 def _kind_of(path: str, steps: list[Step]) -> Kind | None:

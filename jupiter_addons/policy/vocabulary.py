@@ -144,10 +144,9 @@ ACTIONS: Mapping[str, frozenset[str]] = {
 LATER_ACTIONS = frozenset({"redact", "modify", "transform", "route", "alert", "rate_limit", "budget", "score"})
 LATER_FUNCTIONS = frozenset({"has_pii", "has_injection", "has_sensitive", "in_business_hours"})
 LATER_OPERATORS = frozenset({"contains_any", "not_contains", "matches_regex"})
-LATER_KEYS = frozenset(
-    ("includes", "tests", "timezone", "evaluation", "combining", "policies", "when", "match", "examples")
-    + ("value_from", "include_fields")
-)
+_LATER_POLICY_KEYS = ("includes", "tests", "timezone", "evaluation", "combining", "policies")
+_LATER_RULE_KEYS = ("when", "match", "examples", "value_from", "include_fields")
+LATER_KEYS = frozenset((*_LATER_POLICY_KEYS, *_LATER_RULE_KEYS))
 LATER_FIELDS = (
     "processing.content_analysis.",
     "processing.risk_score",

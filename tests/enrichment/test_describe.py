@@ -45,7 +45,8 @@ def test_cached_tokens_are_charged_once_at_their_own_price():
     price = Price(*(NanoUsdPerMillion(n * 10**6) for n in (10, 20, 1, 12)), "test")
     usage = Usage(100, 10, cache_read_tokens=60, cache_write_tokens=20)
     assert (
-        charge(Reply(usage=usage, complete=True), describe(a_call(), price, 1, 1), price).nusd == 20 * 10 + 60 * 1 + 20 * 12 + 10 * 20
+        charge(Reply(usage=usage, complete=True), describe(a_call(), price, 1, 1), price).nusd
+        == 20 * 10 + 60 * 1 + 20 * 12 + 10 * 20
     )
 
 
