@@ -15,6 +15,9 @@ import runpy
 import sys
 from pathlib import Path
 
+RELAY = ("feed", "drain", "finish")
+"""What passes a stream on; called by the host, not by a hook."""
+
 KINDS = {
     "exception": lambda: RuntimeError("injected"),
     "cancelled": lambda: asyncio.CancelledError("injected"),
@@ -50,6 +53,12 @@ def arm(path: Path) -> None:
         cell = next(cell for cell in wrapper.__closure__ if cell.cell_contents is inner)
         cell.cell_contents = _struck(inner, strike, f"inside:{name}")
         setattr(owner, hook, _struck(wrapper, strike, f"outside:{name}"))
+
+
+    from jupiter_addons.stages.relay import EventRelay
+
+    for method in RELAY:
+        setattr(EventRelay, method, _struck(getattr(EventRelay, method), strike, f"relay:EventRelay.{method}"))
 
 
 def _struck(function, strike, place):
