@@ -44,7 +44,12 @@ def build(parts: Parts) -> Sequence[object]:
         Answer(version=parts.version, readiness=parts.readiness),
         Authenticate(parts.keys, parts.directory),
         ConnectTo(
-            InterceptRules(settings.intercept.enabled, settings.intercept.hosts, settings.intercept.unknown_hosts),
+            InterceptRules(
+                enabled=settings.intercept.enabled,
+                hosts=settings.intercept.hosts,
+                unknown_hosts=settings.intercept.unknown_hosts,
+                own_ports=frozenset((settings.proxy.listen_address[1], settings.proxy.admin_address[1])),
+            ),
             parts.leaves.tunnel,
         ),
         Parse(parts.models),

@@ -84,6 +84,9 @@ class EdgeServer(Http1Server):
             return HEADERS_TOO_LARGE
         if len(headers.get_all("host")) > 1:
             return Refusal("bad_request", "the request has more than one host header")
+        if event.request.http_version != "HTTP/1.1" and event.request.method != "GET":
+            # An older client cannot read a chunked stream; GET stays, load balancers probe with HTTP/1.0.
+            return Refusal("bad_request", "HTTP/1.1 or newer is required")
         if event.request.method != "CONNECT" and "upgrade" in headers:
             return Refusal("upgrade_refused", "upgrades are not accepted here")
         return None

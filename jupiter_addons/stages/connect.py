@@ -18,6 +18,8 @@ from jupiter_addons.exchange import CONNECTS, Connect, Exchange
 from jupiter_addons.host.tunnel import BlindTunnel
 from jupiter_addons.stages.stage import stage
 
+_ANY = ("::1", "0.0.0.0", "::", "[::1]", "[::]")  # noqa: S104 - compared with, not listened on
+
 
 @dataclass(frozen=True, slots=True)
 class InterceptRules:
@@ -27,6 +29,8 @@ class InterceptRules:
     hosts: Mapping[str, str]
     """Host name, lower case -> provider name."""
     unknown_hosts: Literal["tunnel", "deny"]
+    own_ports: frozenset[int] = frozenset()
+    """Where the gateway itself listens: no tunnel leads back to it, nor to its admin port."""
 
 
 class ConnectTo:
@@ -43,7 +47,7 @@ class ConnectTo:
         provider = self._rules.hosts.get(host)
         if not self._rules.enabled:
             x.refuse(Refusal("host_denied", "the intercept door is closed"))
-        elif provider is None and self._rules.unknown_hosts == "deny":
+        elif provider is None and (self._rules.unknown_hosts == "deny" or self._is_own(host, flow.request.port)):
             x.refuse(Refusal("host_denied", "this host is not allowed through the proxy"))
         else:
             CONNECTS[flow.client_conn] = Connect(
@@ -72,6 +76,9 @@ class ConnectTo:
             x.refuse(Refusal("host_denied", "this host is not opened"))
         elif (flow.client_conn.sni or "").lower().rstrip(".") != connect.host.lower().rstrip("."):
             x.refuse(Refusal("sni_mismatch", "the TLS server name is not the host of the CONNECT"))
+
+    def _is_own(self, host: str, port: int) -> bool:
+        return port in self._rules.own_ports and (host == "localhost" or host.startswith("127.") or host in _ANY)
 
     def next_layer(self, nextlayer: NextLayer) -> None:
         """Relay a blind tunnel byte for byte; mitmproxy's own choice would open it."""

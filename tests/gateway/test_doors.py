@@ -202,6 +202,12 @@ def test_a_blind_tunnel_is_relayed_untouched_and_recorded(provider: RehearsalThr
             request = get("/v1/models", "provider-key")
             answer = client.ask(request)
             assert answer.status == 200
+        for port in (gateway.port, gateway.admin_port):
+            for host in ("127.0.0.1", "127.0.0.2", "localhost", "[::1]"):
+                with Client(gateway.port) as client:
+                    line = f"Host: x\r\nProxy-Authorization: {authorization}\r\n\r\n"
+                    client.send(f"CONNECT {host}:{port} HTTP/1.1\r\n{line}".encode())
+                    assert client.head()[0] == 403, "no tunnel leads back to the gateway or its admin port"
         assert wait_until(lambda: gateway.leaves("tunnel"))
         (leaf,) = gateway.leaves("tunnel")
         assert leaf["tunnel"]["bytes_up"] == len(request)

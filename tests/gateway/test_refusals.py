@@ -166,6 +166,15 @@ def test_two_hosts_and_trailers_are_refused(gateway: Gateway):
         assert client.ask(raw.encode() + b"2\r\n{}\r\n0\r\nX-T: 1\r\n\r\n").status == 400
 
 
+def test_a_client_too_old_for_streams_is_told_so(gateway: Gateway):
+    with Client(gateway.port) as client:
+        raw = post(CHAT, chat(stream=True), gateway.key).replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+        assert client.ask(raw).code == "bad_request"
+    with Client(gateway.port) as client:
+        assert client.ask(b"GET /health HTTP/1.0\r\nHost: x\r\n\r\n").status == 200
+        assert client.is_closed()
+
+
 def test_what_is_not_http_is_answered_in_json(gateway: Gateway):
     with Client(gateway.port) as client:
         answer = client.ask(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n")
