@@ -54,7 +54,6 @@ def arm(path: Path) -> None:
         cell.cell_contents = _struck(inner, strike, f"inside:{name}")
         setattr(owner, hook, _struck(wrapper, strike, f"outside:{name}"))
 
-
     from jupiter_addons.stages.relay import EventRelay
 
     for method in RELAY:
