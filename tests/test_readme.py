@@ -111,15 +111,13 @@ def test_the_sdks_through_the_gateway_door(gateway):
         pytest.skip("the SDKs are not installed: bash tests/clients/setup.sh")
     (block,) = python_blocks()
     openai, _, anthropic = here(block, gateway).partition("from anthropic")
-    anthropic = "from anthropic" + anthropic
+    anthropic = "import os\nfrom anthropic" + anthropic
     ask = 'model="gpt-4o-mini", max_tokens=9, messages=[{"role": "user", "content": "hi"}]'
     openai += f"\nprint(client.chat.completions.create({ask}).choices[0].message.content)"
     anthropic += f"\nprint(client.messages.create({ask}).content[0].text)"
     for program in (openai, anthropic):
         env = {**os.environ, "JUPITER_KEY": gateway.key}
-        done = subprocess.run(
-            [python, "-c", f"import os\n{program}"], env=env, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = subprocess.run([python, "-c", program], env=env, capture_output=True, text=True, timeout=60, check=False)
         assert done.stdout.strip() == "You said: hi", done.stderr
 
 

@@ -1,5 +1,6 @@
 """What the record survives: a store that fails, a process that dies, a disk that fills, a second writer."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -109,12 +110,8 @@ def test_a_full_disk_refuses_calls_and_loses_nothing(provider: RehearsalThread, 
     with start_gateway(tmp_path, provider.port, setup) as gateway, Client(gateway.port) as client:
         assert client.ask(post(CHAT, chat(), gateway.key)).status == 200
         filler = small_disk / "filler"
-        with filler.open("wb") as file:
-            try:
-                while True:
-                    file.write(b"x" * 4096)
-                    file.flush()
-            except OSError:
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"x" * 4096):
                 pass
         statuses = []
         while len(statuses) < 200 and 503 not in statuses:
