@@ -50,7 +50,7 @@ def query(config_path: Path | None, form: str, limit: int, user: str | None, **g
         for call in found:
             click.echo(json.dumps(call))
         return
-    click.echo(f"{'TIME (UTC)':21}{'STATUS':15}{'HTTP':6}{'MODEL':24}{'TOKENS':>12}{'COST USD':>12}  RULE / CODE")
+    click.echo(f"{'TIME (UTC)':21}{'STATUS':15}{'HTTP':6}{'MODEL':24}{'TOKENS':>12}{'COST USD':>12}  CODE / RULE")
     for call in found:
         click.echo(_line(call))
 
@@ -93,7 +93,7 @@ def _line(call: dict[str, Any]) -> str:
     at = datetime.datetime.fromtimestamp(call["t_us"] / 1e6, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
     tokens = f"{call['input_tokens']}+{call['output_tokens']}" if call["input_tokens"] is not None else "-"
     money = usd(NanoUsd(call["cost_nusd"])) if call["cost_nusd"] is not None else "-"
-    why = " / ".join(str(part) for part in (call["rule"], call["code"]) if part)
+    why = call["code"] or call["rule"] or ""
     return (
         f"{at:21}{call['status']:15}{call['http_status'] or '-'!s:6}{(call['model'] or '-')[:22]:24}"
         f"{tokens:>12}{money:>12}  {why}"

@@ -92,10 +92,14 @@ class Tour:
     def _streamed(self) -> None:
         self._title("a stream passes event by event")
         click.echo("     ", nl=False)
+        words = 0
         for word in self._stream("Tell me slowly. [[gap_ms=60]]"):
             click.echo(word, nl=False)
             sys.stdout.flush()
+            words += bool(word)
         click.echo()
+        self._expect(words > 3)
+        self._told(f"{words} deltas, each as it came")
 
     def _limited(self) -> None:
         self._title("a limit holds: eve has 3 requests a minute, and used none of them on what was denied")
