@@ -17,6 +17,8 @@ import orjson
 PAYLOAD_TYPE = "application/vnd.mercator.jupiter.evidence.v1+json"
 MAX_LEAF_BYTES = 16 * 1024
 MAX_INTEGER = 2**53
+MAX_DEPTH = 16
+"""How deep a leaf may be nested: far more than any has, far less than would exhaust a stack."""
 ZERO_HASH = "0" * 64
 """The `prev` of the first leaf."""
 
@@ -25,8 +27,11 @@ _PAE_HEAD = f"DSSEv1 {len(PAYLOAD_TYPE)} {PAYLOAD_TYPE} ".encode()
 
 def encode(fields: Mapping[str, Any]) -> bytes:
     """Return the canonical bytes of a leaf.  Raises ValueError if its content is not canonical or it is too long."""
-    _check(fields)
-    leaf = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+    _check(fields, MAX_DEPTH)
+    try:
+        leaf = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:  # a TypeError: a lone surrogate, a mapping that is no dict
+        raise ValueError(f"a leaf has no canonical form: {error}") from error
     if len(leaf) > MAX_LEAF_BYTES:
         raise ValueError(f"a leaf of {len(leaf)} bytes is longer than {MAX_LEAF_BYTES}")
     return leaf
@@ -42,20 +47,21 @@ def pae(leaf: bytes) -> bytes:
     return b"%s%d %s" % (_PAE_HEAD, len(leaf), leaf)
 
 
-def _check(value: object) -> None:
-    match value:
-        case str() | bool() | None:
-            pass
-        case int():
-            if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                raise ValueError(f"{value} is beyond 2^53")
-        case Mapping():
-            for name, member in value.items():
-                if not isinstance(name, str) or not name.isascii():
-                    raise ValueError(f"the name {name!r} is not ASCII")
-                _check(member)
-        case list() | tuple():
-            for member in value:
-                _check(member)
-        case _:
-            raise ValueError(f"a {type(value).__name__} has no canonical form here")
+def _check(value: object, depth: int) -> None:
+    # Classes are compared, not matched against: this is run for every value of every leaf.
+    if depth == 0:
+        raise ValueError(f"a leaf is nested deeper than {MAX_DEPTH}")
+    if isinstance(value, dict):
+        for name, member in value.items():
+            if not isinstance(name, str) or not name.isascii():
+                raise ValueError(f"the name {name!r} is not ASCII")
+            if type(member) is not str:
+                _check(member, depth - 1)
+    elif isinstance(value, (list, tuple)):
+        for member in value:
+            _check(member, depth - 1)
+    elif isinstance(value, int):
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise ValueError(f"{value} is beyond 2^53")
+    elif value is not None and not isinstance(value, str):
+        raise ValueError(f"a {type(value).__name__} has no canonical form here")

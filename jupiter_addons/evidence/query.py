@@ -1,4 +1,7 @@
-"""Finding calls again: leaves of one call joined into one row, and filters over them."""
+"""Finding calls again: leaves of one call joined into one row, and filters over them.
+
+Nothing is checked here; `verify` does that.  A leaf that cannot even be read is an error, never a row left out.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from jupiter_addons.errors import VerificationError
 from jupiter_addons.evidence.verify import Row
 
 
@@ -25,14 +29,20 @@ class Filter:
 
 
 def calls(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
-    """Yield one flat row per call, in the order of their decisions, with the outcome where there is one."""
+    """Yield one flat row per call, in the order of their decisions, with the outcome where there is one.
+
+    Raises VerificationError at a leaf that is not what this program writes.
+    """
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
-        leaf = orjson.loads(row.leaf)
-        if leaf.get("kind") == "decision":
-            found[leaf["id"]] = _decided(leaf)
-        elif leaf.get("kind") == "outcome" and leaf.get("id") in found:
-            _ended(found[leaf["id"]], leaf)
+        try:
+            leaf = orjson.loads(row.leaf)
+            if leaf.get("kind") == "decision":
+                found[leaf["id"]] = _decided(leaf)
+            elif leaf.get("kind") == "outcome" and leaf.get("id") in found:
+                _ended(found[leaf["id"]], leaf)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise VerificationError(f"leaf {row.idx} cannot be read; hint: jupiter evidence verify") from error
     yield from found.values()
 
 

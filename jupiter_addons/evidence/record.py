@@ -5,7 +5,8 @@ refused has the outcome folded into its decision.  Leaves hold digests of what w
 keyed pseudonym (HMAC-SHA256), so that a leaf that outlives an erasure names nobody.
 
 What the builders here return lacks only what the log itself adds: v, log, idx, prev, salt, t_us, mono_ns, boot, inst, build,
-kid.  An example of a whole leaf, decoded:
+kid.  Every text from outside is cut, and the lists of rules and tags are held to a number of bytes, so that whatever a
+client, a provider or a policy says makes a leaf that `encoding` accepts.  An example of a whole leaf, decoded:
 
     {"v": 1, "kind": "decision", "log": "jupiter/3f2a…", "idx": 7, "prev": "9c1e…", "id": "0197…", "corr": "req-42",
      "salt": "…", "t_us": 1764000000000000, "mono_ns": …, "boot": "…", "inst": "…", "build": "0.1.0", "kid": "evidence+5be0…",
@@ -20,13 +21,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
+
 VERSION = 1
 MAX_TEXT = 256
-"""Longer text from outside is cut; what is cut ends in `…`."""
+"""Text from outside that is longer than so many bytes of UTF-8 is cut; what is cut ends in `…`."""
+MAX_RULES_BYTES = 4096
+MAX_TAGS_BYTES = 2048
+"""What the rules and the tags of a decision may take of its leaf, encoded.  What is left out is counted in `omitted`."""
+FEW = 2
+"""So many rules or tags fit however long their texts are, and are not measured."""
+MAX_ITEMS, MAX_ITEM = 16, 32
+"""Of a list, finish reasons say, so many entries are kept, each cut to so many bytes."""
+MAX_NAME = 64
+"""Names of tags are cut to this, without a mark: names are ASCII."""
+
+_CONTROLS = dict.fromkeys(range(32), "\ufffd")
 
 type Fields = dict[str, Any]
 
 Status = Literal["ok", "refused", "client_closed", "provider_error", "incomplete", "fault", "interrupted"]
+Role = Literal["request", "request_upstream", "response", "delivered"]
+Control = Literal["log.open", "log.close", "recover", "heartbeat", "config.load", "policy.load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +70,7 @@ class Rule:
 class Payload:
     """The digest of one body.  `role`: request, request_upstream, response (the provider's), delivered (the client's)."""
 
-    role: Literal["request", "request_upstream", "response", "delivered"]
+    role: Role
     sha256: str
     length: int
 
@@ -74,7 +90,7 @@ def pseudonym(key: bytes, identity: str) -> str:
     return "hmac:" + hmac.new(key, identity.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:32]
 
 
-def digest(role: Literal["request", "request_upstream", "response", "delivered"], body: bytes) -> Payload:
+def digest(role: Role, body: bytes) -> Payload:
     """Return the payload entry of a whole body."""
     return Payload(role, hashlib.sha256(body).hexdigest(), len(body))
 
@@ -97,8 +113,17 @@ def decision(
     hold_nusd: int,
     payloads: Sequence[Payload],
     end: End | None,
+    route: Mapping[str, str] | None = None,
 ) -> Fields:
-    """Return a decision leaf.  `end` is given if the call ends here, refused or answered by the gateway itself."""
+    """Return a decision leaf.  `end` is given if the call ends here, refused or answered by the gateway itself;
+    `route` says by which strategy the provider was chosen.
+
+    Of too many rules the last ones are kept, because the last one decided.
+    """
+    guardrail, rules_omitted = _fitting([_rule(rule) for rule in reversed(rules)], MAX_RULES_BYTES)
+    pairs = [(name[:MAX_NAME], cut(value)) for name, value in tags.items() if name.isascii()]
+    kept, tags_omitted = _fitting(pairs, MAX_TAGS_BYTES)
+    omitted = {name: count for name, count in (("guardrail", rules_omitted), ("tags", tags_omitted)) if count}
     return _without_none(
         {
             "kind": "decision",
@@ -110,14 +135,17 @@ def decision(
             "http": _without_none(
                 {"method": cut(method), "path": cut(path), "status": end.http_status if end is not None else None}
             ),
-            "gen_ai": {name: cut(value) if isinstance(value, str) else value for name, value in gen_ai.items()},
-            "guardrail": [_rule(rule) for rule in rules],
+            "gen_ai": _texts(gen_ai),
+            "guardrail": guardrail[::-1],
             "policy_sha256": policy_sha256,
             "config_sha256": config_sha256,
-            "tags": {cut(name, 64): cut(value) for name, value in tags.items() if name.isascii()},
+            "tags": dict(kept),
+            "omitted": omitted or None,
+            "route": None if route is None else _texts(route),
             "limits": {"hold_nusd": hold_nusd, **tokens},
             "payload": [_payload(payload) for payload in payloads],
             "outcome": None if end is None else _outcome(end),
+            "latency_us": _latency(end),
         }
     )
 
@@ -139,12 +167,30 @@ def outcome(
             "kind": "outcome",
             "id": call_id,
             "http": _without_none({"status": end.http_status, "upstream_status": upstream_status}),
-            "gen_ai": {name: cut(value) if isinstance(value, str) else value for name, value in gen_ai.items()},
+            "gen_ai": _texts(gen_ai),
             "cost": _without_none({"nusd": charge_nusd, "usage": usage_source, "price": price_source}),
             "payload": [_payload(payload) for payload in payloads],
             "outcome": _outcome(end),
+            "latency_us": _latency(end),
         }
     )
+
+
+def attempt(
+    *, call_id: str, number: int, provider: str, model: str, failed: str | None, elapsed_us: int, sent: Payload
+) -> Fields:
+    """Return the leaf of a further attempt, durable before it is dialled.
+
+    `number` counts from 1, the one that the decision names; `failed` and `elapsed_us` say how the one before it ended.
+    """
+    before = _without_none({"error": None if failed is None else cut(failed), "us": elapsed_us})
+    return {
+        "kind": "attempt",
+        "id": call_id,
+        "gen_ai": _texts({"provider.name": provider, "request.model": model}),
+        "attempt": {"number": number, "before": before},
+        "payload": [_payload(sent)],
+    }
 
 
 def interrupted(call_id: str) -> Fields:
@@ -169,19 +215,51 @@ def refusals(*, second_s: int, address: str, codes: Mapping[str, int]) -> Fields
     return {"kind": "refusals", "second": second_s, "address": address, "codes": dict(codes)}
 
 
-def control(kind: Literal["log.open", "log.close", "recover"], **detail: str | int) -> Fields:
-    """Return a leaf about the log itself."""
+def control(kind: Control, **detail: str | int) -> Fields:
+    """Return a leaf about the log itself, or about what the gateway has loaded (its digest)."""
     return {"kind": kind, "detail": {name: cut(v) if isinstance(v, str) else v for name, v in detail.items()}}
 
 
 def cut(text: str, most: int = MAX_TEXT) -> str:
-    """Return `text` fit for a leaf: bounded, and without the lone surrogates that no UTF-8 can hold."""
-    clean = text if text.isascii() else text.encode("utf-8", "replace").decode()
-    return clean if len(clean) <= most else clean[: most - 1] + "…"
+    """Return `text` fit for a leaf: bounded in bytes, without lone surrogates, which no UTF-8 can hold, or controls.
+
+    A control character takes six bytes of JSON and says nothing to a reader; it becomes U+FFFD.
+    """
+    if text.isascii() and text.isprintable():
+        return text if len(text) <= most else text[: most - 1] + "…"
+    clean = text[: most + 1].translate(_CONTROLS).encode("utf-8", "replace")
+    return clean.decode() if len(clean) <= most else clean[: most - 1].decode("utf-8", "ignore") + "…"
 
 
 def _principal(who: Who) -> Fields:
-    return _without_none({"user": who.user, "key_id": who.key_id, "team": who.team, "auth": "key"})
+    team = None if who.team is None else cut(who.team)
+    return _without_none({"user": who.user, "key_id": cut(who.key_id), "team": team, "auth": "key"})
+
+
+def _texts(given: Mapping[str, Any]) -> Fields:
+    return {name: _bounded(value) for name, value in given.items()}
+
+
+def _bounded(value: Any) -> Any:
+    match value:
+        case str():
+            return cut(value)
+        case list() | tuple():
+            return [cut(item, MAX_ITEM) for item in value[:MAX_ITEMS]]
+        case _:
+            return value
+
+
+def _fitting[Entry](entries: list[Entry], most_bytes: int) -> tuple[list[Entry], int]:
+    """Return the first entries that fit when encoded, and how many did not."""
+    if len(entries) <= FEW or len(orjson.dumps(entries)) <= most_bytes:
+        return entries, 0
+    left_bytes = most_bytes - len("[]")
+    for number, entry in enumerate(entries):
+        left_bytes -= len(orjson.dumps(entry)) + len(",")
+        if left_bytes < 0:
+            return entries[:number], len(entries) - number
+    return entries, 0
 
 
 def _rule(rule: Rule) -> Fields:
@@ -189,7 +267,7 @@ def _rule(rule: Rule) -> Fields:
         "policy": cut(rule.policy),
         "rule": cut(rule.rule),
         "verdict.type": rule.verdict,
-        "reason_code": rule.code,
+        "reason_code": None if rule.code is None else cut(rule.code),
         "mode": None if rule.mode == "enforce" else rule.mode,
     }
     return _without_none(entry)
@@ -200,8 +278,11 @@ def _payload(payload: Payload) -> Fields:
 
 
 def _outcome(end: End) -> Fields:
-    latency = None if end.latency_us is None else dict(end.latency_us)
-    return _without_none({"status": end.status, "code": end.code, "latency_us": latency})
+    return _without_none({"status": end.status, "code": None if end.code is None else cut(end.code)})
+
+
+def _latency(end: End | None) -> Fields | None:
+    return None if end is None or end.latency_us is None else dict(end.latency_us)
 
 
 def _without_none(fields: Fields) -> Fields:

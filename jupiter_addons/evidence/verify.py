@@ -26,6 +26,8 @@ class Row:
     idx: int
     leaf: bytes
     signature: bytes
+    columns: tuple[bytes | None, ...] | None = None
+    """What the store keeps beside the leaf to find it by, as printed: kind, id, t_us, hash.  None: it keeps nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +69,20 @@ class _Verification:
         self._decided: set[str] = set()
 
     def run(self, rows: Iterable[Row]) -> Report:
-        for expected, row in enumerate(rows):
+        expected = 0
+        for row in rows:
             self._report.leaves += 1
             if row.idx != expected:
                 self._find(row, "sequence", f"leaf {expected} is missing or out of place")
+            expected = row.idx + 1  # one gap is one finding, not one for every leaf after it
             fields = self._decode(row)
             if fields is not None:
-                self._signature(row, fields)
+                signed = self._signature(row, fields)
                 self._chain(row, fields)
                 self._time(row, fields)
                 self._calls(row, fields)
+                if signed:  # else the finding is the leaf itself
+                    self._columns(row, fields)
             self._previous = leaf_hash(row.leaf)
         return self._report
 
@@ -93,15 +99,17 @@ class _Verification:
         self._find(row, "encoding", f"the leaf is not canonical JSON of version {VERSION}")
         return None
 
-    def _signature(self, row: Row, fields: dict[str, Any]) -> None:
+    def _signature(self, row: Row, fields: dict[str, Any]) -> bool:
         key = self._keys.get(str(fields.get("kid")))
         if key is None:
             self._find(row, "key", f"the leaf names key `{fields.get('kid')}`, which is not trusted")
-            return
+            return False
         try:
             key.verify(pae(row.leaf), row.signature)
         except VerificationError as error:
             self._find(row, "signature", str(error))
+            return False
+        return True
 
     def _chain(self, row: Row, fields: dict[str, Any]) -> None:
         if fields.get("idx") != row.idx:
@@ -122,6 +130,13 @@ class _Verification:
             self._find(row, "time", "the leaf is older than the one before it")
         self._report.first_us = now if self._report.first_us is None else self._report.first_us
         self._report.last_us = now
+
+    def _columns(self, row: Row, fields: dict[str, Any]) -> None:
+        if row.columns is None:
+            return
+        printed = [fields.get("kind"), fields.get("id"), fields.get("t_us"), leaf_hash(row.leaf)]
+        if row.columns != tuple(None if value is None else str(value).encode() for value in printed):
+            self._find(row, "columns", "the store files the leaf under what it does not say")
 
     def _calls(self, row: Row, fields: dict[str, Any]) -> None:
         kind, call_id = str(fields.get("kind")), str(fields.get("id"))

@@ -1,4 +1,8 @@
-"""Reading evidence.db while a gateway writes it: for `verify` and `query`."""
+"""Reading evidence.db while a gateway writes it: for `verify` and `query`.
+
+The file is not trusted: its schema runs no code, and every column is read as bytes, whatever its type says, so that a
+value of the wrong kind is something to find and not something to trip over.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,13 +14,21 @@ from jupiter_addons.evidence.verify import Row
 from jupiter_addons.storage.evidence_sqlite import MIGRATIONS
 from jupiter_addons.storage.sqlite import connect_reading
 
+_ROWS = """
+    SELECT idx, coalesce(CAST(leaf AS BLOB), x''), coalesce(CAST(sig AS BLOB), x''), CAST(kind AS BLOB),
+           CAST(id AS BLOB), CAST(CAST(t_us AS TEXT) AS BLOB), CAST(hash AS BLOB)
+    FROM leaf ORDER BY idx
+"""
+
 
 def rows(path: Path) -> Iterator[Row]:
     """Yield all leaves in order, as of one moment.  Raises StoreError."""
     with closing(connect_reading(path, MIGRATIONS)) as db:
         try:
-            for idx, leaf, signature in db.execute("SELECT idx, leaf, sig FROM leaf ORDER BY idx"):
-                yield Row(idx, bytes(leaf), bytes(signature))
+            db.execute("PRAGMA query_only=ON")
+            db.execute("PRAGMA trusted_schema=OFF")
+            for idx, leaf, signature, *columns in db.execute(_ROWS):
+                yield Row(idx, leaf, signature, tuple(columns))
         except sqlite3.Error as error:
             raise StoreError(f"cannot read `{path}`: {error}") from error
 

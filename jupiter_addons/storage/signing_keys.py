@@ -1,6 +1,7 @@
 """The signing key and the pseudonym key, as files: created once, private, refused if others can read them."""
 
 import base64
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -21,7 +22,9 @@ def load_or_create(directory: Path) -> tuple[SigningKey, bytes]:
         key = from_seed(NAME, _secret(directory / f"{NAME}.key"))
         public = directory / f"{NAME}.pub"
         if not public.exists():
-            public.write_text(f"{key.public}\n")
+            _create(public, f"{key.public}\n".encode(), mode=0o644)
+        elif public.read_bytes().strip() != str(key.public).encode():
+            raise StoreError(f"`{public}` is not the public key of `{NAME}.key`: nothing signed could be verified")
         return key, _secret(directory / "pseudonym.key")
     except OSError as error:
         raise StoreError(f"cannot use the signing keys in `{directory}`: {error}") from error
@@ -48,14 +51,34 @@ def pseudonym_key(directory: Path) -> bytes:
 
 def _secret(path: Path) -> bytes:
     if not path.exists():
-        text = base64.b64encode(new_seed()).decode() + "\n"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        raise StoreError(f"`{path}` can be read by others (mode {mode:04o}); hint: chmod 600 {path}")
-    secret = base64.b64decode(path.read_text().strip(), validate=True)
+        _create(path, base64.b64encode(new_seed()) + b"\n")
+    with path.open("rb") as file:
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        if mode & 0o077:
+            raise StoreError(f"`{path}` can be read by others (mode {mode:04o}); hint: chmod 600 {path}")
+        try:
+            secret = base64.b64decode(file.read().strip(), validate=True)
+        except ValueError as error:
+            raise StoreError(f"`{path}` is not base64") from error
     if len(secret) != 32:
         raise StoreError(f"`{path}` does not hold 32 bytes")
     return secret
+
+
+def _create(path: Path, text: bytes, mode: int = 0o600) -> None:
+    """Make a file that is whole or not there, whatever happens meanwhile; one that is there already stays."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        with contextlib.suppress(FileExistsError):  # another process was first: its key is the key
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -44,7 +44,11 @@ def connect_reading(path: Path, migrations: Sequence[str]) -> sqlite3.Connection
         raise StoreError(f"there is no database at `{path}`")
     try:
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
-        version = _version(db)
+        try:
+            version = _version(db)
+        except BaseException:
+            db.close()
+            raise
     except sqlite3.Error as error:
         raise StoreError(f"cannot read `{path}`: {error}") from error
     if version > len(migrations):

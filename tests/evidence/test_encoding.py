@@ -1,6 +1,7 @@
 """The bytes of a leaf are canonical JSON."""
 
 import hashlib
+from types import MappingProxyType
 
 import pytest
 import rfc8785
@@ -23,6 +24,13 @@ LEAVES = st.dictionaries(
 )
 
 
+def nested(depth: int) -> list[object]:
+    value: list[object] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 @given(LEAVES)
 def test_the_fast_encoding_is_that_of_rfc_8785(fields):
     assert encode(fields) == rfc8785.dumps(fields)
@@ -30,8 +38,19 @@ def test_the_fast_encoding_is_that_of_rfc_8785(fields):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"a": 1.5}, {"é": 1}, {"a": 2**53 + 1}, {"a": [{"b": 0.0}]}, {"a": b"x"}, {"a": "x" * 20_000}, {1: "x"}],
-    ids=["float", "name", "integer", "nested", "bytes", "long", "key"],
+    [
+        {"a": 1.5},
+        {"é": 1},
+        {"a": 2**53 + 1},
+        {"a": [{"b": 0.0}]},
+        {"a": b"x"},
+        {"a": "x" * 20_000},
+        {1: "x"},
+        {"a": "\ud800"},
+        {"a": nested(2_000)},
+        {"a": MappingProxyType({})},
+    ],
+    ids=["float", "name", "integer", "nested", "bytes", "long", "key", "surrogate", "deep", "mapping"],
 )
 def test_what_has_no_single_form_is_refused(fields):
     with pytest.raises(ValueError):

@@ -3,8 +3,10 @@
 import pytest
 from support.logs import a_decision, an_outcome, seal
 
+from jupiter_addons.errors import VerificationError
 from jupiter_addons.evidence.query import Filter, calls, matches
 from jupiter_addons.evidence.record import End
+from jupiter_addons.evidence.verify import Row
 
 ROWS = seal(
     [
@@ -40,3 +42,9 @@ def test_a_call_and_its_end_are_one_row():
 )
 def test_a_filter_finds_what_it_says(wanted, found):
     assert [call["id"] for call in calls(ROWS) if matches(call, wanted)] == found
+
+
+@pytest.mark.parametrize("leaf", [b"\xff", b"[]", b'{"kind":"decision"}', b'{"kind":"decision","id":"c","gen_ai":3}'])
+def test_a_leaf_that_cannot_be_read_is_not_left_out(leaf):
+    with pytest.raises(VerificationError, match="leaf 5 cannot be read"):
+        list(calls([*ROWS, Row(5, leaf, b"")]))

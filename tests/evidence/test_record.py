@@ -1,10 +1,11 @@
 """Leaves fit, name nobody, and hold no words of the conversation."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jupiter_addons.evidence import record
-from jupiter_addons.evidence.encoding import encode
+from jupiter_addons.evidence.encoding import MAX_LEAF_BYTES, encode
 
 WHO = record.Who(record.pseudonym(b"k" * 32, "alice"), "key1", "lab")
 
@@ -42,7 +43,8 @@ def test_a_refused_call_has_its_outcome_folded_in():
     end = record.End("refused", 403, "policy_denied", {"total": 12})
     rules = [record.Rule("house", "no-pii", "deny", "pii"), record.Rule("house", "trial", "deny", "x", "shadow")]
     fields = a_decision(end=end, verdict="deny", rules=rules)
-    assert fields["outcome"] == {"status": "refused", "code": "policy_denied", "latency_us": {"total": 12}}
+    assert fields["outcome"] == {"status": "refused", "code": "policy_denied"}
+    assert fields["latency_us"] == {"total": 12}
     assert fields["http"]["status"] == 403
     assert "mode" not in fields["guardrail"][0]
     assert fields["guardrail"][1]["mode"] == "shadow"
@@ -57,9 +59,69 @@ def test_whatever_a_client_sends_makes_a_leaf(model, correlation, tags):
     encode(a_decision(gen_ai={"request.model": model}, correlation=correlation, tags=tags))
 
 
-def test_long_text_is_cut_and_says_so():
-    assert record.cut("x" * 300) == "x" * 255 + "…"
-    assert record.cut("\ud800") == "?"
+UNKIND = st.text(st.sampled_from(list('a"\\\x00\x1f\x7fé漢😀\ud800')), max_size=400)
+
+
+@given(UNKIND, st.integers(0, 60), st.integers(0, 200))
+def test_however_much_there_is_to_say_a_leaf_fits(text, rules, tags):
+    many = [record.Rule(text, f"{text}{number}", "deny", text) for number in range(rules)]
+    fields = a_decision(
+        who=record.Who(WHO.user, text, text),
+        correlation=text,
+        method=text,
+        path=text,
+        gen_ai=dict.fromkeys(("request.model", "provider.name", "dialect", "operation.name"), text),
+        rules=many,
+        tags={f"{'x' * 80}{number}"[number:]: text for number in range(tags)},
+        payloads=[record.digest("request", b""), record.digest("request_upstream", b"")],
+        end=record.End("refused", 403, text, {"total": 1, "ttfb": 2, "policy": 3, "queue": 4}),
+        route={"strategy": text, "chosen": text},
+    )
+    assert len(encode(fields)) < MAX_LEAF_BYTES - 1024, "there must be room for what the log adds"
+    if rules:
+        assert fields["guardrail"][-1]["rule"] == record.cut(f"{text}{rules - 1}"), "the last rule decided"
+    assert len(fields["guardrail"]) + fields.get("omitted", {}).get("guardrail", 0) == rules
+    ended = record.outcome(
+        call_id="c",
+        end=record.End("provider_error", 502, text),
+        upstream_status=200,
+        gen_ai={"response.model": text, "response.id": text, "response.finish_reasons": [text] * 99},
+        usage_source=None,
+        charge_nusd=0,
+        price_source=None,
+        payloads=[],
+    )
+    assert len(encode(ended)) < MAX_LEAF_BYTES - 1024
+
+
+def test_few_rules_and_tags_fit_however_long_they_are():
+    worst = '"' * 400
+    fields = a_decision(
+        rules=[record.Rule(worst, worst, "escalate", worst, "shadow")] * record.FEW,
+        tags={f"{n}{worst}": worst for n in range(record.FEW)},
+    )
+    assert len(encode({"": fields["guardrail"]})) <= record.MAX_RULES_BYTES
+    assert len(encode(fields["tags"])) <= record.MAX_TAGS_BYTES
+    assert "omitted" not in fields
+
+
+def test_a_long_tag_keeps_an_ascii_name():
+    assert a_decision(tags={"t" * 70: "v", "größe": "w"})["tags"] == {"t" * 64: "v"}
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("x" * 256, "x" * 256),
+        ("x" * 300, "x" * 255 + "…"),
+        ("é" * 200, "é" * 127 + "…"),
+        ("\ud800", "?"),
+        ("a\nb\x00", "a\ufffdb\ufffd"),
+    ],
+    ids=["whole", "long", "bytes", "surrogate", "controls"],
+)
+def test_text_is_cut_by_bytes_and_says_so(text, kept):
+    assert record.cut(text) == kept
 
 
 def test_pseudonyms_are_keyed():
@@ -73,6 +135,16 @@ def test_the_other_kinds_encode_too():
         record.tunnel(call_id="c", who=WHO, host="h", port=443, bytes_up=1, bytes_down=2, duration_us=3),
         record.refusals(second_s=1, address="hmac:x", codes={"missing_key": 3}),
         record.control("log.open", boot="b", count=1),
+        record.control("policy.load", sha256="a" * 64),
+        record.attempt(
+            call_id="c",
+            number=2,
+            provider="p",
+            model="m",
+            failed="connect",
+            elapsed_us=5,
+            sent=record.digest("request_upstream", b"x"),
+        ),
         record.outcome(
             call_id="c",
             end=record.End("ok", 200),

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from support.logs import KEY, KEYS, a_decision, an_outcome, seal
 
-from jupiter_addons.evidence.encoding import pae
+from jupiter_addons.evidence.encoding import leaf_hash, pae
 from jupiter_addons.evidence.record import End, control
 from jupiter_addons.evidence.signing import from_seed
 from jupiter_addons.evidence.verify import Row, verify
@@ -60,6 +60,21 @@ def test_what_is_moved_or_missing_is_found(change, found):
     assert found in checks(change(seal(LEAVES)))
 
 
+def test_one_gap_is_one_missing_leaf():
+    rows = seal(LEAVES)
+    findings = verify(rows[:1] + rows[2:], KEYS).findings
+    assert [finding.idx for finding in findings if finding.check == "sequence"] == [2]
+
+
+def test_a_leaf_filed_under_what_it_does_not_say_is_found():
+    row = seal(LEAVES)[0]
+    right = (b"log.open", None, b"1000", leaf_hash(row.leaf).encode())
+    assert checks([dataclasses.replace(row, columns=right)]) == set()
+    for at in range(len(right)):
+        wrong = (*right[:at], b"x", *right[at + 1 :])
+        assert checks([dataclasses.replace(row, columns=wrong)]) == {"columns"}
+
+
 def test_a_log_signed_by_another_is_not_trusted():
     stranger = from_seed("evidence", b"\x02" * 32)
     rows = [Row(row.idx, row.leaf, stranger.sign(pae(row.leaf))) for row in seal(LEAVES)]
@@ -83,3 +98,4 @@ def test_a_leaf_that_is_not_canonical_is_found_even_if_signed():
     leaf = b'{"v": 1}'
     assert checks([Row(0, leaf, KEY.sign(pae(leaf)))]) == {"encoding"}
     assert checks([Row(0, b"\xff", b"")]) == {"encoding"}
+    assert checks([Row(0, b"[" * 1000 + b"]" * 1000, b"")]) == {"encoding"}

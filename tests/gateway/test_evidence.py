@@ -85,6 +85,7 @@ def test_a_store_that_becomes_unwritable_refuses_calls_and_recovers_by_itself(
         denied = client.ask(post(CHAT, b"{", gateway.key))
         assert denied.status == 503, "a refusal that cannot be recorded is not given either"
         lock.execute("ROLLBACK")
+        lock.close()
         assert wait_until(lambda: client.ask(get("/ready")).status == 200, 10), gateway.log
         assert client.ask(post(CHAT, chat(), gateway.key)).status == 200
         assert gateway.report().findings == []

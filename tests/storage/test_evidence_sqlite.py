@@ -1,7 +1,9 @@
 """The writer: what it acknowledges is there, and stays there."""
 
 import asyncio
+import json
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from support.logs import KEY, KEYS, a_decision, an_outcome
 from support.wire import wait_until
 
 from jupiter_addons.errors import StoreError
+from jupiter_addons.evidence.encoding import leaf_hash
 from jupiter_addons.evidence.verify import Report, verify
 from jupiter_addons.storage import evidence_sqlite
 from jupiter_addons.storage.evidence_reader import rows, tampered_copy
@@ -74,16 +77,63 @@ def test_a_leaf_that_cannot_be_encoded_fails_alone(tmp_path):
     assert report(tmp_path / "e.db").findings == []
 
 
-def test_time_never_runs_backwards(tmp_path):
-    times = iter([5_000_000, 4_000_000, 6_000_000, 1_000_000, 1])
+def test_text_that_is_no_unicode_does_not_stop_the_writer(tmp_path):
+    bad, nameless, after = run(tmp_path / "e.db", {"kind": "x", "y": "\ud800"}, {"kind": 3}, a_decision("c"))
+    assert isinstance(bad, StoreError)
+    assert isinstance(nameless, StoreError)
+    assert after == 1
+
+
+def test_a_call_is_decided_once_and_ended_once(tmp_path):
+    leaves = [an_outcome("a"), a_decision("a"), a_decision("a"), an_outcome("a"), an_outcome("a")]
+    assert [type(came) for came in run(tmp_path / "e.db", *leaves)] == [StoreError, int, StoreError, int, StoreError]
+    assert [type(came) for came in run(tmp_path / "e.db", an_outcome("a"))] == [StoreError]
+    assert report(tmp_path / "e.db").findings == []
+
+
+def test_time_never_runs_backwards_and_a_clock_that_does_is_flagged(tmp_path):
+    times = iter([5_000_000, 5_000_000, 4_000_000, 6_000_000, 1_000_000])
     run(tmp_path / "e.db", a_decision("a"), a_decision("b"), clock=lambda: next(times, 7_000_000))
     assert report(tmp_path / "e.db").findings == []
+    leaves = [json.loads(row.leaf) for row in rows(tmp_path / "e.db")]
+    assert [(leaf["t_us"], leaf.get("clock_back_us")) for leaf in leaves] == [
+        (5000, None),
+        (5000, 1000),
+        (6000, None),
+        (6000, 5000),
+    ]
+
+
+def test_a_log_is_private_and_leaves_no_journal(tmp_path):
+    run(tmp_path / "state/e.db", a_decision("a"))
+    kept = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "state").iterdir()}
+    assert kept == {"e.db": 0o600, "e.db.lock": 0o600}
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+
+
+def test_after_the_end_nothing_is_taken(tmp_path, caplog):
+    async def main():
+        log = a_log(tmp_path / "e.db")
+        waiting = [log.append(a_decision(f"c{n}")) for n in range(300)]
+        log.close()
+        log.close()
+        assert await asyncio.gather(*waiting) == list(range(1, 301))
+        with pytest.raises(StoreError, match="is closed"):
+            await log.append(a_decision("late"))
+        log.append_nowait(a_decision("later"))
+
+    asyncio.run(main())
+    assert "a leaf of kind `decision` is lost" in caplog.text
+    assert report(tmp_path / "e.db").kinds["log.close"] == 1
 
 
 def test_a_second_writer_is_refused(tmp_path):
     log = a_log(tmp_path / "e.db")
     with pytest.raises(StoreError, match="another process is writing"):
         a_log(tmp_path / "e.db")
+    (tmp_path / "alias.db").symlink_to(tmp_path / "e.db")
+    with pytest.raises(StoreError, match="another process is writing"):
+        a_log(tmp_path / "alias.db")
     log.close()
     a_log(tmp_path / "e.db").close()
 
@@ -97,6 +147,17 @@ def test_a_tail_that_is_not_what_was_written_is_refused(tmp_path):
         a_log(tmp_path / "e.db")
     with pytest.raises(StoreError, match="not what was written"):
         a_log(tmp_path / "e.db")  # and the lock was let go
+
+
+def test_a_tail_that_was_hashed_anew_is_refused_by_its_signature(tmp_path):
+    run(tmp_path / "e.db", a_decision("a"))
+    db = sqlite3.connect(tmp_path / "e.db", isolation_level=None)
+    idx, leaf = db.execute("SELECT idx, leaf FROM leaf ORDER BY idx DESC LIMIT 1").fetchone()
+    changed = leaf.replace(b'"inst":"test"', b'"inst":"tesT"')
+    db.execute("UPDATE leaf SET leaf = ?, hash = ? WHERE idx = ?", (changed, leaf_hash(changed), idx))
+    db.close()
+    with pytest.raises(StoreError, match="not what was written"):
+        a_log(tmp_path / "e.db")
 
 
 def test_a_failed_batch_is_not_acknowledged_and_the_log_recovers(tmp_path, monkeypatch):
@@ -155,7 +216,7 @@ async def one(log, n):
 
 async def main():
     log = EvidenceLog(Path(sys.argv[1]), Identity(KEY, "test", "0"))
-    n = 0
+    n = int(sys.argv[3]) * 1_000_000
     while True:
         await asyncio.gather(*(one(log, n + i) for i in range(7)))
         n += 7
@@ -168,7 +229,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path):
     acknowledged: dict[int, str] = {}
     for number in range(3):
         child = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(tmp_path / "e.db"), str(Path(__file__).parents[1])],
+            [sys.executable, "-c", KILLED, str(tmp_path / "e.db"), str(Path(__file__).parents[1]), str(number)],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -185,6 +246,10 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path):
     found = {row.idx: row.leaf for row in rows(tmp_path / "e.db")}
     assert all(f'"id":"{call}"'.encode() in found[idx] for idx, call in acknowledged.items())
     assert len(acknowledged) > 200
+    run(tmp_path / "e.db")
+    after = report(tmp_path / "e.db")
+    assert (after.findings, after.open_calls) == ([], set())
+    assert after.kinds["outcome"] == after.kinds["decision"] >= len(acknowledged), "each was cut off, and ended"
 
 
 def test_reading_does_not_disturb_writing(tmp_path):

@@ -18,6 +18,21 @@ def test_keys_are_made_once_and_private(tmp_path):
         assert stat.S_IMODE((tmp_path / "signing" / name).stat().st_mode) == 0o600
 
 
+def test_a_public_key_that_is_not_that_of_the_private_one_is_refused(tmp_path):
+    first, _ = load_or_create(tmp_path)
+    (tmp_path / "evidence.key").unlink()
+    with pytest.raises(StoreError, match="is not the public key of"):
+        load_or_create(tmp_path)
+    (tmp_path / "evidence.pub").rename(tmp_path / "evidence-old.pub")
+    second, _ = load_or_create(tmp_path)
+    assert set(public_keys(tmp_path)) == {first.public.kid, second.public.kid}
+
+
+def test_nothing_half_made_is_left_behind(tmp_path):
+    load_or_create(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evidence.key", "evidence.pub", "pseudonym.key"]
+
+
 @pytest.mark.parametrize("name", ["evidence.key", "pseudonym.key"])
 def test_a_key_that_others_can_read_is_refused(tmp_path, name):
     load_or_create(tmp_path)
@@ -30,6 +45,9 @@ def test_what_is_no_key_is_refused(tmp_path):
     load_or_create(tmp_path)
     (tmp_path / "evidence.key").write_text("c2hvcnQ=\n")
     with pytest.raises(StoreError, match="does not hold 32 bytes"):
+        load_or_create(tmp_path)
+    (tmp_path / "evidence.key").write_bytes(b"\xff not base64\n")
+    with pytest.raises(StoreError, match="is not base64"):
         load_or_create(tmp_path)
     (tmp_path / "evidence.pub").write_text("nonsense")
     with pytest.raises(StoreError, match="cannot read the public keys"):
