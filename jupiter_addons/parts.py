@@ -13,6 +13,7 @@ from pathlib import Path
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.enrichment.prices import Price, PriceTable
 from jupiter_addons.errors import StoreError
+from jupiter_addons.evidence.record import control
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.limits.demand import Limit, LimitPlan
@@ -76,6 +77,8 @@ class Parts:
         self._key_store = store
         self.keys = KeyView(store)
         self.leaves = Leaves(self.log, pseudonym_key, settings.digest)
+        self.log.append_nowait(control("config.load", sha256=settings.digest))
+        self.log.append_nowait(control("policy.load", sha256=self.policies.digest, rules=len(self.policies.rules)))
 
     def close(self) -> None:
         """Write what is still to be written, and let go of everything."""

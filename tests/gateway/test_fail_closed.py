@@ -95,6 +95,15 @@ def test_before_commit_a_fault_is_a_refusal_and_the_provider_sees_nothing(bench:
             assert answer.json()["error"]["type"] == error, place
 
 
+def test_in_absolute_form_a_fault_is_a_refusal_too(bench: Bench):
+    raw = post(f"http://api.openai.com{CHAT}", chat(), Proxy_Authorization=bench.gateway.proxy_authorization())
+    for place in places(BEFORE):
+        seen = bench.provider.journal.seen
+        with bench.fault(place), Client(bench.gateway.port) as client:
+            assert client.ask(raw).status == 503, place
+        assert bench.provider.journal.seen == seen, place
+
+
 def test_a_fault_in_a_connect_is_a_refusal(bench: Bench):
     for place in places(CONNECT):
         with bench.fault(place), Client(bench.gateway.port) as client:

@@ -1,0 +1,29 @@
+"""The benchmark runs and prints what it promises; its figures are for people, not for a test."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+NAMES = {
+    "governed_json_cpu_ratio",
+    "governed_json_cpu_ms",
+    "stock_json_cpu_ms",
+    "added_latency_ms_p50",
+    "added_latency_ms_p99",
+    "added_latency_rate_per_s",
+    "rss_mb_idle",
+    "cold_start_s",
+    "calibration_s",
+}
+
+
+def test_the_quick_form_prints_one_object_with_all_figures():
+    command = [sys.executable, str(Path(__file__).parents[1] / "scripts/bench.py"), "--quick", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert set(printed) == {"figures", "machine"}
+    assert set(printed["figures"]) == NAMES
+    assert all(isinstance(value, (int, float)) for value in printed["figures"].values())
+    assert printed["figures"]["governed_json_cpu_ms"] > 0
