@@ -109,7 +109,7 @@ class Exchange:
     client_closed: bool = field(default=False, init=False)
     """The client hung up before its answer was complete; set by the host."""
     times_ns: dict[str, int] = field(default_factory=dict, init=False)
-    """Monotonic marks: `committed`, `first_byte`."""
+    """Monotonic marks: `committed`, `sent` (a connection was there to send on; set by the host), `first_byte`."""
 
     def __getattr__(self, name: str) -> object:
         """Reading an empty slot is a bug in the order of the chain."""

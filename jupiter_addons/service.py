@@ -66,6 +66,9 @@ class Service:
         self._tending = asyncio.get_running_loop().create_task(self.parts.tend())
         self.chain.install(self._stages)
         self.host.close = self.chain.close
+        logger.info(
+            "both doors are open; %d providers, %d rules", len(self.parts.providers), len(self.parts.policies.rules)
+        )
 
     async def drain(self) -> None:
         """Let what runs come to its end, within the configured time."""

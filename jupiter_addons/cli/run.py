@@ -1,7 +1,6 @@
 """`jupiter run`: the gateway as a process of its own."""
 
 import asyncio
-import logging
 import signal
 import socket
 from pathlib import Path
@@ -83,7 +82,6 @@ async def serve(settings: Configuration, started: asyncio.Event | None = None) -
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-    logging.getLogger("jupiter").info("listening on %s:%d", host, port)
     if started is not None:
         started.set()
     await master.run()

@@ -62,6 +62,8 @@ class EdgeServer(Http1Server):
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
         """As stock, within the limits on bytes, count and time."""
         for command in super().read_headers(event):
+            if isinstance(command, commands.Log):
+                continue  # stock quotes the bytes of a broken head, and with them the credentials in it
             if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
                 self._head_timer = self._unread_timer = None
                 self._unread_bytes = 0

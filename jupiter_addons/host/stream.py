@@ -15,6 +15,7 @@ replaced or followed by others, without copying their bodies.
 """
 
 import logging
+import time
 from typing import Any, ClassVar
 
 from mitmproxy.proxy import commands, events, layer
@@ -206,7 +207,10 @@ class GuardedStream(HttpStream):
                 ResponseProtocolError(self.stream_id, "no permit", ErrorCode.GENERIC_SERVER_ERROR)
             )
             return False
-        return (yield from super().make_server_connection())
+        connected = yield from super().make_server_connection()
+        if connected:
+            EXCHANGES[self.flow].times_ns["sent"] = time.monotonic_ns()
+        return connected
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 

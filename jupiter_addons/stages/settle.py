@@ -35,7 +35,7 @@ class Settle:
         """
         if x.settled or not x.filled("reservation"):
             return
-        if x.filled("permit"):
+        if "sent" in x.times_ns:
             x.charge = charge(x.reply if x.filled("reply") else None, x.profile, x.price)
         self._ledger.settle(x.reservation)
         x.settled = True

@@ -178,6 +178,8 @@ def test_a_provider_that_cannot_be_reached_is_a_502(provider: RehearsalThread, t
             answer = client.ask(post(PATHS["anthropic"], chat(), gateway.key))
             assert answer.status == 502
             assert answer.json()["error"]["type"] == "api_error"
+            outcome = gateway.leaves("outcome", answer.headers["x-jupiter-evidence-id"])[0]
+            assert outcome["cost"]["nusd"] == 0, "what was never sent costs nothing"
         assert gateway.report().findings == []
 
 
