@@ -39,7 +39,7 @@ def demo(once: bool, port: int, admin_port: int, llm_url: str | None) -> None:
     for which, number in (("port", port), ("admin-port", admin_port)):
         require_free("127.0.0.1", number, f"--{which}", f"jupiter demo --{which} {number + 1}")
     directory = Path(tempfile.mkdtemp(prefix="jupiter-demo-"))
-    for number in (signal.SIGTERM, signal.SIGHUP):  # nothing is left running, however we are ended
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nothing is left running, however we are ended
         signal.signal(number, signal.default_int_handler)
     try:
         with RehearsalThread() as provider:
