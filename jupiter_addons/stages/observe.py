@@ -70,4 +70,5 @@ class Observe:
         }
         if x.filled("charge"):
             fields["cost_nusd"] = x.charge.nusd
-        logger.info("call", extra={FIELDS: fields})
+        # Said in the message as well: mitmdump prints nothing else of a record.
+        logger.info("call %s by %s: %s", x.call_id, provider, code, extra={FIELDS: fields})
