@@ -15,6 +15,7 @@ from mitmproxy.proxy.layer import NextLayer
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.exchange import EXCHANGES, Exchange
+from jupiter_addons.host.upstream import Attempt
 from jupiter_addons.parts import Parts
 from jupiter_addons.stages.answer import Answer
 from jupiter_addons.stages.authenticate import Authenticate
@@ -115,6 +116,10 @@ class Chain:
         """A request was read whole."""
         await self._run("request", flow)
 
+    async def upstream_attempt_failed(self, attempt: Attempt) -> None:
+        """An attempt at a provider failed before anything of an answer had gone to the client."""
+        await self._run("upstream_attempt_failed", attempt)
+
     async def responseheaders(self, flow: http.HTTPFlow) -> None:
         """The head of an answer was read, or an answer of ours is about to go out."""
         await self._run("responseheaders", flow)
@@ -151,6 +156,7 @@ HOOKS = (
     "http_connect",
     "requestheaders",
     "request",
+    "upstream_attempt_failed",
     "responseheaders",
     "response",
     "error",

@@ -23,8 +23,23 @@ from jupiter_addons.identity.principals import Principal
 from jupiter_addons.limits.ledger import Reservation
 from jupiter_addons.policy.decide import Decision
 from jupiter_addons.routing.plan import Candidate, Route
+from jupiter_addons.routing.provider import Timeouts
 
 Door = Literal["gateway", "intercept"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailure:
+    """How an attempt at a provider failed, before anything of an answer had gone to the client."""
+
+    reason: Literal["connect", "stale", "broken", "timeout", "status"]
+    """`stale`: a kept connection that the provider was closing.  `broken`: it ended, or made no sense, before an answer."""
+    message: str
+    sent: bool
+    """Whether the request had gone out, and may have been billed."""
+    status: int | None = None
+    retry_after: str | None = None
+    """The provider's own advice, as it wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +54,9 @@ class Permit:
     host: str
     port: int
     body: bytes = field(repr=False)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    max_connections: int = 1000
+    """How many connections there may be to this address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +108,9 @@ class Exchange:
     profile: Profile = field(init=False)  # enrich
     decision: Decision = field(init=False)  # decide
     route: Route = field(init=False)  # route
+    next_candidate: int = field(init=False)  # route: which of the route's candidates is asked next
     reservation: Reservation = field(init=False)  # reserve
+    asked: tuple[str, tuple[tuple[bytes, bytes], ...]] = field(init=False)  # translate: the client's target and headers
     candidate: Candidate = field(init=False)  # translate
     sent: bytes = field(init=False)  # translate
     permit: Permit = field(init=False)  # commit
@@ -109,7 +129,9 @@ class Exchange:
     client_closed: bool = field(default=False, init=False)
     """The client hung up before its answer was complete; set by the host."""
     times_ns: dict[str, int] = field(default_factory=dict, init=False)
-    """Monotonic marks: `committed`, `sent` (a connection was there to send on; set by the host), `first_byte`."""
+    """Monotonic marks: `committed`; set by the host: `sent` (what may be billed has gone out), `first_byte`."""
+    failures: list[AttemptFailure] = field(default_factory=list, init=False)
+    """The attempts that failed, in order; set by the host."""
 
     def __getattr__(self, name: str) -> object:
         """Reading an empty slot is a bug in the order of the chain."""
@@ -129,6 +151,13 @@ class Exchange:
         if not self.filled("principal"):
             return False
         return not self.recorded or (self.filled("reservation") and not self.settled)
+
+    def forget_answer(self) -> None:
+        """Take back what a failed attempt's answer had filled in; the next one's fills it again."""
+        self.opened = False
+        for slot in ("upstream_status", "relay", "reply"):
+            if self.filled(slot):
+                delattr(self, slot)
 
     def refuse(self, refusal: Refusal) -> None:
         """End the exchange with an answer of our own.  The last word wins: a fault while recording a denial is a fault."""

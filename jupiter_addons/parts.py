@@ -3,7 +3,6 @@
 Whatever can be wrong with a configuration, a policy, a key or a store is found here, while the port is still closed.
 """
 
-import asyncio
 import datetime
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from jupiter_addons.limits.ledger import Ledger, Reservation
 from jupiter_addons.policy.load import load as load_policies
 from jupiter_addons.policy.nodes import PolicySet
 from jupiter_addons.routing.plan import listing
-from jupiter_addons.routing.provider import Provider, address
+from jupiter_addons.routing.provider import Provider, Timeouts, address
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.policies import read_files
 from jupiter_addons.settings.schema import Provider as ProviderEntry
@@ -30,7 +29,6 @@ from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
 
-TICK_S = 1.0
 _CATALOGUES = {"openai": "openai", "openai-compatible": "openai", "anthropic": "anthropic", "rehearsal": "rehearsal"}
 
 
@@ -86,12 +84,10 @@ class Parts:
         self.log.close()
         self._key_store.close()
 
-    async def tend(self) -> None:
-        """Do what needs doing once a second, until cancelled."""
-        while True:
-            await asyncio.sleep(TICK_S)
-            self.leaves.flush()
-            self.ledger.sweep(time.monotonic_ns())
+    def tend(self) -> None:
+        """Do what needs doing once a second."""
+        self.leaves.flush()
+        self.ledger.sweep(time.monotonic_ns())
 
     def readiness(self) -> Mapping[str, bool]:
         """Return what a governed call needs, and whether it is there."""
@@ -139,4 +135,6 @@ def _provider(name: str, entry: ProviderEntry) -> Provider:
         api_key=entry.api_key.get_secret_value() if entry.api_key is not None else None,
         weight=entry.weight,
         headers=tuple(entry.headers.items()),
+        timeouts=Timeouts(**entry.timeouts.model_dump()),
+        max_connections=entry.max_connections,
     )

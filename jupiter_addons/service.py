@@ -27,6 +27,8 @@ from jupiter_addons.telemetry.metrics import METRICS
 
 logger = logging.getLogger(__name__)
 
+TICK_S = 1.0
+
 
 class Service:
     """One gateway: its parts, its chain and its host."""
@@ -43,9 +45,15 @@ class Service:
                 header_bytes=limits.header_bytes,
                 header_count=limits.header_count,
                 header_timeout_s=limits.header_timeout,
+                body_rate=limits.body_rate,
+                buffered_bytes=limits.buffered,
+                write_timeout_s=settings.proxy.write_timeout,
                 connections=settings.proxy.max_connections,
+                connections_per_address=settings.proxy.max_connections_per_address,
                 in_flight=settings.proxy.max_in_flight,
-            )
+                attempts=settings.routing.failover.max_attempts,
+            ),
+            private_tunnels=settings.intercept.private_tunnels,
         )
         seams.install(self.host)
         self.parts = Parts(settings)
@@ -53,7 +61,7 @@ class Service:
         self.host.fault = lambda where, _error: METRICS.faults.labels(f"guard:{where}").inc()
         METRICS.in_flight.set_function(lambda: len(self.host.live))
         METRICS.reservations.set_function(lambda: self.parts.ledger.open_count)
-        METRICS.connections.set_function(lambda: self.host.connections)
+        METRICS.connections.set_function(lambda: len(self.host.handlers))
         self._stages = build(self.parts)
         self._tending: asyncio.Task[None] | None = None
         self._admin: HTTPServer | None = None
@@ -63,12 +71,18 @@ class Service:
         host, port = self.settings.proxy.admin_address
         answer = next(stage for stage in self._stages if isinstance(stage, Answer))
         self._admin = admin.serve(host, port, answer.probe, metrics=self.settings.telemetry.metrics.enabled)
-        self._tending = asyncio.get_running_loop().create_task(self.parts.tend())
+        self._tending = asyncio.get_running_loop().create_task(self._tend())
         self.chain.install(self._stages)
         self.host.close = self.chain.close
         logger.info(
             "both doors are open; %d providers, %d rules", len(self.parts.providers), len(self.parts.policies.rules)
         )
+
+    async def _tend(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.parts.tend()
+            self.host.tend()
 
     async def drain(self) -> None:
         """Let what runs come to its end, within the configured time."""

@@ -33,10 +33,8 @@ async def drain(master: Master, host: Host, timeout_s: float) -> None:
         await asyncio.sleep(_TICK_S)
     if host.live:
         logger.warning("%d exchanges did not end within %.0f s and are cut", len(host.live), timeout_s)
-    for handler in list(server.connections.values()):
-        io = handler.transports.get(handler.client)
-        if io is not None and io.handler is not None:
-            io.handler.cancel("shutdown")
+    for handler in list(host.handlers):
+        handler.cancel("shutdown")
     deadline = loop.time() + 5.0  # what it takes to record the cut
-    while (server.connections or host.live) and loop.time() < deadline:  # noqa: ASYNC110 - as above
+    while (host.handlers or host.live) and loop.time() < deadline:  # noqa: ASYNC110 - as above
         await asyncio.sleep(_TICK_S)

@@ -13,15 +13,15 @@ It also owns the last net below all layers: no address is dialled that no permit
 """
 
 import asyncio
-import collections
 import logging
+import time
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from mitmproxy import flow as mitmflow
 from mitmproxy import http
-from mitmproxy.connection import Client
-from mitmproxy.proxy import commands, events, mode_servers, server_hooks
+from mitmproxy.connection import Client, Connection, Server
+from mitmproxy.proxy import commands, server_hooks
 from mitmproxy.proxy.layers.http import (
     HttpConnectHook,
     HttpErrorHook,
@@ -32,68 +32,124 @@ from mitmproxy.proxy.layers.http import (
 )
 
 from jupiter_addons.errors import Refusal, StoreError
-from jupiter_addons.exchange import CONNECTS, EXCHANGES
+from jupiter_addons.exchange import CONNECTS, EXCHANGES, Permit
 from jupiter_addons.host.answers import bare_refusal, refusal_response
+from jupiter_addons.host.clock import Clock
+from jupiter_addons.host.dialling import dial, dial_public
+from jupiter_addons.host.http_layer import Adopt
+from jupiter_addons.host.permits import GATEWAY_FAULT, NO_EVIDENCE, NOT_READY, OVERLOADED, is_permitted
+from jupiter_addons.host.pump import ACTIONS, Pump
 from jupiter_addons.host.state import Host
+from jupiter_addons.host.upstream import UpstreamAttemptFailedHook
+from jupiter_addons.host.wire import Wire
 
 logger = logging.getLogger(__name__)
 
-GATEWAY_FAULT = Refusal("gateway_fault", "the gateway could not decide this request and refused it", retry_after_s=1)
-NOT_READY = Refusal("not_ready", "the gateway is not ready", retry_after_s=1)
-OVERLOADED = Refusal("overloaded", "too many requests are in flight", retry_after_s=1)
-NO_EVIDENCE = Refusal("evidence_unavailable", "the evidence store cannot be written", retry_after_s=5)
+QUIET_S = 1.0
+"""After so long without an event a client connection holds on to no upstream connection."""
 
-_DIALS: WeakKeyDictionary[Client, set[tuple[str, int]]] = WeakKeyDictionary()
-"""Client connection -> the addresses that permits and tunnels of this connection name."""
+_DIALS: WeakKeyDictionary[Client, dict[tuple[str, int], Permit | None]] = WeakKeyDictionary()
+"""Client connection -> the addresses it may dial: with the permit that names one, or None for a blind tunnel's."""
 
 
-class GuardedHandler(mode_servers.ProxyConnectionHandler):
+class GuardedHandler(Pump):
     """One client connection, under guard."""
 
     host: ClassVar[Host]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # mitmproxy's own has no annotations
-        # Stock allows five connections per upstream and client, held for their lifetime: a sixth HTTP/2 stream waits for ever.
-        self.max_conns = collections.defaultdict(lambda: asyncio.Semaphore(1_000_000))
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.clocks: list[Clock] = []
         self._head_timer: asyncio.TimerHandle | None = None
 
     async def handle_client(self) -> None:
         """Serve the connection, unless there are too many or no request head comes in time."""
-        if self.host.connections >= self.host.limits.connections:
+        host, address = self.host, self.client.peername[0]
+        full = len(host.handlers) >= host.limits.connections
+        if full or host.addresses[address] >= host.limits.connections_per_address:
             self._turn_away()
             return
-        self.host.connections += 1
-        timeout_s = self.host.limits.header_timeout_s
-        self._head_timer = asyncio.get_running_loop().call_later(timeout_s, self._no_head)
+        host.handlers.add(self)
+        host.addresses[address] += 1
+        self._head_timer = self._loop.call_later(host.limits.header_timeout_s, self.cancel, "no request head in time")
         try:
             await super().handle_client()
         finally:
-            self.host.connections -= 1
             self._head_timer.cancel()
+            host.handlers.discard(self)
+            host.addresses[address] -= 1
+            if not host.addresses[address]:
+                del host.addresses[address]
+            host.ticker.remove(self)
 
     def _turn_away(self) -> None:
-        writer = self.transports.pop(self.client).writer
-        assert writer is not None
-        writer.write(bare_refusal("openai", Refusal("overloaded", "too many connections", retry_after_s=1)))
-        writer.close()
+        wire = self.transports.pop(self.client)
+        wire.write(bare_refusal("openai", Refusal("overloaded", "too many connections", retry_after_s=1)))
+        wire.close()
 
-    def _no_head(self) -> None:
-        io = self.transports.get(self.client)
-        if io is not None and io.handler is not None:
-            io.handler.cancel("no request head in time")
-
-    async def open_connection(self, command: commands.OpenConnection) -> None:
-        """Dial, if a permit or a tunnel of this connection names the address."""
-        if command.connection.address not in _DIALS.get(self.client, ()):
-            logger.error("refused to dial an address without a permit")
-            command.connection.error = "no permit"
-            # The command that asked is still being processed; its answer must come after it.
-            await asyncio.sleep(0)
-            self.transports.pop(command.connection, None)
-            await self.server_event(events.OpenConnectionCompleted(command, "no permit"))
+    def tend(self) -> None:
+        """Give back what the connection does not need just now; drop it if its client takes nothing."""
+        wire = self.transports.get(self.client)
+        if wire is None:
             return
-        await super().open_connection(command)
+        if wire.is_stuck(self.host.limits.write_timeout_s):
+            self.cancel("the client takes no bytes")
+        elif time.monotonic() - self.last_activity > QUIET_S:
+            for connection in list(self.transports):
+                if connection is not self.client:
+                    self._give_back(connection)
+
+    # -- upstream connections -------------------------------------------------------------------------------------------
+
+    async def dial(self, server: Server) -> Wire:
+        """Dial, if a permit or a tunnel of this connection names the address.  Raises OSError."""
+        address = server.address
+        dials = _DIALS.get(self.client, {})
+        if address not in dials:
+            logger.error("refused to dial an address without a permit")
+            raise OSError("no permit")
+        permit = dials[address]
+        if permit is None:
+            return await dial_public(address, private=self.host.private_tunnels)
+        timeouts = permit.timeouts
+        try:
+            async with asyncio.timeout(timeouts.connect):
+                freed = await self.host.pool.place(address, permit.max_connections)
+                wire = await dial(address, freed)
+        except TimeoutError as late:
+            raise OSError("the connection could not be made in time") from late
+        if server.tls:
+            self._timers.add(self._loop.call_later(timeouts.tls, self._no_handshake, server))
+        return wire
+
+    def _no_handshake(self, server: Server) -> None:
+        if not server.tls_established and server in self.transports:
+            self.close_connection(server)
+
+    def adopt(self, server: Server, wire: Wire) -> None:
+        """Make a connection one of this handler's."""
+        upstream = self.host.pool.using(server)
+        if upstream is not None:
+            upstream.handler = self
+        super().adopt(server, wire)
+
+    def let_go(self, connection: Connection) -> None:
+        """The client is gone: a connection that is fit for another request goes to the pool."""
+        if not self._give_back(connection):
+            self.close_connection(connection)
+
+    def _give_back(self, connection: Connection) -> bool:
+        upstream = self.host.pool.using(connection)
+        if upstream is None or not upstream.is_idle or upstream.holder is None:
+            return False
+        wire = self.release(upstream.server)
+        if wire is None:
+            return False
+        upstream.holder.detach(upstream)
+        self.host.pool.give(upstream, wire)
+        return True
+
+    # -- hooks ----------------------------------------------------------------------------------------------------------
 
     async def handle_hook(self, hook: commands.StartHook) -> None:
         """Run the chain for one hook, then look at what it left behind."""
@@ -101,7 +157,7 @@ class GuardedHandler(mode_servers.ProxyConnectionHandler):
             self._admit(hook.flow)
         fault: BaseException | None = None
         try:
-            await super().handle_hook(hook)
+            await self._ask(hook)
         except BaseException as error:  # SystemExit and CancelledError of an addon must not open the gate
             if isinstance(error, asyncio.CancelledError) and self._is_shutdown(hook):
                 raise
@@ -113,6 +169,12 @@ class GuardedHandler(mode_servers.ProxyConnectionHandler):
             hook.data.server.error = "refused by the guard"
         else:
             await self._judge(hook, fault)
+
+    async def _ask(self, hook: commands.StartHook) -> None:
+        await self.master.addons.handle_lifecycle(hook)  # type: ignore[no-untyped-call] # mitmproxy's own
+        subject = hook.args()[0]
+        if isinstance(subject, mitmflow.Flow) and subject.intercepted:
+            await subject.wait_for_resume()  # type: ignore[no-untyped-call] # mitmproxy's own
 
     def _is_shutdown(self, hook: commands.StartHook) -> bool:
         """Tell a real cancellation from a CancelledError that an addon let slip; only the loop's end cancels a flow's hook."""
@@ -154,18 +216,27 @@ class GuardedHandler(mode_servers.ProxyConnectionHandler):
                     self._require_grant(flow)
                 if (x := EXCHANGES.get(flow)) is not None:
                     self.host.live.discard(x)  # what passes through the tunnel counts for itself
+            case UpstreamAttemptFailedHook(attempt=attempt):
+                if fault is not None:
+                    attempt.retry = False
+                if attempt.retry:
+                    self._allow_dial(attempt.flow)
             case HttpResponseHeadersHook(flow=flow):
                 x = EXCHANGES.get(flow)
                 if x is not None and x.refusal is None and x.filled("permit") and not x.opened:
                     _refuse(flow)
             case HttpResponseHook(flow=flow) | HttpErrorHook(flow=flow):
-                await self._close(flow)
+                await self._close_exchange(flow)
 
     def _require_permit(self, flow: http.HTTPFlow) -> None:
         if is_permitted(flow):
-            _DIALS.setdefault(self.client, set()).add((flow.request.host, flow.request.port))
+            self._allow_dial(flow)
         else:
             _refuse(flow)
+
+    def _allow_dial(self, flow: http.HTTPFlow) -> None:
+        if is_permitted(flow):
+            _DIALS.setdefault(self.client, {})[flow.request.host, flow.request.port] = EXCHANGES[flow].permit
 
     def _require_grant(self, flow: http.HTTPFlow) -> None:
         connect = CONNECTS.get(flow.client_conn)
@@ -173,9 +244,9 @@ class GuardedHandler(mode_servers.ProxyConnectionHandler):
             CONNECTS.pop(flow.client_conn, None)
             _refuse(flow)
         elif connect.provider is None:
-            _DIALS.setdefault(self.client, set()).add((connect.host, connect.port))
+            _DIALS.setdefault(self.client, {})[connect.host, connect.port] = None
 
-    async def _close(self, flow: http.HTTPFlow) -> None:
+    async def _close_exchange(self, flow: http.HTTPFlow) -> None:
         x = EXCHANGES.get(flow)
         if x is None:
             return
@@ -202,19 +273,6 @@ class GuardedHandler(mode_servers.ProxyConnectionHandler):
             self.host.fault(where, error)
 
 
-def is_permitted(flow: http.HTTPFlow) -> bool:
-    """Whether the request, as it stands now, is the one whose decision is durable."""
-    x = EXCHANGES.get(flow)
-    if x is None or x.refusal is not None or not x.filled("permit"):
-        return False
-    permit, request = x.permit, flow.request
-    return (
-        (request.scheme, request.host, request.port) == (permit.scheme, permit.host, permit.port)
-        and (request.raw_content or b"") == permit.body
-        and not request.trailers
-    )
-
-
 def _refuse(flow: http.HTTPFlow) -> None:
     x = EXCHANGES.get(flow)
     if x is None:  # the stream attaches an Exchange before the first hook; without one there is nobody to answer
@@ -224,3 +282,16 @@ def _refuse(flow: http.HTTPFlow) -> None:
         x.refuse(GATEWAY_FAULT)
     assert x.refusal is not None
     flow.response = refusal_response(x, x.refusal)
+
+
+def _start_clock(handler: GuardedHandler, clock: Clock) -> None:
+    handler.clocks.append(clock)
+    handler.host.ticker.add(clock, handler)
+
+
+def _adopt(handler: GuardedHandler, command: Adopt) -> None:
+    handler.adopt(command.connection, command.wire)
+
+
+ACTIONS[Clock] = _start_clock
+ACTIONS[Adopt] = _adopt

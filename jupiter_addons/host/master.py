@@ -4,10 +4,52 @@
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from mitmproxy import master, options
+from mitmproxy import addonmanager, exceptions, master, options
 from mitmproxy.addons import core, disable_h2c, errorcheck, next_layer, proxyserver, tlsconfig
+from mitmproxy.hooks import Hook
+
+logger = logging.getLogger(__name__)
+
+
+class FixedAddons(addonmanager.AddonManager):
+    """An addon manager that knows who listens to what; stock asks every addon, twice, at every hook.
+
+    The second time is for mitmproxy's user interfaces, which are not here.
+    """
+
+    def __init__(self, owner: master.Master) -> None:
+        super().__init__(owner)  # type: ignore[no-untyped-call] # mitmproxy's own has no annotations
+        self._listeners: dict[str, list[Callable[[Any], Any]]] = {}
+
+    def register(self, addon: Any) -> Any:
+        """See AddonManager."""
+        self._listeners.clear()
+        return super().register(addon)  # type: ignore[no-untyped-call] # as above
+
+    def remove(self, addon: Any) -> None:
+        """See AddonManager."""
+        self._listeners.clear()
+        super().remove(addon)  # type: ignore[no-untyped-call] # as above
+
+    async def handle_lifecycle(self, event: Hook) -> None:
+        """Call whoever listens, in order; an addon's fault is logged, and left to the guard."""
+        listeners = self._listeners.get(event.name)
+        if listeners is None:
+            listeners = [function for addon in self.chain for _, function in self._iter_hooks(addon, event)]
+            self._listeners[event.name] = listeners
+        (subject,) = event.args()
+        for listener in listeners:
+            try:
+                pending = listener(subject)
+                if pending is not None:
+                    await pending
+            except exceptions.AddonHalt:
+                return
+            except Exception:
+                logger.exception("Addon error in `%s`", event.name)
 
 
 class JupiterMaster(master.Master):
@@ -15,6 +57,7 @@ class JupiterMaster(master.Master):
 
     def __init__(self, opts: options.Options, addons: Sequence[object]) -> None:
         super().__init__(opts)
+        self.addons = FixedAddons(self)
         self.addons.add(
             core.Core(),
             proxyserver.Proxyserver(),

@@ -11,8 +11,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from mitmproxy import version
-from mitmproxy.proxy import mode_servers, server
+from mitmproxy import addonmanager, version
+from mitmproxy.addons import next_layer
+from mitmproxy.proxy import layer, layers, mode_servers, server
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers import tcp
 from mitmproxy.proxy.layers.http import _http1
@@ -20,8 +21,11 @@ from mitmproxy.proxy.layers.http import _http1
 from jupiter_addons.errors import HostError
 from jupiter_addons.host.edge import EdgeServer, error_response
 from jupiter_addons.host.guard import GuardedHandler
+from jupiter_addons.host.http_layer import GuardedHttpLayer
+from jupiter_addons.host.listener import listen_with
 from jupiter_addons.host.state import Host
 from jupiter_addons.host.stream import GuardedStream
+from jupiter_addons.host.upstream_http1 import UpstreamHttp1
 
 SUPPORTED = "12.2.3"
 
@@ -30,7 +34,13 @@ _OWNERS: Mapping[str, Any] = {
     "HttpLayer": http_layers.HttpLayer,
     "Http1Connection": _http1.Http1Connection,
     "Http1Server": _http1.Http1Server,
+    "Http1Client": _http1.Http1Client,
+    "HttpClient": http_layers.HttpClient,
+    "Layer": layer.Layer,
     "ConnectionHandler": server.ConnectionHandler,
+    "LiveConnectionHandler": server.LiveConnectionHandler,
+    "AsyncioServerInstance": mode_servers.AsyncioServerInstance,
+    "AddonManager": addonmanager.AddonManager,
     "ProxyConnectionHandler": mode_servers.ProxyConnectionHandler,
     "ServerInstance": mode_servers.ServerInstance,
     "TCPLayer": tcp.TCPLayer,
@@ -63,10 +73,25 @@ SHAPES: Mapping[str, str] = {
     "Http1Server.send": "cc218a1337c0f5cf",
     "Http1Server.read_headers": "3fe0945216bcf7bc",
     "Http1Server.mark_done": "94fd7ea388c88671",
+    "ConnectionHandler.__init__": "ffb8e6c9e6c6d020",
+    "LiveConnectionHandler.__init__": "2cb1077a21556ca9",
     "ConnectionHandler.handle_client": "01f1b7cc991c4711",
     "ConnectionHandler.open_connection": "5e0b3cbaf7a4030a",
+    "ConnectionHandler.handle_connection": "95c3f93e9824e527",
+    "ConnectionHandler.close_connection": "c0d10cc05dd65b80",
     "ConnectionHandler.hook_task": "9ac7970160526268",
     "ConnectionHandler.server_event": "a2b42657ebe8bf6d",
+    "AsyncioServerInstance.listen": "7670a9038b44170d",
+    "AsyncioServerInstance._start": "f96507081fa6236b",
+    "AsyncioServerInstance._stop": "73df3f7e7fb2d941",
+    "HttpLayer.get_connection": "1aa1c63e3175766c",
+    "HttpLayer.register_connection": "deed6282affc431f",
+    "HttpClient._handle_event": "bc1cae775a49a4fe",
+    "Http1Client.send": "35d961e20d481204",
+    "Http1Client.read_headers": "415454c5fa8b5981",
+    "Layer.handle_event": "fd88b0fb09ceddbb",
+    "AddonManager.handle_lifecycle": "38c97e792d1db5b7",
+    "AddonManager.trigger_event": "b763c59bc4992e33",
     "ProxyConnectionHandler.handle_hook": "9f8b52fd798203c9",
     "ServerInstance.handle_stream": "21eea06f208c752e",
     "TCPLayer.start": "b1418418362ceaa7",
@@ -99,11 +124,15 @@ def check() -> None:
 def install(host: Host) -> None:
     """Check, then put our classes in place of the stock ones, sharing `host`.  May be called again with another host."""
     check()
-    GuardedHandler.host = GuardedStream.host = EdgeServer.host = host
+    GuardedHandler.host = GuardedHttpLayer.host = GuardedStream.host = EdgeServer.host = host
     names: tuple[tuple[Any, str, Any], ...] = (
         (mode_servers, "ProxyConnectionHandler", GuardedHandler),
         (http_layers, "HttpStream", GuardedStream),
         (http_layers, "Http1Server", EdgeServer),
+        (http_layers, "Http1Client", UpstreamHttp1),
+        (layers, "HttpLayer", GuardedHttpLayer),
+        (next_layer, "HttpLayer", GuardedHttpLayer),
+        (mode_servers.AsyncioServerInstance, "listen", listen_with(share_port=host.shares_port)),
         (_http1, "make_error_response", error_response),
     )
     for module, name, ours in names:

@@ -4,14 +4,17 @@ mitmproxy constructs its handlers, layers and streams itself, so ours cannot be 
 this one object as a class attribute, set by `seams.install`.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakSet
 
 from mitmproxy import http
 
 from jupiter_addons.exchange import Exchange
+from jupiter_addons.host.clock import Ticker
+from jupiter_addons.host.pool import Key, Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,17 @@ class EdgeLimits:
     header_bytes: int = 64 * 1024
     header_count: int = 100
     header_timeout_s: float = 10.0
+    body_rate: int = 1024
+    """The fewest bytes a second a request body may come at, on average, after `header_timeout_s`."""
+    buffered_bytes: int = 128 * 1024 * 1024
+    """The most bytes of request bodies in memory over all connections."""
+    write_timeout_s: float = 30.0
+    """How long a client may take no byte of what is waiting for it."""
     connections: int = 2000
+    connections_per_address: int = 2000
     in_flight: int = 1000
+    attempts: int = 3
+    """How many providers are asked at most, the first included."""
 
 
 class Close(Protocol):
@@ -34,7 +46,7 @@ class Close(Protocol):
     def __call__(self, flow: http.HTTPFlow, x: Exchange) -> Awaitable[None]: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Host:
     """The state of the process's one host."""
 
@@ -42,10 +54,34 @@ class Host:
     close: Close | None = None
     """None until a chain is in place; the guard then refuses everything."""
     draining: bool = False
-    connections: int = 0
+    pool: Pool = field(default_factory=Pool)
+    ticker: Ticker = field(default_factory=Ticker)
+    handlers: set[Any] = field(default_factory=set)
+    """The connection handlers of all client connections."""
+    addresses: Counter[str] = field(default_factory=Counter)
+    """Client address -> its connections."""
     live: WeakSet[Exchange] = field(default_factory=WeakSet)
     """Exchanges that have begun and not ended."""
     rejected: Callable[[str, str], None] | None = None
     """Told the address and code of every request refused before there was a flow, for the evidence."""
     fault: Callable[[str, BaseException], None] | None = None
     """Told of every fault the guard had to stop, for the metrics."""
+    shares_port: bool = False
+    """Whether other processes listen on the same port."""
+    private_tunnels: bool = False
+    """Whether blind tunnels may lead to addresses that are not public."""
+    _http2: dict[Key, bool] = field(default_factory=dict)
+
+    def speaks_http2(self, key: Key) -> bool:
+        """Whether a provider chose HTTP/2 when it was last dialled."""
+        return self._http2.get(key, False)
+
+    def note_http2(self, key: Key, spoken: bool) -> None:
+        """Remember what a provider chose."""
+        self._http2[key] = spoken
+
+    def tend(self) -> None:
+        """Do what needs doing about once a second."""
+        self.pool.expire()
+        for handler in list(self.handlers):
+            handler.tend()

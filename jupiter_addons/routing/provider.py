@@ -20,6 +20,20 @@ _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a provider may take, in seconds."""
+
+    connect: float = 3.0
+    tls: float = 5.0
+    first_byte: float = 60.0
+    """Until the head of an answer, or the first event of a stream."""
+    idle: float = 60.0
+    """Between bytes after that."""
+    total: float = 600.0
+    """For a call with all its attempts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """One configured provider."""
 
@@ -35,6 +49,8 @@ class Provider:
     api_key: str | None = field(default=None, repr=False)
     weight: int = 1
     headers: tuple[tuple[str, str], ...] = ()
+    timeouts: Timeouts = Timeouts()
+    max_connections: int = 1000
 
     @property
     def dialects(self) -> frozenset[DialectName]:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_serializer, field_validator
 
@@ -41,6 +41,25 @@ class ProxyLimits(Section):
     """The most headers of a request."""
     header_timeout: Timeout = 10.0
     """How long a request head may take."""
+    body_rate: Size = 1024
+    """The fewest bytes a second a request body may come at, on average, after `header_timeout`."""
+    buffered: Size = 128 * 1024**2
+    """The most bytes of request bodies in memory, over all connections; more are answered 503."""
+
+
+class ProviderTimeouts(Section):
+    """How long a provider may take."""
+
+    connect: Timeout = 3.0
+    """To accept a connection."""
+    tls: Timeout = 5.0
+    """To finish a TLS handshake."""
+    first_byte: Timeout = 60.0
+    """To begin its answer; of a stream, to send its first event."""
+    idle: Timeout = 60.0
+    """Between bytes of an answer."""
+    total: Timeout = 600.0
+    """For a call with all its attempts."""
 
 
 class Cors(Section):
@@ -67,6 +86,10 @@ class Proxy(Section):
     """The most requests served at once; more are answered 503."""
     max_connections: Count = 2000
     """The most client connections."""
+    max_connections_per_address: Count = 2000
+    """The most client connections from one address."""
+    write_timeout: Timeout = 30.0
+    """How long a client may take no byte of its answer."""
     limits: ProxyLimits = ProxyLimits()
     """What one client may cost before it is known."""
     cors: Cors = Cors()
@@ -82,6 +105,8 @@ class Intercept(Section):
     """Host -> the provider it stands for.  These hosts are opened and governed."""
     unknown_hosts: Literal["tunnel", "deny"] = "tunnel"
     """Every other host: tunnelled untouched, or refused."""
+    private_tunnels: bool = False
+    """Whether hosts that are tunnelled may have addresses that are not public."""
     unknown_endpoints: Annotated[Literal["deny"], later(govern="`govern` is not available in this version")] = "deny"
     """Other paths of an opened host; this version refuses them."""
     client_key: Literal["auto", "swap", "pass"] = "auto"
@@ -111,8 +136,10 @@ class Provider(Section):
     """The models it offers; `*` stands for any characters."""
     weight: Annotated[Count, Field(le=1000)] = 1
     """Its share where several offer a model."""
-    timeouts: Annotated[dict[str, Any], only({}, "timeouts of a provider are")] = Field(default_factory=dict)
-    """How long it may take; not in this version."""
+    timeouts: ProviderTimeouts = ProviderTimeouts()
+    """How long it may take."""
+    max_connections: Count = 1000
+    """The most connections to it at once."""
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
     """Headers to send along, such as an organisation; their values are masked wherever the configuration is shown."""
 
@@ -146,8 +173,8 @@ class Provider(Section):
 class Failover(Section):
     """Asking another provider when one fails."""
 
-    max_attempts: Annotated[Literal[1], only(1, "failover is")] = 1
-    """How many providers are asked; this version asks one."""
+    max_attempts: Annotated[Count, Field(le=10)] = 3
+    """How many providers are asked at most, the first included."""
 
 
 class Routing(Section):

@@ -11,7 +11,7 @@ from typing import Any
 from jupiter_addons.errors import CODES
 from jupiter_addons.evidence import record
 from jupiter_addons.evidence.record import End, Payload, Rule, Status, Who
-from jupiter_addons.exchange import Connect, Digest, Exchange, new_call_id
+from jupiter_addons.exchange import AttemptFailure, Connect, Digest, Exchange, new_call_id
 from jupiter_addons.policy.decide import Decision
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog
 
@@ -59,6 +59,20 @@ class Leaves:
                 hold_nusd=profile.hold_nusd if profile is not None and x.filled("reservation") else 0,
                 payloads=self._request_payloads(x),
                 end=end,
+            )
+        )
+
+    def attempt(self, x: Exchange, number: int, before: AttemptFailure) -> asyncio.Future[int]:
+        """Append the leaf of a further attempt, before it is dialled; `before` says how the last one failed."""
+        return self._log.append(
+            record.attempt(
+                call_id=x.call_id,
+                number=number,
+                provider=x.candidate.provider.name,
+                model=x.candidate.model,
+                failed=before.reason if before.status is None else f"status {before.status}",
+                elapsed_us=(time.monotonic_ns() - x.times_ns["committed"]) // 1000,
+                sent=record.digest("request_upstream", x.sent),
             )
         )
 

@@ -8,7 +8,7 @@ from mitmproxy import http
 
 from jupiter_addons.errors import StageOrderError, StoreError
 from jupiter_addons.exchange import Exchange
-from jupiter_addons.host.guard import NO_EVIDENCE
+from jupiter_addons.host.permits import NO_EVIDENCE
 from jupiter_addons.stages.leaves import Leaves
 from jupiter_addons.stages.stage import closing, watching
 

@@ -4,7 +4,6 @@ An event stream is passed on event by event; anything else is read whole and the
 head is cleaned of what is between us and the provider: connection headers, cookies, account headers.
 """
 
-import time
 from collections.abc import Callable
 
 from mitmproxy import http
@@ -12,6 +11,7 @@ from mitmproxy import http
 from jupiter_addons.dialects.registry import REPLIES
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Exchange, response_headers
+from jupiter_addons.host.upstream import is_event_stream
 from jupiter_addons.limits.ledger import Reservation
 from jupiter_addons.stages.relay import EventRelay
 from jupiter_addons.stages.stage import closing, stage
@@ -35,12 +35,11 @@ class ReadReply:
         """Check and clean the head, choose how the body is passed on, and open the way."""
         response = flow.response
         assert response is not None
-        x.times_ns["first_byte"] = time.monotonic_ns()
         x.upstream_status = response.status_code
         self._check(response, x)
-        streamed = response.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"
+        streamed = is_event_stream(response)
         self._clean(response, x)
-        if streamed and response.status_code < 300:
+        if streamed:
             x.relay = EventRelay(x.call.dialect, x.family, hold=self._holds_streams)
             response.stream = True
             response.headers.pop("content-length", None)  # an error event may have to follow
@@ -54,6 +53,8 @@ class ReadReply:
         status = response.status_code
         if status < 200:
             raise UpstreamError(Refusal("provider_invalid_response", "the provider answered with an interim status"))
+        if 300 <= status < 400:
+            raise UpstreamError(Refusal("provider_invalid_response", "the provider redirected, and is not followed"))
         if status in (401, 403) and x.candidate.provider.api_key is not None and x.door == "gateway":
             # The client's key was good; the one that was refused is ours, and what the provider says of it is not for them.
             raise UpstreamError(Refusal("provider_error", "the provider refused the gateway's own credentials"))

@@ -7,9 +7,10 @@ from mitmproxy import http
 
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import Exchange
+from jupiter_addons.host.upstream import Attempt
 from jupiter_addons.routing.plan import plan
 from jupiter_addons.routing.provider import Provider
-from jupiter_addons.stages.stage import stage
+from jupiter_addons.stages.stage import failing_over, stage
 
 
 class PlanRoute:
@@ -31,3 +32,12 @@ class PlanRoute:
             x.refuse(Refusal("model_not_found", message, param="model"))
         else:
             x.route = route
+            x.next_candidate = 0
+
+    @failing_over
+    def upstream_attempt_failed(self, attempt: Attempt, x: Exchange) -> None:
+        """Name the next candidate; the same one again if it was only a kept connection that had gone."""
+        if attempt.failure.reason != "stale":
+            x.next_candidate += 1
+        if x.next_candidate >= len(x.route.candidates):
+            attempt.give_up()

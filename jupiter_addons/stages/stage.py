@@ -4,9 +4,10 @@ mitmproxy logs an exception in a hook and goes on as if nothing had happened.  H
 in the client's dialect, whatever it is: SystemExit would stop the proxy, and CancelledError would leave the client
 waiting for ever.  The guard outside the chain checks all of this a second time.
 
-There are three kinds of hook, one decorator each:
+There are four kinds of hook, one decorator each:
 
 * `stage`: decides or changes something; skipped once the exchange has been refused, or its request answered.
+* `failing_over`: finds another target for a call whose attempt has failed.
 * `closing`: settles or records; runs for every governed exchange, refused or not.
 * `watching`: observes; its faults are counted and change nothing.
 """
@@ -23,7 +24,8 @@ from mitmproxy import http
 from jupiter_addons.errors import Refusal, RequestError, StoreError, UpstreamError
 from jupiter_addons.exchange import EXCHANGES, Exchange
 from jupiter_addons.host.answers import refusal_response
-from jupiter_addons.host.guard import GATEWAY_FAULT, NO_EVIDENCE
+from jupiter_addons.host.permits import GATEWAY_FAULT, NO_EVIDENCE
+from jupiter_addons.host.upstream import Attempt
 from jupiter_addons.telemetry.metrics import METRICS
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,28 @@ def stage(function: StageHook) -> Hook:
 def closing(function: StageHook) -> Hook:
     """Make a hook that runs however the exchange ended, if it was ever authenticated."""
     return _wrap(function, lambda _flow, x: not x.filled("principal") or x.recorded, end_refused)
+
+
+def failing_over(function: Callable[[Any, Attempt, Exchange], Awaitable[None] | None]) -> Callable[..., Any]:
+    """Make an `upstream_attempt_failed` hook: skipped once the exchange is over; whose fault leaves the failure as it is."""
+    where = function.__qualname__
+
+    @functools.wraps(function)
+    async def hook(self: Any, attempt: Attempt) -> None:
+        x = EXCHANGES.get(attempt.flow)
+        if x is None or x.refusal is not None or attempt.given_up:
+            return
+        try:
+            pending = function(self, attempt, x)
+            if pending is not None:
+                await pending
+        except BaseException as fault:
+            if is_cancelled(fault):
+                raise
+            attempt.give_up()
+            x.refuse(_refusal_for(where, fault))
+
+    return hook
 
 
 def watching(function: StageHook) -> Hook:

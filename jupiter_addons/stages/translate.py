@@ -4,11 +4,14 @@ The last stage that touches `flow.request`.  The body stays the bytes received. 
 its connection stays here; so do its cookies and every credential of ours.
 """
 
+from collections.abc import Sequence
+
 from mitmproxy import http
 
 from jupiter_addons.exchange import Exchange
+from jupiter_addons.host.upstream import Attempt
 from jupiter_addons.routing.provider import Provider
-from jupiter_addons.stages.stage import stage
+from jupiter_addons.stages.stage import failing_over, stage
 
 # RFC 9110, section 7.6.1, and what proxies add.
 HOP_BY_HOP = frozenset(
@@ -32,15 +35,24 @@ class Translate:
     @stage
     def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Rewrite head and address for the chosen candidate."""
-        candidate = x.route.candidates[0]
+        x.asked = (flow.request.path, flow.request.headers.fields)
+        self._render(flow, x)
+
+    @failing_over
+    def upstream_attempt_failed(self, attempt: Attempt, x: Exchange) -> None:
+        """Rewrite head and address for the next candidate, from what the client sent."""
+        self._render(attempt.flow, x)
+
+    def _render(self, flow: http.HTTPFlow, x: Exchange) -> None:
+        candidate = x.route.candidates[x.next_candidate]
         provider = candidate.provider
         key = self._key(provider, x)
         request = flow.request
         request.headers = http.Headers(
-            self._fields(request, provider, key, len(x.received), anthropic=x.call.dialect == "anthropic_messages")
+            self._fields(x.asked[1], provider, key, len(x.received), anthropic=x.call.dialect == "anthropic_messages")
         )
         request.trailers = None
-        request.path = provider.path_for(request.path)
+        request.path = provider.path_for(x.asked[0])
         request.authority = ""
         request.http_version = "HTTP/1.1"
         request.data.host, request.data.port = provider.host, provider.port
@@ -58,11 +70,11 @@ class Translate:
 
     @staticmethod
     def _fields(
-        request: http.Request, provider: Provider, key: str | None, body_bytes: int, *, anthropic: bool
+        asked: Sequence[tuple[bytes, bytes]], provider: Provider, key: str | None, body_bytes: int, *, anthropic: bool
     ) -> list[tuple[bytes, bytes]]:
         named = {
             token.strip().lower()
-            for name, value in request.headers.fields
+            for name, value in asked
             if name.lower() == b"connection"
             for token in value.split(b",")
         }
@@ -72,7 +84,7 @@ class Translate:
         fields = [(b"host", provider.authority.encode())]
         fields += [
             (name, value)
-            for name, value in request.headers.fields
+            for name, value in asked
             if (lower := name.lower()) not in dropped and not lower.startswith((b"x-jupiter-", b":"))
         ]
         if key:

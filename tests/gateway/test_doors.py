@@ -171,13 +171,13 @@ def test_a_stream_that_breaks_off_ends_with_an_error_event(
     assert outcome["cost"]["usage"] == "estimate"
 
 
-def test_a_provider_that_cannot_be_reached_is_a_502(provider: RehearsalThread, tmp_path):
+def test_a_provider_that_cannot_be_reached_is_a_503(provider: RehearsalThread, tmp_path):
     overrides = {"providers": {"rehearsal": {"base_url": "http://127.0.0.1:9/v1"}}}
     with start_gateway(tmp_path, provider.port, Setup(overrides=overrides)) as gateway, Client(gateway.port) as client:
         for _ in range(2):
             answer = client.ask(post(PATHS["anthropic"], chat(), gateway.key))
-            assert answer.status == 502
-            assert answer.json()["error"]["type"] == "api_error"
+            assert (answer.status, answer.json()["error"]["type"]) == (503, "overloaded_error")
+            assert int(answer.headers["retry-after"]) >= 1
             outcome = gateway.leaves("outcome", answer.headers["x-jupiter-evidence-id"])[0]
             assert outcome["cost"]["nusd"] == 0, "what was never sent costs nothing"
         assert gateway.report().findings == []
@@ -192,7 +192,7 @@ def test_the_gateways_own_credentials_are_not_discussed_with_clients(provider: R
 
 
 def test_a_blind_tunnel_is_relayed_untouched_and_recorded(provider: RehearsalThread, tmp_path):
-    overrides = {"intercept": {"unknown_hosts": "tunnel"}}
+    overrides = {"intercept": {"unknown_hosts": "tunnel", "private_tunnels": True}}
     with start_gateway(tmp_path, provider.port, Setup(overrides=overrides)) as gateway:
         with Client(gateway.port) as client:
             target = f"127.0.0.1:{provider.port}"

@@ -1,0 +1,101 @@
+"""Deadlines of requests, without a timer for each.
+
+A timer per request would keep its stream alive until it fires, a minute after the request is over.  Instead every
+HTTP layer has one `Clock` that says when its earliest deadline is; the process looks at all of them a few times a second
+and gives the layers that are due an `Overdue`.
+"""
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from mitmproxy.proxy import commands, events
+
+TICK_S = 0.05
+"""How late a deadline may be noticed."""
+STALL_S = 0.25
+"""A tick that comes this late says that something kept the event loop."""
+
+
+class Clock(commands.Command):
+    """When a layer wants to be woken; yielded once, then only changed."""
+
+    def __init__(self) -> None:
+        self.at = math.inf
+        """Monotonic seconds; infinity for never."""
+
+    def wake_by(self, at: float) -> None:
+        """Make sure of being woken then, or earlier."""
+        if at < self.at:
+            self.at = at
+
+
+class Overdue(events.Event):
+    """A clock's time has come."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+
+class Pause(commands.Command):
+    """Wait; blocks the stream that asks, not its connection."""
+
+    blocking = True
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+@dataclass
+class PauseCompleted(events.CommandCompleted):
+    """A pause is over."""
+
+    command: Pause
+    reply: None = None
+
+
+class Crashed(events.Event):
+    """A layer has raised; given back to it, so that it can end what it was doing."""
+
+    def __init__(self, fault: BaseException) -> None:
+        self.fault = fault
+
+
+class Ticker:
+    """The process's one timer."""
+
+    def __init__(self) -> None:
+        self._clocks: dict[Clock, Any] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.lag_s = 0.0
+        """How late the last tick came: how long whatever arrives now has to wait."""
+        self.stalled: list[Any] = []
+        """Called with the seconds of every stall."""
+
+    def add(self, clock: Clock, handler: Any) -> None:
+        """Watch a clock for a connection handler."""
+        self._clocks[clock] = handler
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def remove(self, handler: Any) -> None:
+        """Stop watching every clock of a connection handler."""
+        for clock in handler.clocks:
+            self._clocks.pop(clock, None)
+
+    async def _run(self) -> None:
+        due = time.monotonic()
+        while True:
+            due = max(due + TICK_S, time.monotonic())
+            await asyncio.sleep(due - time.monotonic())
+            now = time.monotonic()
+            self.lag_s = now - due
+            if self.lag_s > STALL_S:
+                for tell in self.stalled:
+                    tell(self.lag_s)
+            for clock, handler in list(self._clocks.items()):
+                if clock.at <= now:
+                    clock.at = math.inf
+                    handler.dispatch(Overdue(clock))

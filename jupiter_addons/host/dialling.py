@@ -1,0 +1,105 @@
+"""Making a connection: to a provider that the configuration names, or blindly to wherever a tunnel leads.
+
+A tunnel's target is a name that the client chose.  It is resolved here, once, and every address it resolves to has to be
+public; the connection is made to those addresses and not to the name, which could resolve differently a moment later.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+
+from jupiter_addons.host.pool import UpstreamWire
+from jupiter_addons.host.wire import Wire
+
+FALL_BACK_S = 0.25
+"""When another address of a name is tried beside one that does not answer (RFC 8305, section 5)."""
+
+_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+"""NAT64 (RFC 6052, RFC 8215): an IPv4 address in the last 32 bits.  Python calls these global."""
+_RELAYED = ipaddress.ip_network("2002::/16")
+"""6to4 (RFC 3056): an IPv4 address in bits 16 to 48."""
+
+
+async def dial(address: tuple[str, int], freed: Callable[[], None]) -> Wire:
+    """Return a connection to a configured address; `freed` is called once when it is closed, or cannot be made."""
+    host, port = address
+    try:
+        hosts = [host] if _is_literal(host) else await _resolve(host, port)
+        return await _first_of(hosts, port, lambda: UpstreamWire(freed))
+    except BaseException:
+        freed()
+        raise
+
+
+async def dial_public(address: tuple[str, int], *, private: bool) -> Wire:
+    """Return a connection to where a blind tunnel leads.  Raises OSError if an address is not public, unless `private`."""
+    hosts = await _resolve(*address)
+    if not private and not all(map(is_public, hosts)):
+        raise OSError("the address is not public")
+    return await _first_of(hosts, address[1], Wire)
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def _first_of(hosts: Sequence[str], port: int, make: Callable[[], Wire]) -> Wire:
+    """Return the first connection that stands, trying the next address when one fails or is slow (RFC 8305, section 5).
+
+    Our own, because asyncio's does not work with eager tasks in every supported Python.
+    """
+    if len(hosts) == 1:
+        return await _connect(hosts[0], port, make)
+    running: set[asyncio.Task[Wire]] = set()
+    waiting, failure = list(hosts), OSError("the name has no address")
+    try:
+        while waiting or running:
+            if waiting:
+                running.add(asyncio.ensure_future(_connect(waiting.pop(0), port, make)))
+            done, running = await asyncio.wait(
+                running, timeout=FALL_BACK_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                error = task.exception()
+                if error is None:
+                    return task.result()
+                failure = error if isinstance(error, OSError) else OSError(str(error))
+        raise failure
+    finally:
+        for task in running:
+            task.add_done_callback(_drop_late)
+            task.cancel()
+
+
+def _drop_late(task: asyncio.Task[Wire]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().abort()
+
+
+async def _connect(host: str, port: int, make: Callable[[], Wire]) -> Wire:
+    _, wire = await asyncio.get_running_loop().create_connection(make, host, port)
+    return wire
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet, whatever form it is written or wrapped in."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped
+        if inner is None and any(ip in network for network in _TRANSLATED):
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is None and ip in _RELAYED:
+            inner = ipaddress.IPv4Address(int(ip) >> 80 & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast
