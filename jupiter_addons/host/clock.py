@@ -8,59 +8,14 @@ and gives the layers that are due an `Overdue`.
 import asyncio
 import math
 import time
-from dataclasses import dataclass
 from typing import Any
 
-from mitmproxy.proxy import commands, events
+from jupiter_addons.host.commands import Clock, Overdue
 
 TICK_S = 0.05
 """How late a deadline may be noticed."""
 STALL_S = 0.25
 """A tick that comes this late says that something kept the event loop."""
-
-
-class Clock(commands.Command):
-    """When a layer wants to be woken; yielded once, then only changed."""
-
-    def __init__(self) -> None:
-        self.at = math.inf
-        """Monotonic seconds; infinity for never."""
-
-    def wake_by(self, at: float) -> None:
-        """Make sure of being woken then, or earlier."""
-        if at < self.at:
-            self.at = at
-
-
-class Overdue(events.Event):
-    """A clock's time has come."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-
-
-class Pause(commands.Command):
-    """Wait; blocks the stream that asks, not its connection."""
-
-    blocking = True
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-
-@dataclass
-class PauseCompleted(events.CommandCompleted):
-    """A pause is over."""
-
-    command: Pause
-    reply: None = None
-
-
-class Crashed(events.Event):
-    """A layer has raised; given back to it, so that it can end what it was doing."""
-
-    def __init__(self, fault: BaseException) -> None:
-        self.fault = fault
 
 
 class Ticker:

@@ -6,10 +6,19 @@ This subclass bounds all of it and answers in JSON.  The reading itself stays st
 
 from typing import Any, ClassVar
 
+from mitmproxy import http
+from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers.http import Http1Server, ReceiveHttp
 from mitmproxy.proxy.layers.http._base import HttpEvent
-from mitmproxy.proxy.layers.http._events import ErrorCode, RequestHeaders, RequestProtocolError, ResponseEndOfMessage
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestHeaders,
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+)
 
 from jupiter_addons.dialects import endpoints
 from jupiter_addons.errors import Refusal
@@ -42,6 +51,12 @@ class EdgeServer(Http1Server):
     _head_timer: commands.RequestWakeup | None = None
     _unread_timer: commands.RequestWakeup | None = None
     _unread_bytes = 0
+    _chunked = False
+    _last = False
+
+    def handle_event(self, event: events.Event) -> Commands:
+        """Handle an event; this layer never waits for anything."""
+        return self._handle_event(event)
 
     def _handle_event(self, event: events.Event) -> Commands:
         if isinstance(event, events.Wakeup):
@@ -111,8 +126,66 @@ class EdgeServer(Http1Server):
             yield commands.CloseConnection(self.conn)
 
     def send(self, event: HttpEvent) -> Commands:
-        """As stock; after an answer that overtook its request, the rest of the body is read for a while and dropped."""
-        yield from super().send(event)
-        if isinstance(event, ResponseEndOfMessage) and self.response_done and not self.request_done:
-            self._unread_timer = commands.RequestWakeup(UNREAD_S)
-            yield self._unread_timer
+        """Send an answer; the headers that say how it is framed are looked at once."""
+        kind = event.__class__
+        if kind is ResponseHeaders and not event.response.is_http2:  # type: ignore[attr-defined] # what it has
+            self.response = response = event.response  # type: ignore[attr-defined] # as above
+            self._frame(response)
+            yield commands.SendData(self.conn, http1.assemble_response_head(response))
+        elif kind is ResponseData:
+            data: bytes = event.data  # type: ignore[attr-defined] # as above
+            if data:
+                yield commands.SendData(self.conn, b"%x\r\n%s\r\n" % (len(data), data) if self._chunked else data)
+        elif kind is ResponseEndOfMessage:
+            assert self.request is not None
+            if self._chunked and self.request.method != "HEAD":
+                yield commands.SendData(self.conn, b"0\r\n\r\n")
+            yield from self.mark_done(response=True)
+            if self.response_done and not self.request_done:
+                # The answer has overtaken its request: the rest of the body is read for a while, and dropped.
+                self._unread_timer = commands.RequestWakeup(UNREAD_S)
+                yield self._unread_timer
+        else:
+            yield from super().send(event)
+
+    def _frame(self, response: http.Response) -> None:
+        """Note whether the body is chunked, and whether the connection ends with it."""
+        self._chunked, known = False, response.status_code in (204, 304)
+        closing = _asks_to_close(self.request.headers) if self.request is not None else False
+        for name, value in response.headers.fields:
+            match name.lower():
+                case b"transfer-encoding":
+                    self._chunked = known = b"chunked" in value.lower()
+                case b"content-length":
+                    known = True
+                case b"connection":
+                    closing = closing or b"close" in value.lower()
+        old = self.request is not None and self.request.http_version != "HTTP/1.1"
+        self._last = closing or old or not known
+
+    def mark_done(self, *, request: bool = False, response: bool = False) -> Commands:
+        """Get ready for the next request once both directions are through; a tunnel is left to stock."""
+        assert self.request is not None
+        if self.request.method == "CONNECT":
+            yield from super().mark_done(request=request, response=response)
+            return
+        self.request_done = self.request_done or request
+        self.response_done = self.response_done or response
+        if not (self.request_done and self.response_done):
+            if self.request_done:
+                self.state = self.wait
+            return
+        if self._last or self.host.draining:
+            yield commands.CloseConnection(self.conn)
+            self.state = self.done
+            return
+        self.request_done = self.response_done = False
+        self.request = self.response = None
+        self.stream_id += 2
+        self.state = self.read_headers
+        if self.buf:
+            yield from self.state(events.DataReceived(self.conn, b""))
+
+
+def _asks_to_close(headers: http.Headers) -> bool:
+    return any(name.lower() == b"connection" and b"close" in value.lower() for name, value in headers.fields)

@@ -34,9 +34,8 @@ from mitmproxy.proxy.layers.http import (
 from jupiter_addons.errors import Refusal, StoreError
 from jupiter_addons.exchange import CONNECTS, EXCHANGES, Permit
 from jupiter_addons.host.answers import bare_refusal, refusal_response
-from jupiter_addons.host.clock import Clock
+from jupiter_addons.host.commands import Adopt, Clock
 from jupiter_addons.host.dialling import dial, dial_public
-from jupiter_addons.host.http_layer import Adopt
 from jupiter_addons.host.permits import GATEWAY_FAULT, NO_EVIDENCE, NOT_READY, OVERLOADED, is_permitted
 from jupiter_addons.host.pump import ACTIONS, Pump
 from jupiter_addons.host.state import Host
@@ -65,9 +64,12 @@ class GuardedHandler(Pump):
     async def handle_client(self) -> None:
         """Serve the connection, unless there are too many or no request head comes in time."""
         host, address = self.host, self.client.peername[0]
+        if not isinstance(self.transports[self.client], Wire):
+            self._turn_away(NOT_READY)  # under `mitmdump -s`: came in on the stock listener, before ours was there
+            return
         full = len(host.handlers) >= host.limits.connections
         if full or host.addresses[address] >= host.limits.connections_per_address:
-            self._turn_away()
+            self._turn_away(Refusal("overloaded", "too many connections", retry_after_s=1))
             return
         host.handlers.add(self)
         host.addresses[address] += 1
@@ -82,9 +84,9 @@ class GuardedHandler(Pump):
                 del host.addresses[address]
             host.ticker.remove(self)
 
-    def _turn_away(self) -> None:
+    def _turn_away(self, refusal: Refusal) -> None:
         wire = self.transports.pop(self.client)
-        wire.write(bare_refusal("openai", Refusal("overloaded", "too many connections", retry_after_s=1)))
+        wire.write(bare_refusal("openai", refusal))
         wire.close()
 
     def tend(self) -> None:
@@ -171,10 +173,10 @@ class GuardedHandler(Pump):
             await self._judge(hook, fault)
 
     async def _ask(self, hook: commands.StartHook) -> None:
-        await self.master.addons.handle_lifecycle(hook)  # type: ignore[no-untyped-call] # mitmproxy's own
+        await self.master.addons.handle_lifecycle(hook)
         subject = hook.args()[0]
         if isinstance(subject, mitmflow.Flow) and subject.intercepted:
-            await subject.wait_for_resume()  # type: ignore[no-untyped-call] # mitmproxy's own
+            await subject.wait_for_resume()
 
     def _is_shutdown(self, hook: commands.StartHook) -> bool:
         """Tell a real cancellation from a CancelledError that an addon let slip; only the loop's end cancels a flow's hook."""

@@ -22,37 +22,18 @@ from mitmproxy.proxy.layers.http import (
     HttpClient,
     HttpLayer,
     HTTPMode,
-    HttpStream,
     ReceiveHttp,
     RegisterHttpConnection,
     SendHttp,
 )
 from mitmproxy.proxy.layers.http._events import RequestHeaders
 
-from jupiter_addons.host.clock import Clock, Crashed, Overdue
+from jupiter_addons.host.commands import Adopt, Clock, Dial, Overdue
 from jupiter_addons.host.pool import Upstream
 from jupiter_addons.host.state import Host
-from jupiter_addons.host.wire import Wire
+from jupiter_addons.host.stream import GuardedStream
 
 type Commands = layer.CommandGenerator[Any]
-
-
-class Adopt(commands.ConnectionCommand):
-    """Make a pooled connection one of this handler's."""
-
-    connection: Server
-
-    def __init__(self, connection: Server, wire: Wire) -> None:
-        super().__init__(connection)
-        self.wire = wire
-
-
-class Dial(GetHttpConnection):
-    """Get a connection to a provider; a `fresh` one has not been used before."""
-
-    def __init__(self, address: tuple[str, int], use_tls: bool, *, fresh: bool = False) -> None:
-        super().__init__(address, use_tls, None)
-        self.fresh = fresh
 
 
 class GuardedHttpLayer(HttpLayer):
@@ -61,7 +42,8 @@ class GuardedHttpLayer(HttpLayer):
     host: ClassVar[Host]
 
     def __init__(self, context: Context, mode: HTTPMode) -> None:
-        super().__init__(context, mode)  # type: ignore[no-untyped-call] # mitmproxy's own has no annotations
+        super().__init__(context, mode)
+        self.streams: dict[int, GuardedStream] = {}  # type: ignore[assignment] # ours, under each attempt's id as well
         self.upstreams: dict[Server, Upstream] = {}
         self.clock = Clock()
         self._ticking = False
@@ -100,17 +82,7 @@ class GuardedHttpLayer(HttpLayer):
 
     def event_to_child(self, child: Any, event: events.Event) -> Commands:
         """Give a child an event, and route what it asks for."""
-        generator = child.handle_event(event)
-        while True:
-            try:
-                command = next(generator)
-            except StopIteration:
-                return
-            except BaseException as fault:
-                if isinstance(fault, GeneratorExit) or isinstance(event, Crashed) or not isinstance(child, HttpStream):
-                    raise
-                yield from self.event_to_child(child, Crashed(fault))
-                return
+        for command in child.handle_event(event):
             route = _ROUTES.get(command.__class__)
             if route is not None:
                 yield from route(self, child, command)
@@ -118,6 +90,14 @@ class GuardedHttpLayer(HttpLayer):
                 if command.blocking or isinstance(command, (commands.RequestWakeup, Clock)):
                     self.command_sources[command] = child
                 yield command
+
+    def make_stream(self, stream_id: int) -> Commands:
+        """Make the stream of a new request."""
+        context = Context.__new__(Context)  # as `fork`, which makes a connection object only to throw it away
+        context.client, context.options, context.server = self.context.client, self.context.options, self.context.server
+        context.layers = self.context.layers.copy()
+        stream = self.streams[stream_id] = GuardedStream(context, stream_id)
+        yield from self.event_to_child(stream, events.Start())
 
     # -- where commands of children go ----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ hundred and cannot share its port.
 """
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -27,10 +28,17 @@ class ClientWire(Wire):
         self._task = asyncio.ensure_future(self._serve(self, self))
 
 
-def listen_with(*, share_port: bool) -> Callable[[Any, str, int], Awaitable[list[asyncio.Server]]]:
-    """Return a `listen` method for mitmproxy's server instances; `share_port` lets other processes listen on the port too."""
+type Listen = Callable[[Any, str, int], Awaitable[list[Any]]]
 
-    async def listen(self: Any, host: str, port: int) -> list[asyncio.Server]:
+
+def listen_with(stock: Listen, *, share_port: bool) -> Listen:
+    """Return what takes the place of `stock`, the `listen` of mitmproxy's server instances.
+
+    `share_port` lets other processes listen on the same port.
+    """
+
+    @functools.wraps(stock)  # so that the check of what it replaces still finds it
+    async def listen(self: Any, host: str, port: int) -> list[Any]:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
             lambda: ClientWire(self.handle_stream), host or None, port, backlog=BACKLOG, reuse_port=share_port or None

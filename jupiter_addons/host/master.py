@@ -58,7 +58,7 @@ class JupiterMaster(master.Master):
     def __init__(self, opts: options.Options, addons: Sequence[object]) -> None:
         super().__init__(opts)
         self.addons = FixedAddons(self)
-        self.addons.add(
+        self.addons.add(  # type: ignore[no-untyped-call] # mitmproxy's own has no annotations
             core.Core(),
             proxyserver.Proxyserver(),
             *addons,

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events, mode_servers, server_hooks
 
-from jupiter_addons.host.clock import Pause, PauseCompleted
+from jupiter_addons.host.commands import Pause, PauseCompleted
 from jupiter_addons.host.wire import Wire
 
 logger = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ from mitmproxy.proxy.layers import tcp
 from mitmproxy.proxy.layers.http import _http1
 
 from jupiter_addons.errors import HostError
+from jupiter_addons.host import headers
 from jupiter_addons.host.edge import EdgeServer, error_response
 from jupiter_addons.host.guard import GuardedHandler
 from jupiter_addons.host.http_layer import GuardedHttpLayer
@@ -121,9 +122,15 @@ def check() -> None:
         )
 
 
+def _stock_listen() -> Any:
+    return inspect.unwrap(mode_servers.AsyncioServerInstance.listen)
+
+
 def install(host: Host) -> None:
     """Check, then put our classes in place of the stock ones, sharing `host`.  May be called again with another host."""
     check()
+    if host.fast_headers:
+        headers.install()
     GuardedHandler.host = GuardedHttpLayer.host = GuardedStream.host = EdgeServer.host = host
     names: tuple[tuple[Any, str, Any], ...] = (
         (mode_servers, "ProxyConnectionHandler", GuardedHandler),
@@ -132,7 +139,7 @@ def install(host: Host) -> None:
         (http_layers, "Http1Client", UpstreamHttp1),
         (layers, "HttpLayer", GuardedHttpLayer),
         (next_layer, "HttpLayer", GuardedHttpLayer),
-        (mode_servers.AsyncioServerInstance, "listen", listen_with(share_port=host.shares_port)),
+        (mode_servers.AsyncioServerInstance, "listen", listen_with(_stock_listen(), share_port=host.shares_port)),
         (_http1, "make_error_response", error_response),
     )
     for module, name, ours in names:

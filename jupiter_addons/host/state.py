@@ -66,6 +66,8 @@ class Host:
     """Told the address and code of every request refused before there was a flow, for the evidence."""
     fault: Callable[[str, BaseException], None] | None = None
     """Told of every fault the guard had to stop, for the metrics."""
+    fast_headers: bool = True
+    """Whether header lookups are our own; the pump has its switches itself."""
     shares_port: bool = False
     """Whether other processes listen on the same port."""
     private_tunnels: bool = False

@@ -48,7 +48,7 @@ from jupiter_addons.dialects import endpoints
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import CONNECTS, EXCHANGES, Exchange, begin
 from jupiter_addons.host.answers import refusal_response
-from jupiter_addons.host.clock import Crashed, Overdue
+from jupiter_addons.host.commands import Crashed, Overdue
 from jupiter_addons.host.permits import GATEWAY_FAULT
 from jupiter_addons.host.upstream import UpstreamStream
 
@@ -73,6 +73,15 @@ class GuardedStream(UpstreamStream):
 
     _absolute = False
     _ending = False
+
+    def handle_event(self, event: events.Event) -> Commands:
+        """Handle an event; a bug in here ends the exchange, and is not left to whoever waits for an answer."""
+        try:
+            yield from super().handle_event(event)
+        except BaseException as fault:
+            if isinstance(fault, GeneratorExit) or event.__class__ is Crashed:
+                raise
+            yield from super().handle_event(Crashed(fault))
 
     def _handle_event(self, event: events.Event) -> Commands:
         kind = event.__class__
@@ -302,7 +311,7 @@ class GuardedStream(UpstreamStream):
         self.server_state = self.state_done
         if (yield from self.check_killed(False)):
             return
-        if already_streamed and x is not None and x.filled("relay"):
+        if already_streamed and x is not None and x.filled("relay") and (self._head_sent or x.refusal is None):
             yield from self._to_client(x.relay.finish() if x.refusal is None else x.relay.abort(x.refusal))
         if not self._head_sent:
             self._head_sent = True

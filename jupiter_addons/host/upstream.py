@@ -36,8 +36,7 @@ from mitmproxy.proxy.layers.http._events import (
 
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import EXCHANGES, AttemptFailure, Exchange
-from jupiter_addons.host.clock import Pause
-from jupiter_addons.host.http_layer import Dial
+from jupiter_addons.host.commands import Dial, Pause
 from jupiter_addons.host.permits import is_permitted
 from jupiter_addons.host.state import Host
 
