@@ -1,0 +1,72 @@
+"""What our layers ask of the connection handler beside mitmproxy's own commands, and the events it gives them."""
+
+import math
+from dataclasses import dataclass
+
+from mitmproxy.connection import Server
+from mitmproxy.proxy import commands, events
+from mitmproxy.proxy.layers.http import GetHttpConnection
+
+from jupiter_addons.host.wire import Wire
+
+
+class Clock(commands.Command):
+    """When a layer wants to be woken; yielded once, then only changed."""
+
+    def __init__(self) -> None:
+        self.at = math.inf
+        """Monotonic seconds; infinity for never."""
+
+    def wake_by(self, at: float) -> None:
+        """Make sure of being woken then, or earlier."""
+        if at < self.at:
+            self.at = at
+
+
+class Overdue(events.Event):
+    """A clock's time has come."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+
+class Pause(commands.Command):
+    """Wait; blocks the stream that asks, not its connection."""
+
+    blocking = True
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+@dataclass
+class PauseCompleted(events.CommandCompleted):
+    """A pause is over."""
+
+    command: Pause
+    reply: None = None
+
+
+class Crashed(events.Event):
+    """A layer has raised; given back to it, so that it can end what it was doing."""
+
+    def __init__(self, fault: BaseException) -> None:
+        self.fault = fault
+
+
+class Adopt(commands.ConnectionCommand):
+    """Make a pooled connection one of this handler's."""
+
+    connection: Server
+
+    def __init__(self, connection: Server, wire: Wire) -> None:
+        super().__init__(connection)
+        self.wire = wire
+
+
+class Dial(GetHttpConnection):
+    """Get a connection to a provider; a `fresh` one has not been used before."""
+
+    def __init__(self, address: tuple[str, int], use_tls: bool, *, fresh: bool = False) -> None:
+        super().__init__(address, use_tls, None)
+        self.fresh = fresh
