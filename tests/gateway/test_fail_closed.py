@@ -141,30 +141,49 @@ def test_after_commit_a_fault_is_an_error_settled_and_recorded_once(stream: bool
     assert bench.metric("jupiter_reservations_open") == 0
 
 
-def test_a_fault_in_the_relay_of_a_stream_ends_it_with_an_error(bench: Bench):
+def test_a_fault_in_the_relay_before_anything_has_gone_out_is_a_refusal(bench: Bench):
+    # The answer policy holds streams back whole: the client can still be given a status.
     for method in faults.RELAY:
         for kind in faults.KINDS:
             for path in (CHAT, "/v1/messages"):
                 place = f"relay:EventRelay.{method}:{kind}"
                 answer, arrived = bench.ask(place, chat(stream=True), path)
-                if method == "feed":  # nothing of the answer has gone out: the client can still have a status
-                    assert (answer.status, arrived) == (503, 1), place
-                else:
+                assert (answer.status, arrived) == (503, 1), place
+                assert answer.json()["error"]["type"] in ("server_error", "overloaded_error"), place
+                assert ends(bench, answer) == ["decision", "outcome"], place
+    assert bench.metric("jupiter_reservations_open") == 0
+
+
+def test_a_fault_in_the_relay_of_a_stream_that_runs_ends_it_with_an_error_event(provider, tmp_path: Path):
+    fault_file = tmp_path / "fault"
+    fault_file.write_text("")
+    setup = Setup(preamble=Path(faults.__file__), environment={"TEST_FAULT_FILE": str(fault_file)})
+    with start_gateway(tmp_path, provider.port, setup) as gateway:
+        bench = Bench(gateway, provider, fault_file)
+        for method in ("drain", "finish"):
+            for kind in faults.KINDS:
+                for path in (CHAT, "/v1/messages"):
+                    place = f"relay:EventRelay.{method}:{kind}"
+                    answer, arrived = bench.ask(place, chat(stream=True), path)
                     assert (answer.status, arrived) == (200, 1), place
                     assert b'"error"' in answer.body.split(b"\n\n")[-2], place
-                assert b"[DONE]" not in answer.body, place
-                assert b"message_stop" not in answer.body, place
-                kinds = [leaf["kind"] for leaf in bench.gateway.leaves(call_id=answer.headers["x-jupiter-evidence-id"])]
-                assert kinds == ["decision", "outcome"], place
-    assert bench.metric("jupiter_reservations_open") == 0
+                    assert b"[DONE]" not in answer.body, place
+                    assert b"message_stop" not in answer.body, place
+                    assert ends(bench, answer) == ["decision", "outcome"], place
+        assert bench.metric("jupiter_reservations_open") == 0
+
+
+def ends(bench: Bench, answer: Answer) -> list[str]:
+    """Return the kinds of an answer's leaves, but for those of further attempts."""
+    leaves = bench.gateway.leaves(call_id=answer.headers["x-jupiter-evidence-id"])
+    return [leaf["kind"] for leaf in leaves if leaf["kind"] != "attempt"]
 
 
 def test_a_fault_while_a_broken_call_is_closed_loses_nothing(bench: Bench):
     for place in places(BROKEN):
         answer, _ = bench.ask(place, chat("[[close]]"))
         assert answer.status in (502, 503), place
-        kinds = [leaf["kind"] for leaf in bench.gateway.leaves(call_id=answer.headers["x-jupiter-evidence-id"])]
-        assert kinds == ["decision", "outcome"], place
+        assert ends(bench, answer) == ["decision", "outcome"], place
     assert bench.metric("jupiter_reservations_open") == 0
 
 

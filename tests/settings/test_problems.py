@@ -215,18 +215,12 @@ LATER = {
         "providers.p.type",
         "`azure-openai` is not supported by this version",
     ),
-    "timeouts": (
-        "{type: openai, base_url: http://h, models: [m], timeouts: {total: 600s}}",
-        "providers.p.timeouts",
-        "timeouts of a provider are not available in this version",
-    ),
 }
 
 LATER_KEYS = {
     "proxy: {workers: 2}": "`proxy.workers`: more than one worker is not available in this version",
     "proxy: {cors: {enabled: true}}": "`proxy.cors.enabled`: CORS is not available in this version",
     "intercept: {unknown_endpoints: govern}": "`intercept.unknown_endpoints`: `govern` is not available in this version",
-    "routing: {failover: {max_attempts: 3}}": "`routing.failover.max_attempts`: failover is not available in this version",
     "routing: {model_mapping: {a: b}}": "`routing.model_mapping`: model mapping is not available in this version",
     "policy: {mode: git}": "`policy.mode`: policies from git are not available in this version",
     "policy: {watch: true}": "`policy.watch`: reloading policies is not available in this version",
