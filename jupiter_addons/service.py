@@ -16,7 +16,7 @@ from tornado.httpserver import HTTPServer
 
 from jupiter_addons.chain import Chain, build
 from jupiter_addons.errors import JupiterError
-from jupiter_addons.host import options, seams
+from jupiter_addons.host import options, seams, shortcuts
 from jupiter_addons.host.drain import drain
 from jupiter_addons.host.state import EdgeLimits, Host
 from jupiter_addons.parts import Parts
@@ -74,6 +74,7 @@ class Service:
         self._tending = asyncio.get_running_loop().create_task(self._tend())
         self.chain.install(self._stages)
         self.host.close = self.chain.close
+        shortcuts.tune_collector(self.host.speed)
         logger.info(
             "both doors are open; %d providers, %d rules", len(self.parts.providers), len(self.parts.policies.rules)
         )

@@ -15,7 +15,7 @@ It also owns the last net below all layers: no address is dialled that no permit
 import asyncio
 import logging
 import time
-from typing import Any, ClassVar
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from mitmproxy import flow as mitmflow
@@ -38,7 +38,6 @@ from jupiter_addons.host.commands import Adopt, Clock
 from jupiter_addons.host.dialling import dial, dial_public
 from jupiter_addons.host.permits import GATEWAY_FAULT, NO_EVIDENCE, NOT_READY, OVERLOADED, is_permitted
 from jupiter_addons.host.pump import ACTIONS, Pump
-from jupiter_addons.host.state import Host
 from jupiter_addons.host.upstream import UpstreamAttemptFailedHook
 from jupiter_addons.host.wire import Wire
 
@@ -53,8 +52,6 @@ _DIALS: WeakKeyDictionary[Client, dict[tuple[str, int], Permit | None]] = WeakKe
 
 class GuardedHandler(Pump):
     """One client connection, under guard."""
-
-    host: ClassVar[Host]
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

@@ -22,6 +22,7 @@ from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events, mode_servers, server_hooks
 
 from jupiter_addons.host.commands import Pause, PauseCompleted
+from jupiter_addons.host.state import Host
 from jupiter_addons.host.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -30,11 +31,7 @@ logger = logging.getLogger(__name__)
 class Pump(mode_servers.ProxyConnectionHandler):
     """Moves events into the layers and carries out the commands that come back."""
 
-    coalesce: ClassVar[bool] = True
-    """Write what one round of events produced in one go; False writes piece by piece, as stock does."""
-    inline: ClassVar[bool] = True
-    """Run hooks that do not wait at once; False gives each a task of its own, as stock does."""
-
+    host: ClassVar[Host]
     transports: dict[Connection, Wire]  # type: ignore[assignment] # stock keeps a task and two streams for each
 
     def __init__(self, *args: Any) -> None:
@@ -46,6 +43,7 @@ class Pump(mode_servers.ProxyConnectionHandler):
         self._events: collections.deque[events.Event] = collections.deque()
         self._out: dict[Connection, list[bytes]] = {}
         self._busy = False
+        self._coalesce, self._inline = self.host.speed.coalesced_writes, self.host.speed.inline_hooks
         self._timers: set[asyncio.TimerHandle] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -182,7 +180,7 @@ class Pump(mode_servers.ProxyConnectionHandler):
         connection = command.connection
         if connection not in self.transports:
             return
-        if self.coalesce:
+        if self._coalesce:
             pieces = self._out.get(connection)
             if pieces is None:
                 self._out[connection] = [command.data]
@@ -244,7 +242,7 @@ class Pump(mode_servers.ProxyConnectionHandler):
     # -- hooks ----------------------------------------------------------------------------------------------------------
 
     def _hook(self, hook: commands.StartHook) -> None:
-        if self.inline:
+        if self._inline:
             task = self._spawn(self.handle_hook(hook), "hook")
             if not task.done():
                 task.add_done_callback(lambda _task: self._hooked(hook))

@@ -19,7 +19,7 @@ from mitmproxy.proxy.layers import tcp
 from mitmproxy.proxy.layers.http import _http1
 
 from jupiter_addons.errors import HostError
-from jupiter_addons.host import headers
+from jupiter_addons.host import shortcuts
 from jupiter_addons.host.edge import EdgeServer, error_response
 from jupiter_addons.host.guard import GuardedHandler
 from jupiter_addons.host.http_layer import GuardedHttpLayer
@@ -129,8 +129,7 @@ def _stock_listen() -> Any:
 def install(host: Host) -> None:
     """Check, then put our classes in place of the stock ones, sharing `host`.  May be called again with another host."""
     check()
-    if host.fast_headers:
-        headers.install()
+    shortcuts.install(host.speed)
     GuardedHandler.host = GuardedHttpLayer.host = GuardedStream.host = EdgeServer.host = host
     names: tuple[tuple[Any, str, Any], ...] = (
         (mode_servers, "ProxyConnectionHandler", GuardedHandler),

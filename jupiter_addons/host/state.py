@@ -40,6 +40,19 @@ class EdgeLimits:
     """How many providers are asked at most, the first included."""
 
 
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What is done faster than stock mitmproxy does it; each can be switched off by itself, to be compared with stock."""
+
+    inline_hooks: bool = True
+    """Run hooks that do not wait at once, without a task of their own."""
+    coalesced_writes: bool = True
+    """Write what one round of events produced in one go."""
+    fast_headers: bool = True
+    unchecked_types: bool = True
+    tuned_collector: bool = True
+
+
 class Close(Protocol):
     """Settle and record an exchange if its stages have not; the chain supplies it."""
 
@@ -66,8 +79,7 @@ class Host:
     """Told the address and code of every request refused before there was a flow, for the evidence."""
     fault: Callable[[str, BaseException], None] | None = None
     """Told of every fault the guard had to stop, for the metrics."""
-    fast_headers: bool = True
-    """Whether header lookups are our own; the pump has its switches itself."""
+    speed: Speed = Speed()
     shares_port: bool = False
     """Whether other processes listen on the same port."""
     private_tunnels: bool = False

@@ -10,7 +10,7 @@ from mitmproxy import http
 from mitmproxy.options import Options
 
 from jupiter_addons.exchange import EXCHANGES, Exchange, Permit
-from jupiter_addons.host import options, seams
+from jupiter_addons.host import options, seams, shortcuts
 from jupiter_addons.host.master import JupiterMaster
 from jupiter_addons.host.state import Host
 
@@ -63,6 +63,7 @@ async def main(port: int, upstream: int) -> None:
     opts = Options(listen_host="127.0.0.1", listen_port=port)
     master = JupiterMaster(opts, [PassThrough(upstream)])
     options.require(opts)
+    shortcuts.tune_collector(host.speed)
     loop = asyncio.get_running_loop()
     for number in (2, 15):
         loop.add_signal_handler(number, master.shutdown)

@@ -1,0 +1,45 @@
+"""scripts/bench: measure what governing a call costs, against stock mitmdump in the same run.
+
+scripts/bench              a table, about five minutes
+scripts/bench --quick      fewer and shorter rounds
+scripts/bench --json       one object: {"figures": {NAME: number}, "machine": {...}}
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench import figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--rate", type=float, help="requests a second of the latency rounds")
+    options = parser.parse_args()
+    plan = figures.QUICK if options.quick else figures.Plan()
+    if options.rate:
+        plan = dataclasses.replace(plan, rate=options.rate)
+
+    def say(line: str) -> None:
+        if not options.json:
+            print(line, file=sys.stderr, flush=True)
+
+    found, machine = figures.run(plan, say), figures.machine(plan)
+    if options.json:
+        print(json.dumps({"figures": found, "machine": machine}))
+        return
+    for name, value in found.items():
+        print(f"{name:28} {value}")
+    print(f"\n{'machine':28} " + ", ".join(f"{name} {value}" for name, value in machine.items()))
+
+
+if __name__ == "__main__":
+    main()
