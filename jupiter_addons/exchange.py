@@ -126,6 +126,8 @@ class Exchange:
 
     refusal: Refusal | None = field(default=None, init=False)
     """Set through `refuse` by whichever stage, or the host, ends the exchange; every later stage is then skipped."""
+    buffered_bytes: int = field(default=0, init=False)
+    """What its body takes, or will take, of our memory; set by the host for bodies that count."""
     client_closed: bool = field(default=False, init=False)
     """The client hung up before its answer was complete; set by the host."""
     times_ns: dict[str, int] = field(default_factory=dict, init=False)

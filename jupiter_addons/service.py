@@ -48,6 +48,7 @@ class Service:
                 body_rate=limits.body_rate,
                 buffered_bytes=limits.buffered,
                 write_timeout_s=settings.proxy.write_timeout,
+                keep_alive_s=settings.proxy.keep_alive_timeout,
                 connections=settings.proxy.max_connections,
                 connections_per_address=settings.proxy.max_connections_per_address,
                 in_flight=settings.proxy.max_in_flight,

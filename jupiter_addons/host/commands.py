@@ -7,7 +7,11 @@ from mitmproxy.connection import Server
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.http import GetHttpConnection
 
+from jupiter_addons.exchange import Exchange
 from jupiter_addons.host.wire import Wire
+
+CLOSED = "the provider closed the connection"
+"""What the connection says of a request that the provider cannot have looked at, if it had served others before."""
 
 
 class Clock(commands.Command):
@@ -45,6 +49,20 @@ class PauseCompleted(events.CommandCompleted):
 
     command: Pause
     reply: None = None
+
+
+class Throttle(commands.Command):
+    """Stop reading from the providers of this connection, or go on: its client does not take what they send."""
+
+    def __init__(self, *, on: bool) -> None:
+        self.on = on
+
+
+class Over(commands.Command):
+    """A request is over: its answer has been written, or nobody waits for it."""
+
+    def __init__(self, x: Exchange) -> None:
+        self.x = x
 
 
 class Crashed(events.Event):

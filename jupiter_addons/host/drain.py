@@ -15,6 +15,8 @@ from jupiter_addons.host.state import Host
 logger = logging.getLogger(__name__)
 
 _TICK_S = 0.02
+_LAST_S = 5.0
+"""What it may take to write the last bytes, and to record what was cut."""
 
 
 async def drain(master: Master, host: Host, timeout_s: float) -> None:
@@ -27,14 +29,20 @@ async def drain(master: Master, host: Host, timeout_s: float) -> None:
         return
     host.draining = True
     await server.servers.update([])
+    for handler in list(host.handlers):
+        if handler.is_idle:
+            handler.close_connection(handler.client)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
     while host.live and loop.time() < deadline:  # noqa: ASYNC110 - a weak set cannot tell when it empties
         await asyncio.sleep(_TICK_S)
     if host.live:
         logger.warning("%d exchanges did not end within %.0f s and are cut", len(host.live), timeout_s)
+    deadline = loop.time() + _LAST_S
+    while any(h.unsent for h in host.handlers) and not host.live and loop.time() < deadline:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(_TICK_S)
     for handler in list(host.handlers):
         handler.cancel("shutdown")
-    deadline = loop.time() + 5.0  # what it takes to record the cut
+    deadline = loop.time() + _LAST_S
     while (host.handlers or host.live) and loop.time() < deadline:  # noqa: ASYNC110 - as above
         await asyncio.sleep(_TICK_S)

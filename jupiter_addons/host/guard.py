@@ -32,9 +32,9 @@ from mitmproxy.proxy.layers.http import (
 )
 
 from jupiter_addons.errors import Refusal, StoreError
-from jupiter_addons.exchange import CONNECTS, EXCHANGES, Permit
+from jupiter_addons.exchange import CONNECTS, EXCHANGES, Exchange, Permit
 from jupiter_addons.host.answers import bare_refusal, refusal_response
-from jupiter_addons.host.commands import Adopt, Clock
+from jupiter_addons.host.commands import Adopt, Clock, Over
 from jupiter_addons.host.dialling import dial, dial_public
 from jupiter_addons.host.permits import GATEWAY_FAULT, NO_EVIDENCE, NOT_READY, OVERLOADED, is_permitted
 from jupiter_addons.host.pump import ACTIONS, Pump
@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 QUIET_S = 1.0
 """After so long without an event a client connection holds on to no upstream connection."""
 
+TUNNEL_IDLE_S = 3600.0
+"""After so long without a byte in either direction a blind tunnel is closed."""
+
 _DIALS: WeakKeyDictionary[Client, dict[tuple[str, int], Permit | None]] = WeakKeyDictionary()
 """Client connection -> the addresses it may dial: with the permit that names one, or None for a blind tunnel's."""
 
@@ -56,6 +59,8 @@ class GuardedHandler(Pump):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.clocks: list[Clock] = []
+        self.live: set[Exchange] = set()
+        """The exchanges of this connection that have begun and not ended."""
         self._head_timer: asyncio.TimerHandle | None = None
 
     async def handle_client(self) -> None:
@@ -70,33 +75,55 @@ class GuardedHandler(Pump):
             return
         host.handlers.add(self)
         host.addresses[address] += 1
-        self._head_timer = self._loop.call_later(host.limits.header_timeout_s, self.cancel, "no request head in time")
+        self._await_head()
         try:
             await super().handle_client()
         finally:
-            self._head_timer.cancel()
+            self._head_came()
             host.handlers.discard(self)
             host.addresses[address] -= 1
             if not host.addresses[address]:
                 del host.addresses[address]
             host.ticker.remove(self)
 
+    def _await_head(self) -> None:
+        late = self.host.limits.header_timeout_s
+        self._head_timer = self._loop.call_later(late, self.cancel, "no request head in time")
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
     def _turn_away(self, refusal: Refusal) -> None:
-        wire = self.transports.pop(self.client)
-        wire.write(bare_refusal("openai", refusal))
-        wire.close()
+        del self.transports[self.client]
+        self._writer.write(bare_refusal("openai", refusal))
+        self._writer.close()
 
     def tend(self) -> None:
         """Give back what the connection does not need just now; drop it if its client takes nothing."""
         wire = self.transports.get(self.client)
         if wire is None:
             return
-        if wire.is_stuck(self.host.limits.write_timeout_s):
+        limits, quiet_s = self.host.limits, time.monotonic() - self.last_activity
+        if wire.is_stuck(limits.write_timeout_s) or (self._throttled and quiet_s > limits.write_timeout_s):
             self.cancel("the client takes no bytes")
-        elif time.monotonic() - self.last_activity > QUIET_S:
+        elif not self.live and quiet_s > (TUNNEL_IDLE_S if self._is_tunnel else limits.keep_alive_s):
+            self.cancel("idle")
+        elif quiet_s > QUIET_S:
             for connection in list(self.transports):
                 if connection is not self.client:
                     self._give_back(connection)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is lost when the client connection is closed now."""
+        return not self.live and not self._is_tunnel
+
+    @property
+    def _is_tunnel(self) -> bool:
+        connect = CONNECTS.get(self.client)
+        return connect is not None and connect.provider is None
 
     # -- upstream connections -------------------------------------------------------------------------------------------
 
@@ -186,17 +213,18 @@ class GuardedHandler(Pump):
         return self.master.should_exit.is_set()
 
     def _admit(self, flow: http.HTTPFlow) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
+        self._head_came()
         x = EXCHANGES.get(flow)
         if x is None or flow.response is not None:
             return
         if self.host.close is None or self.host.draining:
             x.refuse(NOT_READY)
-        elif len(self.host.live) >= self.host.limits.in_flight:
+        elif x.endpoint is not None and len(self.host.live) >= self.host.limits.in_flight:
             x.refuse(OVERLOADED)
         else:
-            self.host.live.add(x)
+            if x.endpoint is not None:  # a probe is answered even now
+                self.host.live.add(x)
+                self.live.add(x)
             return
         assert x.refusal is not None
         flow.response = refusal_response(x, x.refusal)
@@ -213,8 +241,6 @@ class GuardedHandler(Pump):
             case HttpConnectHook(flow=flow):
                 if flow.response is None:
                     self._require_grant(flow)
-                if (x := EXCHANGES.get(flow)) is not None:
-                    self.host.live.discard(x)  # what passes through the tunnel counts for itself
             case UpstreamAttemptFailedHook(attempt=attempt):
                 if fault is not None:
                     attempt.retry = False
@@ -244,12 +270,13 @@ class GuardedHandler(Pump):
             _refuse(flow)
         elif connect.provider is None:
             _DIALS.setdefault(self.client, {})[connect.host, connect.port] = None
+        else:
+            self._await_head()  # of the first request inside, after a handshake
 
     async def _close_exchange(self, flow: http.HTTPFlow) -> None:
         x = EXCHANGES.get(flow)
         if x is None:
             return
-        self.host.live.discard(x)
         if not x.owes:
             return
         if x.refusal is None and not x.client_closed:
@@ -292,5 +319,11 @@ def _adopt(handler: GuardedHandler, command: Adopt) -> None:
     handler.adopt(command.connection, command.wire)
 
 
+def _end(handler: GuardedHandler, command: Over) -> None:
+    handler.live.discard(command.x)
+    handler.host.live.discard(command.x)
+
+
 ACTIONS[Clock] = _start_clock
+ACTIONS[Over] = _end
 ACTIONS[Adopt] = _adopt

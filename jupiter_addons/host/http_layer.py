@@ -28,12 +28,17 @@ from mitmproxy.proxy.layers.http import (
 )
 from mitmproxy.proxy.layers.http._events import RequestHeaders
 
-from jupiter_addons.host.commands import Adopt, Clock, Dial, Overdue
+from jupiter_addons.exchange import EXCHANGES
+from jupiter_addons.host.commands import Adopt, Clock, Dial, Over, Overdue
 from jupiter_addons.host.pool import Upstream
 from jupiter_addons.host.state import Host
 from jupiter_addons.host.stream import GuardedStream
 
 type Commands = layer.CommandGenerator[Any]
+
+
+OFFERS = (b"h2", b"http/1.1")
+"""What we speak to providers, whatever the client speaks to us (RFC 7301)."""
 
 
 class GuardedHttpLayer(HttpLayer):
@@ -93,6 +98,9 @@ class GuardedHttpLayer(HttpLayer):
 
     def make_stream(self, stream_id: int) -> Commands:
         """Make the stream of a new request."""
+        if not self._ticking:
+            self._ticking = True
+            yield self.clock
         context = Context.__new__(Context)  # as `fork`, which makes a connection object only to throw it away
         context.client, context.options, context.server = self.context.client, self.context.options, self.context.server
         context.layers = self.context.layers.copy()
@@ -116,9 +124,13 @@ class GuardedHttpLayer(HttpLayer):
 
     def _drop(self, _child: Any, command: DropStream) -> Commands:
         stream: Any = self.streams.pop(command.stream_id, None)
-        if stream is not None and stream.attempt_id is not None:
+        if stream is None:
+            return
+        if stream.attempt_id is not None:
             self.streams.pop(stream.attempt_id, None)
-        yield from ()
+        x = EXCHANGES.get(stream.flow) if hasattr(stream, "flow") else None
+        if x is not None:
+            yield Over(x)
 
     def _get(self, child: Any, command: GetHttpConnection) -> Commands:
         self.command_sources[command] = child
@@ -140,9 +152,6 @@ class GuardedHttpLayer(HttpLayer):
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> Commands:
         """Find a connection for a request: one of ours, one from the pool, or a new one."""
-        if not self._ticking:
-            self._ticking = True
-            yield self.clock
         key = (event.address, event.tls, event.address[0] if event.tls else None)
         fresh = isinstance(event, Dial) and event.fresh
         for upstream in () if fresh else self.upstreams.values():
@@ -176,6 +185,7 @@ class GuardedHttpLayer(HttpLayer):
         stack = tunnel.LayerStack()
         if event.tls:
             context.server.sni = event.address[0]
+            context.server.alpn_offers = OFFERS
             stack /= tls.ServerTLSLayer(context)
         client = HttpClient(context)
         stack /= client

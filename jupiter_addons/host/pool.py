@@ -14,8 +14,9 @@ from typing import Any
 
 from mitmproxy.connection import Connection, Server
 from mitmproxy.proxy import layer
-from mitmproxy.proxy.layers.http import Http1Client, Http2Client, HttpClient
+from mitmproxy.proxy.layers.http import Http1Client, HttpClient
 
+from jupiter_addons.host.upstream_http2 import UpstreamHttp2
 from jupiter_addons.host.wire import Wire
 
 type Key = tuple[tuple[str, int], bool, str | None]
@@ -56,9 +57,10 @@ class Upstream:
         if isinstance(http, Http1Client):
             return http.stream_id is None and http.state == http.read_headers and not http.buf
         return (
-            isinstance(http, Http2Client)
+            isinstance(http, UpstreamHttp2)
             and not http.streams
             and not http.stream_queue
+            and not http.going_away
             and http._handle_event != http.done
         )
 
@@ -66,9 +68,10 @@ class Upstream:
     def can_take(self) -> bool:
         """Whether one more request can be sent now: HTTP/1 when idle, HTTP/2 up to what the provider allows at once."""
         http = self.http
-        if isinstance(http, Http2Client):
+        if isinstance(http, UpstreamHttp2):
             most = http.provisional_max_concurrency or http.h2_conn.remote_settings.max_concurrent_streams
-            return self.server.connected and http._handle_event != http.done and len(http.streams) < most
+            gone = http.going_away or http._handle_event == http.done
+            return self.server.connected and not gone and len(http.streams) < most
         return self.is_idle
 
 

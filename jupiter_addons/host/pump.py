@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events, mode_servers, server_hooks
 
-from jupiter_addons.host.commands import Pause, PauseCompleted
+from jupiter_addons.host.commands import Pause, PauseCompleted, Throttle
 from jupiter_addons.host.state import Host
 from jupiter_addons.host.wire import Wire
 
@@ -36,13 +36,14 @@ class Pump(mode_servers.ProxyConnectionHandler):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)  # type: ignore[no-untyped-call] # mitmproxy's own has no annotations
-        wire = self.transports[self.client].reader  # type: ignore[attr-defined] # what stock has just put there
+        pair: Any = self.transports[self.client]  # what stock has just put there
+        wire, self._writer = pair.reader, pair.writer
         self.transports = {self.client: wire}
         self.last_activity = time.monotonic()
         self._of: dict[Wire, Connection] = {wire: self.client}
         self._events: collections.deque[events.Event] = collections.deque()
         self._out: dict[Connection, list[bytes]] = {}
-        self._busy = False
+        self._busy = self._throttled = False
         self._coalesce, self._inline = self.host.speed.coalesced_writes, self.host.speed.inline_hooks
         self._timers: set[asyncio.TimerHandle] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,6 +84,12 @@ class Pump(mode_servers.ProxyConnectionHandler):
         if (wire := self.transports.get(self.client)) is not None:
             self.wire_ended(wire, lost=True)
             wire.abort()
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes wait to be taken by the client."""
+        wire = self.transports.get(self.client)
+        return 0 if wire is None or wire.is_closing() else wire.transport.get_write_buffer_size()
 
     # -- what wires tell ------------------------------------------------------------------------------------------------
 
@@ -231,6 +238,12 @@ class Pump(mode_servers.ProxyConnectionHandler):
         handle = self._loop.call_later(command.seconds, over)
         self._timers.add(handle)
 
+    def _throttle(self, command: Throttle) -> None:
+        self._throttled = command.on
+        for connection, wire in self.transports.items():
+            if connection is not self.client:
+                (wire.pause if command.on else wire.resume)()
+
     def _log(self, command: commands.Log) -> None:
         if command.level >= logging.WARNING:
             logger.log(command.level, "%s", command.message)
@@ -312,6 +325,8 @@ class Pump(mode_servers.ProxyConnectionHandler):
         for other in self.transports.values():
             if other.congested and other is not wire:
                 wire.pause()
+        if self._throttled:
+            wire.pause()
         wire.take(self)
 
     def release(self, server: Server) -> Wire | None:
@@ -323,6 +338,8 @@ class Pump(mode_servers.ProxyConnectionHandler):
         for other in self.transports.values():
             if other.congested:
                 wire.resume()
+        if self._throttled:
+            wire.resume()
         return wire
 
 
@@ -331,6 +348,7 @@ ACTIONS: dict[type, Callable[[Any, Any], None]] = {
     commands.OpenConnection: Pump._open,
     commands.RequestWakeup: Pump._wake,
     Pause: Pump._pause,
+    Throttle: Pump._throttle,
     commands.CloseConnection: Pump._close,
     commands.Log: Pump._log,
 }

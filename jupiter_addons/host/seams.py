@@ -11,22 +11,25 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from h2.connection import H2Connection
 from mitmproxy import addonmanager, version
 from mitmproxy.addons import next_layer
 from mitmproxy.proxy import layer, layers, mode_servers, server
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers import tcp
-from mitmproxy.proxy.layers.http import _http1
+from mitmproxy.proxy.layers.http import _http1, _http2, _http_h2
 
 from jupiter_addons.errors import HostError
 from jupiter_addons.host import shortcuts
 from jupiter_addons.host.edge import EdgeServer, error_response
+from jupiter_addons.host.edge_http2 import EdgeHttp2
 from jupiter_addons.host.guard import GuardedHandler
 from jupiter_addons.host.http_layer import GuardedHttpLayer
 from jupiter_addons.host.listener import listen_with
 from jupiter_addons.host.state import Host
 from jupiter_addons.host.stream import GuardedStream
 from jupiter_addons.host.upstream_http1 import UpstreamHttp1
+from jupiter_addons.host.upstream_http2 import UpstreamHttp2
 
 SUPPORTED = "12.2.3"
 
@@ -37,6 +40,11 @@ _OWNERS: Mapping[str, Any] = {
     "Http1Server": _http1.Http1Server,
     "Http1Client": _http1.Http1Client,
     "HttpClient": http_layers.HttpClient,
+    "Http2Connection": _http2.Http2Connection,
+    "Http2Server": _http2.Http2Server,
+    "Http2Client": _http2.Http2Client,
+    "BufferedH2Connection": _http_h2.BufferedH2Connection,
+    "H2Connection": H2Connection,
     "Layer": layer.Layer,
     "ConnectionHandler": server.ConnectionHandler,
     "LiveConnectionHandler": server.LiveConnectionHandler,
@@ -90,6 +98,21 @@ SHAPES: Mapping[str, str] = {
     "HttpClient._handle_event": "bc1cae775a49a4fe",
     "Http1Client.send": "35d961e20d481204",
     "Http1Client.read_headers": "415454c5fa8b5981",
+    "Http2Connection.__init__": "1614b5711609de26",
+    "Http2Connection._handle_event": "a7f4a7a71d31074b",
+    "Http2Connection.handle_h2_event": "f6b6a52b12548102",
+    "Http2Connection.protocol_error": "461f5e7de9c9b687",
+    "Http2Connection.close_connection": "44b76ed198e7916a",
+    "Http2Server._handle_event": "7282fa18e70a3eaa",
+    "Http2Server.handle_h2_event": "d24a023c678de6ce",
+    "Http2Client._handle_event": "02de05a5b89f087b",
+    "Http2Client.handle_h2_event": "ff6f4bd9271693b8",
+    "BufferedH2Connection.__init__": "73fce8e17f54112a",
+    "BufferedH2Connection.initiate_connection": "96af41e63f2d65bc",
+    "BufferedH2Connection.receive_data": "7dd57c12dc7ead79",
+    "H2Connection._receive_frame": "39b2e16b4fd74ed0",
+    "H2Connection._prepare_for_sending": "6be16b5970454a30",
+    "H2Connection._receive_goaway_frame": "de018f94938e1001",
     "Layer.handle_event": "fd88b0fb09ceddbb",
     "AddonManager.handle_lifecycle": "38c97e792d1db5b7",
     "AddonManager.trigger_event": "b763c59bc4992e33",
@@ -130,12 +153,14 @@ def install(host: Host) -> None:
     """Check, then put our classes in place of the stock ones, sharing `host`.  May be called again with another host."""
     check()
     shortcuts.install(host.speed)
-    GuardedHandler.host = GuardedHttpLayer.host = GuardedStream.host = EdgeServer.host = host
+    GuardedHandler.host = GuardedHttpLayer.host = GuardedStream.host = EdgeServer.host = EdgeHttp2.host = host
     names: tuple[tuple[Any, str, Any], ...] = (
         (mode_servers, "ProxyConnectionHandler", GuardedHandler),
         (http_layers, "HttpStream", GuardedStream),
         (http_layers, "Http1Server", EdgeServer),
+        (http_layers, "Http2Server", EdgeHttp2),
         (http_layers, "Http1Client", UpstreamHttp1),
+        (http_layers, "Http2Client", UpstreamHttp2),
         (layers, "HttpLayer", GuardedHttpLayer),
         (next_layer, "HttpLayer", GuardedHttpLayer),
         (mode_servers.AsyncioServerInstance, "listen", listen_with(_stock_listen(), share_port=host.shares_port)),

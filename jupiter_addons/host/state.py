@@ -33,6 +33,8 @@ class EdgeLimits:
     """The most bytes of request bodies in memory over all connections."""
     write_timeout_s: float = 30.0
     """How long a client may take no byte of what is waiting for it."""
+    keep_alive_s: float = 75.0
+    """How long a client connection is kept without a request."""
     connections: int = 2000
     connections_per_address: int = 2000
     in_flight: int = 1000

@@ -9,6 +9,7 @@ What happens between the decision and the answer is `upstream`; from the answer 
 """
 
 import logging
+import math
 import time
 from typing import Any
 
@@ -51,6 +52,10 @@ SMALL_BODY_BYTES = 64 * 1024
 
 _FROM_CLIENT = frozenset({RequestHeaders, RequestData, RequestTrailers, RequestEndOfMessage})
 
+NO_MEMORY = Refusal("overloaded", "too many request bodies are in memory", retry_after_s=1)
+
+_TRAILERS = Refusal("bad_request", "trailers are not accepted")
+_TOO_SLOW = Refusal("request_timeout", "the request body came too slowly")
 _INVALID = Refusal("bad_request", "the request is not valid HTTP")
 _NO_HOST = Refusal("bad_request", "the request has no valid host header")
 
@@ -59,6 +64,7 @@ class GuardedStream(DeliveringStream):
     """One request and its answer."""
 
     _absolute = False
+    _body_began = 0.0
 
     def handle_event(self, event: events.Event) -> Commands:
         """Handle an event; a bug in here ends the exchange, and is not left to whoever waits for an answer."""
@@ -133,6 +139,10 @@ class GuardedStream(DeliveringStream):
             del request.headers["expect"]
         self.client_state = self.state_consume_request_body
         self.server_state = self.state_sending
+        if not event.end_stream:
+            self._body_began = time.monotonic()
+            self.deadline = self._body_began + self.host.limits.header_timeout_s
+            self.http_layer.clock.wake_by(self.deadline)
 
     def _begin_exchange(self) -> None:
         request = self.flow.request
@@ -170,14 +180,25 @@ class GuardedStream(DeliveringStream):
 
     def _limit_declared_body(self) -> None:
         declared = self.flow.request.headers.get("content-length", "")
-        if self.flow.response is None and declared.isdigit() and int(declared) > self.host.limits.body_bytes:
-            self._refuse_body()
+        if self.flow.response is None and declared.isdigit():
+            self._refuse_body(self._too_much(int(declared)))
 
-    def _refuse_body(self) -> None:
-        x, limit = EXCHANGES[self.flow], self.host.limits.body_bytes
-        refusal = Refusal("request_too_large", f"the request body is larger than {limit} bytes")
-        x.refuse(refusal)
-        self.flow.response = refusal_response(x, refusal)
+    def _too_much(self, size: int) -> Refusal | None:
+        """Return why a body of this size cannot be taken now, or make a note of what it takes."""
+        x, limits = EXCHANGES[self.flow], self.host.limits
+        if size > limits.body_bytes:
+            return Refusal("request_too_large", f"the request body is larger than {limits.body_bytes} bytes")
+        if size > x.buffered_bytes + SMALL_BODY_BYTES:
+            if sum(other.buffered_bytes for other in self.host.live) - x.buffered_bytes + size > limits.buffered_bytes:
+                return NO_MEMORY
+            x.buffered_bytes = size
+        return None
+
+    def _refuse_body(self, refusal: Refusal | None) -> None:
+        if refusal is not None:
+            x = EXCHANGES[self.flow]
+            x.refuse(refusal)
+            self.flow.response = refusal_response(x, refusal)
 
     def _answer_early(self, *, unread: bool) -> Commands:
         """Answer although the body may still be to come; what arrives of it is dropped with the stream."""
@@ -194,20 +215,39 @@ class GuardedStream(DeliveringStream):
         yield from self.send_response()
         self.client_state = self.state_errored
 
+    def _refuse_now(self, refusal: Refusal) -> Commands:
+        self._refuse_body(refusal)
+        yield from self._answer_early(unread=True)
+
+    def late(self) -> Commands:
+        """A deadline has passed: that of the body, or one of the answer's."""
+        if self.client_state != self.state_consume_request_body:
+            yield from super().late()
+            return
+        limits = self.host.limits
+        until = self._body_began + limits.header_timeout_s + len(self.request_body_buf) / limits.body_rate
+        if time.monotonic() >= until:
+            self.deadline = math.inf
+            yield from self._refuse_now(_TOO_SLOW)
+        else:
+            self.deadline = until
+            self.http_layer.clock.wake_by(until)
+
     def state_consume_request_body(self, event: events.Event) -> Commands:
         """Read the body, within bounds; when it is whole, ask the chain, and do what it said."""
         if isinstance(event, RequestData):
-            if len(self.request_body_buf) + len(event.data) > self.host.limits.body_bytes:
-                self._refuse_body()
-                yield from self._answer_early(unread=True)
+            refusal = self._too_much(len(self.request_body_buf) + len(event.data))
+            if refusal is not None:
+                yield from self._refuse_now(refusal)
                 return
             self.request_body_buf += event.data
         elif isinstance(event, RequestTrailers):
-            self.flow.request.trailers = event.trailers
+            yield from self._refuse_now(_TRAILERS)
         elif isinstance(event, RequestEndOfMessage):
             self.flow.request.timestamp_end = time.time()
             self.flow.request.data.content = bytes(self.request_body_buf)
             self.request_body_buf.clear()
+            self.deadline = math.inf
             self.client_state = self.state_done
             yield HttpRequestHook(self.flow)
             if (yield from self.check_killed(True)):

@@ -36,7 +36,7 @@ from mitmproxy.proxy.layers.http._events import (
 
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import EXCHANGES, AttemptFailure, Exchange
-from jupiter_addons.host.commands import Dial, Pause
+from jupiter_addons.host.commands import CLOSED, Dial, Pause
 from jupiter_addons.host.permits import is_permitted
 from jupiter_addons.host.state import Host
 
@@ -267,7 +267,7 @@ class UpstreamStream(HttpStream):
             yield from self.end_refused(_CUT_SHORT)
             return
         # A connection that had served before and ends without a byte was being closed as we wrote (RFC 9112, section 9.3.1).
-        stale = not self._fresh and not self._stale and self._head is None and "closed the connection" in event.message
+        stale = not self._fresh and not self._stale and self._head is None and event.message == CLOSED
         yield from self.try_again(AttemptFailure("stale" if stale else "broken", event.message, sent=True))
 
     # -- states ---------------------------------------------------------------------------------------------------------

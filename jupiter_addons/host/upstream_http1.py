@@ -22,6 +22,8 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._http1 import make_body_reader
 
+from jupiter_addons.host.commands import CLOSED
+
 type Commands = layer.CommandGenerator[Any]
 
 HEAD_BYTES = 64 * 1024
@@ -65,7 +67,7 @@ class UpstreamHttp1(Http1Client):
             if self.conn.state & ConnectionState.CAN_WRITE:
                 yield commands.CloseConnection(self.conn)
             if self.stream_id is not None:
-                yield from self._broken("the provider closed the connection")
+                yield from self._broken(CLOSED)
             return
         while self.state == self.read_headers:
             if self.request is None:

@@ -90,6 +90,8 @@ class Proxy(Section):
     """The most client connections from one address."""
     write_timeout: Timeout = 30.0
     """How long a client may take no byte of its answer."""
+    keep_alive_timeout: Timeout = 75.0
+    """How long a client connection is kept without a request."""
     limits: ProxyLimits = ProxyLimits()
     """What one client may cost before it is known."""
     cors: Cors = Cors()

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.gateway import free_port
+
 BIN = Path(sys.executable).parent
 HERE = Path(__file__).parent
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -51,12 +53,6 @@ class Proxy:
             + b"\r\ncontent-length: %d\r\n\r\n" % len(body)
             + body
         )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], path: str | None = None) -> None:

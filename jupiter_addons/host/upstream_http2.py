@@ -1,0 +1,52 @@
+"""The upstream's side of an HTTP/2 connection: one that is going away finishes what it has begun.
+
+Providers close HTTP/2 connections after some time or some thousand requests, and say with GOAWAY which requests they will
+still answer (RFC 9113, section 6.8).  Stock, and the library under it, give all of them up.
+"""
+
+from typing import Any
+
+import h2.connection
+import h2.errors
+import h2.events
+from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.layers.http import ErrorCode, Http2Client, ReceiveHttp
+from mitmproxy.proxy.layers.http._events import ResponseProtocolError
+
+from jupiter_addons.host.commands import CLOSED
+
+type Commands = layer.CommandGenerator[Any]
+
+
+class UpstreamHttp2(Http2Client):
+    """Several requests at once."""
+
+    going_away = False
+    """The provider takes no more requests on this connection."""
+
+    def _handle_event(self, event: events.Event) -> Commands:
+        yield from super()._handle_event(event)
+        if self.going_away and not self.streams and self._handle_event != self.done:
+            yield from self.close_connection(CLOSED)
+
+    def handle_h2_event(self, event: h2.events.Event) -> layer.CommandGenerator[bool]:
+        """As stock; requests that the provider says it has not looked at can be sent again."""
+        if isinstance(event, h2.events.ConnectionTerminated):
+            yield from self._go_away(event.last_stream_id or 0)
+            return False
+        if isinstance(event, h2.events.StreamReset) and event.error_code == h2.errors.ErrorCodes.REFUSED_STREAM:
+            yield from self._unseen(event.stream_id)
+            return False
+        stop: bool = yield from super().handle_h2_event(event)
+        return stop
+
+    def _go_away(self, last: int) -> Commands:
+        self.going_away = True
+        for stream_id in [number for number in self.streams if number > last]:
+            yield from self._unseen(stream_id)
+        if self.streams:  # the library has closed the connection for itself and would refuse what is still to come
+            self.h2_conn.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
+
+    def _unseen(self, stream_id: int) -> Commands:
+        if self.streams.pop(stream_id, None) is not None:
+            yield ReceiveHttp(ResponseProtocolError(stream_id, CLOSED, ErrorCode.GENERIC_SERVER_ERROR))
