@@ -104,6 +104,7 @@ class Exchange:
     intercepted: str | None = field(init=False)  # connect: the provider whose host the client meant
     call: Call = field(init=False)  # parse
     received: bytes = field(init=False)  # parse
+    plain_bytes: int = field(init=False)  # parse: the length of the body once decoded
     price: Price | None = field(init=False)  # enrich
     profile: Profile = field(init=False)  # enrich
     decision: Decision = field(init=False)  # decide

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.enrichment.prices import Price, PriceTable
-from jupiter_addons.errors import StoreError
+from jupiter_addons.errors import ConfigError, Problem, StoreError
 from jupiter_addons.evidence.record import control
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
@@ -56,6 +56,8 @@ class Parts:
             overall=limits.overall.given(),
         )
         self.ledger = Ledger()
+        self.trusted = self._trusted(settings)
+        """Authorities that providers are checked against; None for the public ones alone."""
         self.ca_certificate: Path | None = None
         if settings.intercept.enabled:
             try:
@@ -63,6 +65,17 @@ class Parts:
             except OSError as error:
                 raise StoreError(f"cannot keep the certificate authority in `{settings.ca_dir}`: {error}") from error
         self._open_stores(settings)
+
+    @staticmethod
+    def _trusted(settings: Configuration) -> Path | None:
+        named = settings.upstream_ca_file
+        if named is None:
+            return None
+        try:
+            return certificates.bundle(settings.ca_dir, named)
+        except (OSError, ValueError) as error:
+            message = f"cannot be used as a file of certificates: {error}"
+            raise ConfigError([Problem(str(named), 0, 0, message)]) from error
 
     def _open_stores(self, settings: Configuration) -> None:
         signing_key, pseudonym_key = signing_keys.load_or_create(settings.signing_dir)

@@ -67,6 +67,13 @@ class Service:
         self._tending: asyncio.Task[None] | None = None
         self._admin: HTTPServer | None = None
 
+    def options(self) -> dict[str, str]:
+        """Return the mitmproxy options that follow from the configuration."""
+        found = {"confdir": str(self.settings.ca_dir)}
+        if self.parts.trusted is not None:
+            found["ssl_verify_upstream_trusted_ca"] = str(self.parts.trusted)
+        return found
+
     def start(self) -> None:
         """Let traffic in: from here on the guard has a chain to ask.  Raises OSError if the admin port cannot be had."""
         host, port = self.settings.proxy.admin_address
@@ -153,7 +160,7 @@ class ScriptAddon:
         except JupiterError as error:
             raise exceptions.OptionsError(str(error)) from error
         options.require(ctx.options)
-        ctx.options.update(confdir=str(settings.ca_dir))
+        ctx.options.update(**self._service.options())
         if getattr(ctx.master.addons.get("proxyserver"), "is_running", False):
             self.running()  # loaded again while running: mitmproxy calls `running` itself only after this returns
 

@@ -67,7 +67,7 @@ async def serve(settings: Configuration, started: asyncio.Event | None = None) -
 
     service = Service(settings, Chain())
     host, port = settings.proxy.listen_address
-    opts = Options(confdir=str(settings.ca_dir), listen_host=host, listen_port=port)
+    opts = Options(listen_host=host, listen_port=port, **service.options())
     master = JupiterMaster(opts, [Jupiter(service)])
     options.require(opts)
     loop = asyncio.get_running_loop()

@@ -7,6 +7,7 @@ a TLS handshake then costs a third of the CPU.
 import datetime
 from pathlib import Path
 
+import certifi
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,6 +17,9 @@ KEY_FILE = "mitmproxy-ca.pem"
 """Key and certificate, under the name mitmproxy looks for."""
 CERTIFICATE_FILE = "mitmproxy-ca-cert.pem"
 """The certificate alone: what clients are told to trust."""
+
+BUNDLE_FILE = "upstream-ca.pem"
+"""The authorities that providers are checked against: the public ones and the operator's."""
 
 _YEARS = 10
 
@@ -38,6 +42,20 @@ def ensure(directory: Path, now: datetime.datetime) -> Path:
     key.touch(mode=0o600)
     key.write_bytes(secret + pem)
     return certificate
+
+
+def bundle(directory: Path, more: Path) -> Path:
+    """Write the public authorities and those in `more` to one file in `directory`; return its path.
+
+    Raises ValueError if `more` holds no certificate, OSError if it cannot be read.
+    """
+    pem = more.read_bytes()
+    if not x509.load_pem_x509_certificates(pem):
+        raise ValueError("it holds no certificate")
+    target = directory / BUNDLE_FILE
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    target.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + pem)
+    return target
 
 
 def _self_signed(private: ec.EllipticCurvePrivateKey, now: datetime.datetime) -> x509.Certificate:

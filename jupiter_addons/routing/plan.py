@@ -33,10 +33,12 @@ def plan(
     *,
     only: str | None,
     dice: Callable[[], float],
+    stand_ins: bool = False,
 ) -> Route | Refusal:
     """Return the route for a call, or why there is none.
 
-    `only` names the one provider an intercepted client meant.  `dice` returns numbers in [0, 1): the order is random,
+    `only` names the one provider an intercepted client meant; with `stand_ins` others that we have a key for may follow
+    it.  `dice` returns numbers in [0, 1): the order is random,
     weighted by `weight` (Efraimidis and Spirakis 2006: sort by u^(1/w)).
     """
     offering = [p for p in providers if (only is None or p.name == only) and p.offers(model)]
@@ -47,8 +49,10 @@ def plan(
         paths = sorted({_PATHS[d] for p in offering for d in p.dialects})
         message = f"model `{_plain(model)}` is offered at {' and '.join(paths)} only"
         return Refusal("unsupported_by_provider", message, param="model")
+    if only is not None and stand_ins:
+        speaking += [p for p in providers if p.name != only and p.api_key and p.offers(model) and dialect in p.dialects]
     if len(speaking) > 1:
-        speaking.sort(key=lambda p: dice() ** (1 / p.weight), reverse=True)
+        speaking.sort(key=lambda p: (p.name == only, dice() ** (1 / p.weight)), reverse=True)
     return Route(tuple(Candidate(p, model) for p in speaking), "weighted")
 
 

@@ -57,6 +57,12 @@ class Configuration(Settings):
         return self._at(self.intercept.ca_dir or self.proxy.state_dir / "ca")
 
     @property
+    def upstream_ca_file(self) -> Path | None:
+        """The file of authorities for providers."""
+        named = self.security.upstream_ca_file
+        return None if named is None else self._at(named)
+
+    @property
     def policy_path(self) -> Path | None:
         """The policy file or directory."""
         return None if self.policy.file_path is None else self._at(self.policy.file_path)

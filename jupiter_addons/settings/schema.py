@@ -69,12 +69,14 @@ class Mtls(Section):
 
 
 class Security(Section):
-    """The connection from clients."""
+    """Certificates: ours, clients' and providers'."""
 
     tls: Tls = Tls()
     """TLS on the listener."""
     mtls: Mtls = Mtls()
     """Certificates of clients."""
+    upstream_ca_file: Path | None = None
+    """Authorities, PEM, that providers' certificates may be signed by beside the public ones."""
 
 
 class Settings(Section):
@@ -103,4 +105,4 @@ class Settings(Section):
     telemetry: Telemetry = Telemetry()
     """What is seen."""
     security: Security = Security()
-    """The connection from clients."""
+    """Certificates: ours, clients' and providers'."""

@@ -113,6 +113,8 @@ class Intercept(Section):
     """Other paths of an opened host; this version refuses them."""
     client_key: Literal["auto", "swap", "pass"] = "auto"
     """Whose provider key is sent: ours if configured else the client's, always ours, or always the client's."""
+    failover: bool = False
+    """Whether another provider that offers the model may answer when the one that the client meant does not."""
     ca_dir: Path | None = None
     """Where the certificate authority is kept; default `<state_dir>/ca`."""
 

@@ -22,4 +22,4 @@ class Enrich:
     def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Estimate and bound the call."""
         x.price = self._price_for(x.call)
-        x.profile = describe(x.call, x.price, len(x.received), self._default_max_output_tokens)
+        x.profile = describe(x.call, x.price, x.plain_bytes, self._default_max_output_tokens)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from mitmproxy import http
 
-from jupiter_addons.dialects import endpoints
+from jupiter_addons.dialects import encodings, endpoints
 from jupiter_addons.dialects.call import ErrorFamily
 from jupiter_addons.dialects.models import listing
 from jupiter_addons.dialects.registry import PARSERS
@@ -22,8 +22,9 @@ from jupiter_addons.stages.stage import stage
 class Parse:
     """Bytes -> canonical call."""
 
-    def __init__(self, models: Callable[[Principal], tuple[str, ...]]) -> None:
+    def __init__(self, models: Callable[[Principal], tuple[str, ...]], *, body_limit_bytes: int) -> None:
         self._models = models
+        self._body_limit_bytes = body_limit_bytes
 
     @stage
     def requestheaders(self, flow: http.HTTPFlow, x: Exchange) -> None:
@@ -36,9 +37,8 @@ class Parse:
                 x.refuse(found)
             return
         headers = flow.request.headers
-        encoding = headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("", "identity"):
-            x.refuse(Refusal("unsupported_encoding", "send the body without a content encoding"))
+        if not encodings.is_known(headers.get("content-encoding", "")):
+            x.refuse(encodings.unsupported())
         content_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         if x.endpoint.method == "POST" and content_type != "application/json":
             x.refuse(Refusal("unsupported_encoding", "send the body as `content-type: application/json`"))
@@ -54,4 +54,6 @@ class Parse:
         assert x.endpoint.dialect is not None
         body = flow.request.raw_content or b""
         x.received = body
-        x.call = PARSERS[x.endpoint.dialect](scan(body))
+        plain = encodings.decode(flow.request.headers.get("content-encoding", ""), body, self._body_limit_bytes)
+        x.plain_bytes = len(plain)
+        x.call = PARSERS[x.endpoint.dialect](scan(plain))

@@ -16,15 +16,23 @@ from jupiter_addons.stages.stage import failing_over, stage
 class PlanRoute:
     """Model + dialect -> candidates."""
 
-    def __init__(self, providers: Sequence[Provider], *, refuse_unpriced: bool) -> None:
+    def __init__(self, providers: Sequence[Provider], *, refuse_unpriced: bool, stand_ins: bool) -> None:
         self._providers = tuple(providers)
         self._refuse_unpriced = refuse_unpriced
+        self._stand_ins = stand_ins
         self._dice = random.SystemRandom().random
 
     @stage
     def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Plan the route, or refuse a model that nobody offers or that has no price."""
-        route = plan(x.call.model, x.call.dialect, self._providers, only=x.intercepted, dice=self._dice)
+        route = plan(
+            x.call.model,
+            x.call.dialect,
+            self._providers,
+            only=x.intercepted,
+            dice=self._dice,
+            stand_ins=self._stand_ins,
+        )
         if isinstance(route, Refusal):
             x.refuse(route)
         elif x.price is None and self._refuse_unpriced:

@@ -61,8 +61,9 @@ class Translate:
         x.sent = x.received
 
     def _key(self, provider: Provider, x: Exchange) -> str | None:
-        """Return the key to send, or None to leave the client's own in place (intercept door only)."""
-        if x.door == "intercept" and (
+        """Return the key to send, or None to leave the client's own in place: at the intercept door, for the provider it
+        was meant for."""
+        if provider.name == x.intercepted and (
             self._client_key == "pass" or (self._client_key == "auto" and provider.api_key is None)
         ):
             return None

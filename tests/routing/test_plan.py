@@ -35,6 +35,15 @@ def test_an_intercepted_call_goes_to_the_provider_it_was_meant_for():
     assert [candidate.provider.name for candidate in found.candidates] == ["b"]
 
 
+def test_with_stand_ins_the_provider_that_was_meant_comes_first_and_only_those_with_a_key_follow():
+    keyed = Provider("a", "openai", "https", "h", 443, "", ("gpt-*",), api_key="k", weight=1000)
+    providers = [keyed, a_provider("b"), a_provider("c")]
+    for seed in range(20):
+        found = plan("gpt-4o", "openai_chat", providers, only="b", dice=random.Random(seed).random, stand_ins=True)
+        assert isinstance(found, Route)
+        assert [candidate.provider.name for candidate in found.candidates] == ["b", "a"]
+
+
 def test_first_choices_follow_the_weights():
     providers = [a_provider("a", weight=1), a_provider("b", weight=3)]
     dice = random.Random(5)
