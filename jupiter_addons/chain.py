@@ -21,6 +21,7 @@ from jupiter_addons.stages.answer import Answer
 from jupiter_addons.stages.authenticate import Authenticate
 from jupiter_addons.stages.commit import Commit
 from jupiter_addons.stages.connect import ConnectTo, InterceptRules
+from jupiter_addons.stages.cors import AllowOrigin, CorsRules
 from jupiter_addons.stages.decide import Decide
 from jupiter_addons.stages.enrich import Enrich
 from jupiter_addons.stages.observe import Observe
@@ -41,7 +42,19 @@ logger = logging.getLogger(__name__)
 def build(parts: Parts) -> Sequence[object]:
     """Return the stages in the order a request travels."""
     settings = parts.settings
+    cors = settings.proxy.cors
     return (
+        AllowOrigin(
+            CorsRules(
+                origins=frozenset(cors.allowed_origins),
+                headers=cors.allowed_headers,
+                exposed=cors.exposed_headers,
+                max_age_s=int(cors.max_age),
+                credentials=cors.allow_credentials,
+            )
+            if cors.enabled
+            else None
+        ),
         Answer(version=parts.version, readiness=parts.readiness),
         Authenticate(parts.keys, parts.directory),
         ConnectTo(

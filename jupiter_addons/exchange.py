@@ -100,6 +100,7 @@ class Exchange:
     arrived_ns: int
     """Monotonic, nanoseconds."""
 
+    cors: Mapping[str, str] = field(init=False)  # cors: what the answer tells a browser, for an allowed origin
     principal: Principal = field(init=False)  # authenticate
     intercepted: str | None = field(init=False)  # connect: the provider whose host the client meant
     call: Call = field(init=False)  # parse
@@ -251,4 +252,6 @@ def response_headers(x: Exchange) -> Mapping[str, str]:
             headers["x-jupiter-decision"] = x.decision.verdict
     if x.filled("candidate"):
         headers["x-jupiter-provider"] = x.candidate.provider.name
+    if x.filled("cors"):
+        headers.update(x.cors)
     return headers

@@ -1,5 +1,7 @@
 """Refusals as HTTP responses: the one place where an answer of our own is put into mitmproxy's terms."""
 
+from collections.abc import Mapping
+
 from mitmproxy import http
 from mitmproxy.net.http import http1
 
@@ -26,6 +28,11 @@ def bare_refusal(family: ErrorFamily, refusal: Refusal) -> bytes:
 def json_answer(x: Exchange, status: int, body: bytes) -> http.Response:
     """Return a JSON answer that needs no provider."""
     return _response(status, [("content-type", "application/json"), *response_headers(x).items()], body)
+
+
+def empty_answer(x: Exchange, status: int, headers: Mapping[str, str]) -> http.Response:
+    """Return an answer without a body."""
+    return _response(status, [*headers.items(), *response_headers(x).items()], b"")
 
 
 def _response(status: int, headers: list[tuple[str, str]], body: bytes) -> http.Response:

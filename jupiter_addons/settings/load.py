@@ -136,6 +136,12 @@ def _cross_check(root: Node, settings: Settings) -> list[Problem]:
             problems.append(mark.problem(message))
         if not _HOST.fullmatch(host):
             problems.append(mark.problem(f"`{host}` is not a host name in lower case without a port"))
+    cors = settings.proxy.cors
+    if cors.enabled and not cors.allowed_origins:
+        problems.append(root.find(("proxy", "cors")).problem("`proxy.cors` is enabled and allows no origin"))
+    if cors.enabled and cors.allow_credentials and "*" in cors.allowed_origins:
+        message = "`proxy.cors` cannot allow credentials to every origin"
+        problems.append(root.find(("proxy", "cors", "allow_credentials")).problem(message))
     listen, admin = settings.proxy.listen_address, settings.proxy.admin_address
     if listen == admin and admin[1] != 0:
         mark = root.find(("proxy", "admin_address"))

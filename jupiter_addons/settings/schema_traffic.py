@@ -10,6 +10,7 @@ from jupiter_addons.routing.provider import address as provider_address
 from jupiter_addons.settings.types import Address, Count, Duration, ProviderKey, Section, Size, Timeout, later, only
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?")
 _HEADER_VALUE = re.compile(r"[!-~](?:[ !-~]*[!-~])?")
 _OWN_HEADERS = frozenset(
     {
@@ -63,10 +64,40 @@ class ProviderTimeouts(Section):
 
 
 class Cors(Section):
-    """Calls from browsers on other sites."""
+    """Calls from pages of other sites, made by browsers."""
 
-    enabled: Annotated[Literal[False], only(False, "CORS is")] = False
-    """Whether browsers may call; not in this version."""
+    enabled: bool = False
+    """Whether such pages may call."""
+    allowed_origins: list[str] = Field(default_factory=list)
+    """Which: `https://app.example`, or `*` for all."""
+    allowed_headers: list[str] = Field(
+        default_factory=lambda: ["authorization", "content-type", "x-api-key", "anthropic-version", "x-request-id"]
+    )
+    """What they may send."""
+    exposed_headers: list[str] = Field(
+        default_factory=lambda: ["x-request-id", "x-jupiter-evidence-id", "x-jupiter-decision", "retry-after"]
+    )
+    """What they may read of an answer's head."""
+    max_age: Duration = 3600.0
+    """How long a browser may remember that it may call."""
+    allow_credentials: bool = False
+    """Whether a browser may send along what it keeps for this site; keys in headers need no such leave."""
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"`{origin}` is not an origin such as https://app.example")
+        return value
+
+    @field_validator("allowed_headers", "exposed_headers")
+    @classmethod
+    def _are_names(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError(f"`{name}` is not the name of a header")
+        return value
 
 
 class Proxy(Section):

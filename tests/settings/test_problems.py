@@ -198,6 +198,18 @@ BROKEN = {
         PROVIDERS + "intercept: {client_key: swap, hosts: {h.example: p}}\n",
         "2:50: `intercept.client_key` is `swap`, and provider `p` has no `api_key`",
     ),
+    "CORS for nobody": (
+        PROVIDERS + "proxy: {cors: {enabled: true}}\n",
+        "2:15: `proxy.cors` is enabled and allows no origin",
+    ),
+    "CORS with credentials for all": (
+        PROVIDERS + "proxy: {cors: {enabled: true, allowed_origins: ['*'], allow_credentials: true}}\n",
+        "2:74: `proxy.cors` cannot allow credentials to every origin",
+    ),
+    "CORS for a path": (
+        PROVIDERS + "proxy: {cors: {allowed_origins: [https://a.example/x]}}\n",
+        "2:33: `proxy.cors.allowed_origins`: `https://a.example/x` is not an origin such as https://app.example",
+    ),
     "one port for both": (
         PROVIDERS + "proxy: {admin_address: 127.0.0.1:8080}\n",
         "2:24: the admin port must not be the proxy's own",
@@ -219,7 +231,6 @@ LATER = {
 
 LATER_KEYS = {
     "proxy: {workers: 2}": "`proxy.workers`: more than one worker is not available in this version",
-    "proxy: {cors: {enabled: true}}": "`proxy.cors.enabled`: CORS is not available in this version",
     "intercept: {unknown_endpoints: govern}": "`intercept.unknown_endpoints`: `govern` is not available in this version",
     "routing: {model_mapping: {a: b}}": "`routing.model_mapping`: model mapping is not available in this version",
     "policy: {mode: git}": "`policy.mode`: policies from git are not available in this version",
