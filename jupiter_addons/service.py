@@ -63,6 +63,11 @@ class Service:
         METRICS.in_flight.set_function(lambda: len(self.host.live))
         METRICS.reservations.set_function(lambda: self.parts.ledger.open_count)
         METRICS.connections.set_function(lambda: len(self.host.handlers))
+        METRICS.upstream_connections.set_function(lambda: self.host.pool.open)
+        METRICS.upstream_reuses.set_function(lambda: self.host.pool.reused)
+        METRICS.loop_lag.set_function(lambda: self.host.ticker.lag_s)
+        METRICS.tasks.set_function(lambda: len(asyncio.all_tasks()))
+        self.host.ticker.stalled.append(_stalled)
         self._stages = build(self.parts)
         self._tending: asyncio.Task[None] | None = None
         self._admin: HTTPServer | None = None
@@ -79,6 +84,7 @@ class Service:
         host, port = self.settings.proxy.admin_address
         answer = next(stage for stage in self._stages if isinstance(stage, Answer))
         self._admin = admin.serve(host, port, answer.probe, metrics=self.settings.telemetry.metrics.enabled)
+        self.host.ticker.start()
         self._tending = asyncio.get_running_loop().create_task(self._tend())
         self.chain.install(self._stages)
         self.host.close = self.chain.close
@@ -107,6 +113,11 @@ class Service:
         if self._admin is not None:
             self._admin.stop()
         self.parts.close()
+
+
+def _stalled(seconds: float) -> None:
+    METRICS.loop_stall.observe(seconds)
+    logger.warning("the event loop stood still for %.2f s", seconds)
 
 
 class Jupiter:

@@ -8,6 +8,7 @@ and gives the layers that are due an `Overdue`.
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 from jupiter_addons.host.commands import Clock, Overdue
@@ -26,12 +27,16 @@ class Ticker:
         self._task: asyncio.Task[None] | None = None
         self.lag_s = 0.0
         """How late the last tick came: how long whatever arrives now has to wait."""
-        self.stalled: list[Any] = []
+        self.stalled: list[Callable[[float], None]] = []
         """Called with the seconds of every stall."""
 
     def add(self, clock: Clock, handler: Any) -> None:
         """Watch a clock for a connection handler."""
         self._clocks[clock] = handler
+        self.start()
+
+    def start(self) -> None:
+        """Begin ticking, if that has not happened yet."""
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 

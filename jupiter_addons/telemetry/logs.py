@@ -7,12 +7,17 @@ way (mitmproxy itself logs the raw head of a broken request, key and all).
 import logging
 import re
 import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 FIELDS = "jupiter"
 """The attribute of a log record that holds its fields: `logger.info("…", extra={FIELDS: {…}})`."""
+
+MOST_PER_S = 20
+"""Warnings and errors of one kind that are written in a second."""
 
 _SECRETS = re.compile(
     r"jup_[a-z0-9]{1,32}_[A-Za-z0-9_-]{8,}"
@@ -55,10 +60,43 @@ class TextFormatter(logging.Formatter):
         return f"{line}\n{redact(self.formatException(record.exc_info))}" if record.exc_info else line
 
 
+class Sampler(logging.Filter):
+    """Lets so many warnings and errors of one kind through in a second; the first of the next second says how many were not.
+
+    One kind is one place in the code: the same logger and the same message before anything is put into it.  What somebody
+    outside can cause a thousand times a second must not fill the disk.
+    """
+
+    def __init__(self, most: int = MOST_PER_S, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._most, self._clock = most, clock
+        self._second = -1
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._left_out: Counter[tuple[str, str]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written."""
+        if record.levelno < logging.WARNING:
+            return True
+        second, kind = int(self._clock()), (record.name, str(record.msg))
+        if second != self._second:
+            self._left_out = Counter({k: n - self._most for k, n in self._seen.items() if n > self._most})
+            self._seen.clear()
+            self._second = second
+        self._seen[kind] += 1
+        if self._seen[kind] > self._most:
+            return False
+        missing = self._left_out.pop(kind, 0)
+        if missing:
+            setattr(record, FIELDS, {**getattr(record, FIELDS, {}), "left_out": missing})
+        return True
+
+
 def install(level: str, form: str) -> None:
     """Send the root logger's records to standard error in `form` (`json` or `text`), from `level` on."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.addFilter(Sampler())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -40,6 +40,24 @@ class Metrics:
         self.in_flight = Gauge("jupiter_in_flight", "Requests being served.", registry=registry)
         self.reservations = Gauge("jupiter_reservations_open", "Reservations not settled yet.", registry=registry)
         self.connections = Gauge("jupiter_connections", "Client connections.", registry=registry)
+        self.tasks = Gauge("jupiter_tasks", "Tasks in the event loop.", registry=registry)
+        self.upstream_connections = Gauge(
+            "jupiter_upstream_connections", "Connections to providers, idle or not.", registry=registry
+        )
+        self.upstream_reuses = Gauge(
+            "jupiter_upstream_reuses", "Requests that found a kept connection, since the start.", registry=registry
+        )
+        self.loop_lag = Gauge(
+            "jupiter_loop_lag_seconds",
+            "How late the last tick came: how long anything that arrives waits.",
+            registry=registry,
+        )
+        self.loop_stall = Histogram(
+            "jupiter_loop_stall_seconds",
+            "Times in which nothing was served because something kept the event loop.",
+            buckets=(0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
         self.faults = Counter(
             "jupiter_faults", "Faults stopped by a stage's wrapper or by the guard.", ("where",), registry=registry
         )

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from jupiter_addons.telemetry import logs
+from jupiter_addons.telemetry.logs import FIELDS, Sampler
 
 
 def a_record(message: str, **fields) -> logging.LogRecord:
@@ -64,3 +65,22 @@ def test_an_exception_is_told_without_its_credentials():
         line = formatter.format(record)
         assert "ValueError" in line
         assert "abcdef123456" not in line
+
+
+def test_of_one_kind_only_so_many_a_second_are_written_and_the_next_says_how_many_were_not():
+    now = 0.0
+    sampler = Sampler(most=3, clock=lambda: now)
+
+    def record(text: str = "broken: %s", level: int = logging.ERROR) -> logging.LogRecord:
+        return logging.LogRecord("jupiter", level, "", 0, text, ("x",), None)
+
+    assert [sampler.filter(record()) for _ in range(10)] == [True] * 3 + [False] * 7
+    assert sampler.filter(record("another: %s"))
+    assert all(sampler.filter(record(level=logging.INFO)) for _ in range(10))
+    now = 1.0
+    first = record()
+    assert sampler.filter(first)
+    assert getattr(first, FIELDS) == {"left_out": 7}
+    second = record()
+    assert sampler.filter(second)
+    assert not hasattr(second, FIELDS)
