@@ -56,7 +56,7 @@ def build(parts: Parts) -> Sequence[object]:
             else None
         ),
         Answer(version=parts.version, readiness=parts.readiness),
-        Authenticate(parts.keys, parts.directory),
+        Authenticate(parts.stores.keys, parts.directory),
         ConnectTo(
             InterceptRules(
                 enabled=settings.intercept.enabled,
@@ -74,12 +74,12 @@ def build(parts: Parts) -> Sequence[object]:
             refuse_unpriced=settings.processing.costs.unknown_model == "refuse",
             stand_ins=settings.intercept.failover,
         ),
-        Reserve(parts.ledger, parts.limits_for),
+        Reserve(parts.stores.ledger, parts.limits_for),
         Translate(client_key=settings.intercept.client_key),
         Commit(parts.leaves),
         ReadReply(holds_streams=parts.policies.reads_response, rate_headers=parts.rate_headers),
         Screen(parts.policies, environment=settings.environment),
-        Settle(parts.ledger),
+        Settle(parts.stores.ledger),
         Record(parts.leaves),
         CountRefused(parts.leaves),
         Observe(),
@@ -92,16 +92,26 @@ class Chain:
     name = "jupiter"
 
     def __init__(self) -> None:
-        self._stages: Sequence[object] = ()
-        self._hooks: dict[str, tuple[Callable[[Any], Awaitable[None] | None], ...]] = {}
+        self._current = Generation(())
 
     def install(self, stages: Sequence[object]) -> None:
-        """Take the stages whose hooks are to be called; without any, no request gets a permit."""
-        self._stages = stages
-        self._hooks = {hook: tuple(getattr(stage, hook) for stage in stages if hasattr(stage, hook)) for hook in HOOKS}
+        """Take the stages for requests from now on; without any, no request gets a permit.
 
-    async def _run(self, hook: str, subject: object) -> None:
-        for function in self._hooks.get(hook, ()):
+        A request that has begun keeps the stages it began with: its rules and its configuration are of one piece.
+        """
+        self._current = Generation(stages)
+
+    def _generation_of(self, x: Exchange | None) -> "Generation":
+        if x is None or not self._current.stages:
+            return self._current
+        if not x.filled("generation"):
+            x.generation = self._current
+        return x.generation  # type: ignore[return-value] # only this writes it
+
+    async def _run(self, hook: str, subject: Any) -> None:
+        flow = getattr(subject, "flow", subject)
+        x = EXCHANGES.get(flow) if isinstance(flow, http.HTTPFlow) else None
+        for function in self._generation_of(x).hooks[hook]:
             try:
                 pending = function(subject)
                 if pending is not None:
@@ -155,18 +165,28 @@ class Chain:
 
     def next_layer(self, nextlayer: NextLayer) -> None:
         """Bytes arrived for which no protocol has been chosen yet."""
-        for function in self._hooks.get("next_layer", ()):
+        for function in self._current.hooks["next_layer"]:
             function(nextlayer)
 
     async def close(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Settle and record an exchange whose stages have not: the guard's last resort.  Raises what they raise."""
-        for stage in self._stages:
+        for stage in self._generation_of(x).stages:
             if isinstance(stage, Settle):
                 stage.settle(x)
             elif isinstance(stage, Record):
                 await stage.record(flow, x)
         if not x.recorded:
             raise StoreError("no stage is left to record the exchange")
+
+
+class Generation:
+    """The stages of one configuration and their hooks, looked up once."""
+
+    def __init__(self, stages: Sequence[object]) -> None:
+        self.stages = stages
+        self.hooks: dict[str, tuple[Callable[[Any], Awaitable[None] | None], ...]] = {
+            hook: tuple(getattr(stage, hook) for stage in stages if hasattr(stage, hook)) for hook in HOOKS
+        }
 
 
 HOOKS = (

@@ -126,6 +126,8 @@ class Exchange:
     settled: bool = field(default=False)  # settle
     recorded: bool = field(default=False)  # record
 
+    generation: object = field(init=False)
+    """The stages this request travels through, whatever is reloaded meanwhile; set by the chain."""
     refusal: Refusal | None = field(default=None, init=False)
     """Set through `refuse` by whichever stage, or the host, ends the exchange; every later stage is then skipped."""
     buffered_bytes: int = field(default=0, init=False)

@@ -1,22 +1,22 @@
-"""What the stages are given: everything the configuration names, opened and checked, before any traffic.
+"""What the stages are given: everything the configuration names, checked, before it sees any traffic.
 
-Whatever can be wrong with a configuration, a policy, a key or a store is found here, while the port is still closed.
+Whatever can be wrong with a configuration, a policy or a certificate is found here: at start while the port is still closed,
+on a reload while the old parts are still in place.
 """
 
 import datetime
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.enrichment.prices import Price, PriceTable
 from jupiter_addons.errors import ConfigError, Problem, StoreError
-from jupiter_addons.evidence.record import control
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.limits.demand import Limit, LimitPlan
-from jupiter_addons.limits.ledger import Ledger, Reservation
+from jupiter_addons.limits.ledger import Reservation
 from jupiter_addons.policy.load import load as load_policies
 from jupiter_addons.policy.nodes import PolicySet
 from jupiter_addons.routing.plan import listing
@@ -25,19 +25,20 @@ from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.policies import read_files
 from jupiter_addons.settings.schema import Provider as ProviderEntry
 from jupiter_addons.stages.leaves import Leaves
-from jupiter_addons.storage import signing_keys
-from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
-from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
+from jupiter_addons.stores import Stores
+
+VERSION = version("mercator-jupiter")
 
 _CATALOGUES = {"openai": "openai", "openai-compatible": "openai", "anthropic": "anthropic", "rehearsal": "rehearsal"}
 
 
 class Parts:
-    """The opened parts.  Raises ConfigError or StoreError if one cannot be opened, and leaves none open then."""
+    """The parts of one configuration.  Raises ConfigError or StoreError."""
 
-    def __init__(self, settings: Configuration) -> None:
+    def __init__(self, settings: Configuration, stores: Callable[[], Stores]) -> None:
+        """`stores` is called last, when nothing is left to be wrong with the configuration."""
         self.settings = settings
-        self.version = version("mercator-jupiter")
+        self.version = VERSION
         self.policies: PolicySet = load_policies(read_files(settings.policy_path), default=settings.policy.default)
         self.providers: Sequence[Provider] = [_provider(name, entry) for name, entry in settings.providers.items()]
         self.directory: Mapping[str, Profile] = {
@@ -55,7 +56,6 @@ class Parts:
             by_model={model: rates.given() for model, rates in limits.by_model.items()},
             overall=limits.overall.given(),
         )
-        self.ledger = Ledger()
         self.trusted = self._trusted(settings)
         """Authorities that providers are checked against; None for the public ones alone."""
         self.ca_certificate: Path | None = None
@@ -64,7 +64,8 @@ class Parts:
                 self.ca_certificate = certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
             except OSError as error:
                 raise StoreError(f"cannot keep the certificate authority in `{settings.ca_dir}`: {error}") from error
-        self._open_stores(settings)
+        self.stores = stores()
+        self.leaves = Leaves(self.stores.log, self.stores.pseudonym_key, settings.digest)
 
     @staticmethod
     def _trusted(settings: Configuration) -> Path | None:
@@ -77,34 +78,14 @@ class Parts:
             message = f"cannot be used as a file of certificates: {error}"
             raise ConfigError([Problem(str(named), 0, 0, message)]) from error
 
-    def _open_stores(self, settings: Configuration) -> None:
-        signing_key, pseudonym_key = signing_keys.load_or_create(settings.signing_dir)
-        store = KeyStore(settings.keys_path)
-        try:
-            self.log = EvidenceLog(settings.evidence_path, Identity(signing_key, settings.environment, self.version))
-        except BaseException:
-            store.close()
-            raise
-        self._key_store = store
-        self.keys = KeyView(store)
-        self.leaves = Leaves(self.log, pseudonym_key, settings.digest)
-        self.log.append_nowait(control("config.load", sha256=settings.digest))
-        self.log.append_nowait(control("policy.load", sha256=self.policies.digest, rules=len(self.policies.rules)))
-
-    def close(self) -> None:
-        """Write what is still to be written, and let go of everything."""
-        self.leaves.flush()
-        self.log.close()
-        self._key_store.close()
-
     def tend(self) -> None:
         """Do what needs doing once a second."""
         self.leaves.flush()
-        self.ledger.sweep(time.monotonic_ns())
+        self.stores.ledger.sweep(time.monotonic_ns())
 
     def readiness(self) -> Mapping[str, bool]:
         """Return what a governed call needs, and whether it is there."""
-        return {"evidence": self.log.probe()}
+        return {"evidence": self.stores.log.probe()}
 
     def limits_for(self, user: str, team: str | None, model: str) -> Sequence[Limit]:
         """Return the limits on a call."""

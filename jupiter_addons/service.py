@@ -5,9 +5,12 @@ The same for all three ways to start.  `Jupiter` is the addon that `jupiter run`
 """
 
 import asyncio
+import contextlib
 import logging
+import operator
 import os
-from collections.abc import Awaitable
+import signal
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
 from mitmproxy import ctx, exceptions
@@ -19,9 +22,10 @@ from jupiter_addons.errors import JupiterError
 from jupiter_addons.host import options, seams, shortcuts
 from jupiter_addons.host.drain import drain
 from jupiter_addons.host.state import EdgeLimits, Host
-from jupiter_addons.parts import Parts
+from jupiter_addons.parts import VERSION, Parts
 from jupiter_addons.settings.load import Configuration, find, load
 from jupiter_addons.stages.answer import Answer
+from jupiter_addons.stores import Stores
 from jupiter_addons.telemetry import admin
 from jupiter_addons.telemetry.metrics import METRICS
 
@@ -37,40 +41,29 @@ class Service:
         """Open everything.  Raises ConfigError, StoreError or HostError, and leaves nothing open then."""
         self.settings = settings
         self.chain = chain
-        limits = settings.proxy.limits
-        self.host = Host(
-            EdgeLimits(
-                body_bytes=limits.body,
-                answer_bytes=limits.response,
-                header_bytes=limits.header_bytes,
-                header_count=limits.header_count,
-                header_timeout_s=limits.header_timeout,
-                body_rate=limits.body_rate,
-                buffered_bytes=limits.buffered,
-                write_timeout_s=settings.proxy.write_timeout,
-                keep_alive_s=settings.proxy.keep_alive_timeout,
-                connections=settings.proxy.max_connections,
-                connections_per_address=settings.proxy.max_connections_per_address,
-                in_flight=settings.proxy.max_in_flight,
-                attempts=settings.routing.failover.max_attempts,
-            ),
-            private_tunnels=settings.intercept.private_tunnels,
-        )
+        self.host = Host(edge_limits(settings), private_tunnels=settings.intercept.private_tunnels)
         seams.install(self.host)
-        self.parts = Parts(settings)
-        self.host.rejected = self.parts.leaves.refused
+        self.parts = Parts(settings, lambda: Stores(settings, VERSION))
+        self.stores = self.parts.stores
+        self._stages = build(self.parts)
+        self._note_loaded()
         self.host.fault = lambda where, _error: METRICS.faults.labels(f"guard:{where}").inc()
         METRICS.in_flight.set_function(lambda: len(self.host.live))
-        METRICS.reservations.set_function(lambda: self.parts.ledger.open_count)
+        METRICS.reservations.set_function(lambda: self.stores.ledger.open_count)
         METRICS.connections.set_function(lambda: len(self.host.handlers))
         METRICS.upstream_connections.set_function(lambda: self.host.pool.open)
         METRICS.upstream_reuses.set_function(lambda: self.host.pool.reused)
         METRICS.loop_lag.set_function(lambda: self.host.ticker.lag_s)
         METRICS.tasks.set_function(lambda: len(asyncio.all_tasks()))
         self.host.ticker.stalled.append(_stalled)
-        self._stages = build(self.parts)
+        self._reloading = False
         self._tending: asyncio.Task[None] | None = None
         self._admin: HTTPServer | None = None
+
+    def _note_loaded(self) -> None:
+        policies = self.parts.policies
+        self.host.rejected = self.parts.leaves.refused
+        self.stores.note_loaded(self.settings.digest, policies.digest, len(policies.rules))
 
     def options(self) -> dict[str, str]:
         """Return the mitmproxy options that follow from the configuration."""
@@ -89,6 +82,10 @@ class Service:
         self.chain.install(self._stages)
         self.host.close = self.chain.close
         shortcuts.tune_collector(self.host.speed)
+        with contextlib.suppress(
+            NotImplementedError, ValueError, RuntimeError
+        ):  # not on Windows, nor outside the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
         logger.info(
             "both doors are open; %d providers, %d rules", len(self.parts.providers), len(self.parts.policies.rules)
         )
@@ -98,6 +95,40 @@ class Service:
             await asyncio.sleep(TICK_S)
             self.parts.tend()
             self.host.tend()
+
+    def _hang_up(self) -> None:
+        if not self._reloading:
+            self._reloading = True
+            self._reload_task = asyncio.ensure_future(self.reload())
+
+    async def reload(self) -> None:
+        """Read configuration and policies again; requests from now on are decided by them, and those that run by the old.
+
+        If anything is wrong with them, that is said and nothing changes.
+        """
+        try:
+            settings, parts = await asyncio.to_thread(self._read_again)
+        except JupiterError as error:
+            METRICS.reloads.labels("refused").inc()
+            logger.error("the configuration is not reloaded: %s", error)
+            return
+        finally:
+            self._reloading = False
+        for key in restart_needed(self.settings, settings):
+            logger.warning("`%s` has changed, which takes effect after a restart", key)
+        self.parts.leaves.flush()
+        self.settings, self.parts = settings, parts
+        self._stages = build(parts)
+        self.host.limits = edge_limits(settings)
+        self.host.private_tunnels = settings.intercept.private_tunnels
+        self.chain.install(self._stages)
+        self._note_loaded()
+        METRICS.reloads.labels("ok").inc()
+        logger.info("reloaded; %d providers, %d rules", len(parts.providers), len(parts.policies.rules))
+
+    def _read_again(self) -> tuple[Configuration, Parts]:
+        settings = load(self.settings.file)
+        return settings, Parts(settings, lambda: self.stores)
 
     async def drain(self) -> None:
         """Let what runs come to its end, within the configured time."""
@@ -112,7 +143,51 @@ class Service:
             self._tending.cancel()
         if self._admin is not None:
             self._admin.stop()
-        self.parts.close()
+        self.parts.leaves.flush()
+        self.stores.close()
+
+
+RESTART = (
+    "environment",
+    "proxy.listen_address",
+    "proxy.admin_address",
+    "proxy.state_dir",
+    "proxy.workers",
+    "intercept.ca_dir",
+    "evidence",
+    "identity.keys",
+    "telemetry",
+    "security",
+)
+"""What is opened once and cannot change while the process runs."""
+
+
+def restart_needed(old: Configuration, new: Configuration) -> Iterator[str]:
+    """Yield the keys whose change a reload cannot put into force."""
+    for key in RESTART:
+        read = operator.attrgetter(key)
+        if read(old) != read(new):
+            yield key
+
+
+def edge_limits(settings: Configuration) -> EdgeLimits:
+    """Return what the host is to hold its clients to."""
+    proxy, limits = settings.proxy, settings.proxy.limits
+    return EdgeLimits(
+        body_bytes=limits.body,
+        answer_bytes=limits.response,
+        header_bytes=limits.header_bytes,
+        header_count=limits.header_count,
+        header_timeout_s=limits.header_timeout,
+        body_rate=limits.body_rate,
+        buffered_bytes=limits.buffered,
+        write_timeout_s=proxy.write_timeout,
+        keep_alive_s=proxy.keep_alive_timeout,
+        connections=proxy.max_connections,
+        connections_per_address=proxy.max_connections_per_address,
+        in_flight=proxy.max_in_flight,
+        attempts=settings.routing.failover.max_attempts,
+    )
 
 
 def _stalled(seconds: float) -> None:

@@ -41,6 +41,11 @@ class Configuration(Settings):
         url = self.evidence.url
         return self._at(self.proxy.state_dir / "evidence.db" if url is None else Path(url.removeprefix("sqlite:")))
 
+    def evidence_path_of(self, worker: int) -> Path:
+        """The evidence database of one of several processes; the first has the one that is configured."""
+        path = self.evidence_path
+        return path if worker == 0 else path.with_stem(f"{path.stem}-{worker}")
+
     @property
     def signing_dir(self) -> Path:
         """Where the signing keys are."""

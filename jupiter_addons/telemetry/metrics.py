@@ -58,6 +58,7 @@ class Metrics:
             buckets=(0.5, 1, 2.5, 5, 10),
             registry=registry,
         )
+        self.reloads = Counter("jupiter_reloads", "Reloads of the configuration.", ("result",), registry=registry)
         self.faults = Counter(
             "jupiter_faults", "Faults stopped by a stage's wrapper or by the guard.", ("where",), registry=registry
         )

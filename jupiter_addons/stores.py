@@ -1,0 +1,35 @@
+"""What is opened once and outlives every reload: the evidence log, the keys, the counters."""
+
+from jupiter_addons.evidence.record import control
+from jupiter_addons.limits.ledger import Ledger
+from jupiter_addons.settings.load import Configuration
+from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
+
+
+class Stores:
+    """The opened stores of one process.  Raises StoreError if one cannot be opened, and leaves none open then."""
+
+    def __init__(self, settings: Configuration, version: str, worker: int = 0) -> None:
+        """`worker` is the process's number: each has an evidence log of its own."""
+        signing_key, self.pseudonym_key = signing_keys.load_or_create(settings.signing_dir)
+        self._key_store = KeyStore(settings.keys_path)
+        try:
+            identity = Identity(signing_key, settings.environment, version)
+            self.log = EvidenceLog(settings.evidence_path_of(worker), identity)
+        except BaseException:
+            self._key_store.close()
+            raise
+        self.keys = KeyView(self._key_store)
+        self.ledger = Ledger()
+
+    def note_loaded(self, settings_digest: str, policies_digest: str, rules: int) -> None:
+        """Record which configuration and which policies are in force from now on."""
+        self.log.append_nowait(control("config.load", sha256=settings_digest))
+        self.log.append_nowait(control("policy.load", sha256=policies_digest, rules=rules))
+
+    def close(self) -> None:
+        """Write what is still to be written, and let go of everything."""
+        self.log.close()
+        self._key_store.close()
