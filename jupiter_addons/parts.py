@@ -40,7 +40,9 @@ class Parts:
         self.settings = settings
         self.version = VERSION
         self.policies: PolicySet = load_policies(read_files(settings.policy_path), default=settings.policy.default)
-        self.providers: Sequence[Provider] = [_provider(name, entry) for name, entry in settings.providers.items()]
+        self.providers: Sequence[Provider] = [
+            _provider(name, entry, settings.proxy.workers) for name, entry in settings.providers.items()
+        ]
         self.directory: Mapping[str, Profile] = {
             user: Profile(entry.team, tuple(entry.roles), entry.attributes)
             for user, entry in settings.identity.principals.items()
@@ -116,7 +118,7 @@ class Parts:
         }
 
 
-def _provider(name: str, entry: ProviderEntry) -> Provider:
+def _provider(name: str, entry: ProviderEntry, workers: int) -> Provider:
     scheme, host, port, prefix = address(entry.base_url)
     return Provider(
         name=name,
@@ -130,5 +132,5 @@ def _provider(name: str, entry: ProviderEntry) -> Provider:
         weight=entry.weight,
         headers=tuple(entry.headers.items()),
         timeouts=Timeouts(**entry.timeouts.model_dump()),
-        max_connections=entry.max_connections,
+        max_connections=-(-entry.max_connections // workers),
     )

@@ -11,6 +11,7 @@ import operator
 import os
 import signal
 from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from mitmproxy import ctx, exceptions
@@ -34,16 +35,32 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process stands among the workers of one gateway."""
+
+    worker: int = 0
+    admin_socket: Path | None = None
+    """Where it is asked for its metrics; None if the admin port is its own."""
+
+
+ALONE = Place()
+
+
 class Service:
     """One gateway: its parts, its chain and its host."""
 
-    def __init__(self, settings: Configuration, chain: Chain) -> None:
+    def __init__(self, settings: Configuration, chain: Chain, place: Place = ALONE) -> None:
         """Open everything.  Raises ConfigError, StoreError or HostError, and leaves nothing open then."""
-        self.settings = settings
+        self.settings, self._place = settings, place
         self.chain = chain
-        self.host = Host(edge_limits(settings), private_tunnels=settings.intercept.private_tunnels)
+        self.host = Host(
+            edge_limits(settings),
+            private_tunnels=settings.intercept.private_tunnels,
+            shares_port=settings.proxy.workers > 1,
+        )
         seams.install(self.host)
-        self.parts = Parts(settings, lambda: Stores(settings, VERSION))
+        self.parts = Parts(settings, lambda: Stores(settings, VERSION, place.worker))
         self.stores = self.parts.stores
         self._stages = build(self.parts)
         self._note_loaded()
@@ -74,14 +91,14 @@ class Service:
 
     def start(self) -> None:
         """Let traffic in: from here on the guard has a chain to ask.  Raises OSError if the admin port cannot be had."""
-        host, port = self.settings.proxy.admin_address
-        answer = next(stage for stage in self._stages if isinstance(stage, Answer))
-        self._admin = admin.serve(host, port, answer.probe, metrics=self.settings.telemetry.metrics.enabled)
-        self.host.ticker.start()
+        where = self._place.admin_socket or self.settings.proxy.admin_address
+        render = self._render if self.settings.telemetry.metrics.enabled else None
+        self._admin = admin.serve(where, self._probe, render)
         self._tending = asyncio.get_running_loop().create_task(self._tend())
         self.chain.install(self._stages)
         self.host.close = self.chain.close
         shortcuts.tune_collector(self.host.speed)
+        self.host.ticker.start()
         with contextlib.suppress(
             NotImplementedError, ValueError, RuntimeError
         ):  # not on Windows, nor outside the main thread
@@ -95,6 +112,13 @@ class Service:
             await asyncio.sleep(TICK_S)
             self.parts.tend()
             self.host.tend()
+
+    async def _probe(self, path: str) -> tuple[int, bytes]:
+        return next(stage for stage in self._stages if isinstance(stage, Answer)).probe(path)
+
+    @staticmethod
+    async def _render() -> bytes:
+        return METRICS.render()
 
     def _hang_up(self) -> None:
         if not self._reloading:
@@ -129,6 +153,10 @@ class Service:
     def _read_again(self) -> tuple[Configuration, Parts]:
         settings = load(self.settings.file)
         return settings, Parts(settings, lambda: self.stores)
+
+    def hurry(self) -> None:
+        """End the drain now, if there is one; what still runs is cut and recorded."""
+        self.host.hurried = True
 
     async def drain(self) -> None:
         """Let what runs come to its end, within the configured time."""
@@ -171,8 +199,8 @@ def restart_needed(old: Configuration, new: Configuration) -> Iterator[str]:
 
 
 def edge_limits(settings: Configuration) -> EdgeLimits:
-    """Return what the host is to hold its clients to."""
-    proxy, limits = settings.proxy, settings.proxy.limits
+    """Return what the host is to hold its clients to: of what is for the whole gateway, each worker has its share."""
+    proxy, limits, workers = settings.proxy, settings.proxy.limits, settings.proxy.workers
     return EdgeLimits(
         body_bytes=limits.body,
         answer_bytes=limits.response,
@@ -180,12 +208,12 @@ def edge_limits(settings: Configuration) -> EdgeLimits:
         header_count=limits.header_count,
         header_timeout_s=limits.header_timeout,
         body_rate=limits.body_rate,
-        buffered_bytes=limits.buffered,
+        buffered_bytes=-(-limits.buffered // workers),
         write_timeout_s=proxy.write_timeout,
         keep_alive_s=proxy.keep_alive_timeout,
-        connections=proxy.max_connections,
-        connections_per_address=proxy.max_connections_per_address,
-        in_flight=proxy.max_in_flight,
+        connections=-(-proxy.max_connections // workers),
+        connections_per_address=-(-proxy.max_connections_per_address // workers),
+        in_flight=-(-proxy.max_in_flight // workers),
         attempts=settings.routing.failover.max_attempts,
     )
 

@@ -1,6 +1,7 @@
 """`jupiter evidence`: what happened, and whether the record of it is what was signed."""
 
 import datetime
+import heapq
 import json
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,9 @@ def query(config_path: Path | None, form: str, limit: int, user: str | None, **g
         user=tag,
         **given,
     )
-    found = [call for call in calls(rows(settings.evidence_path)) if matches(call, wanted)][-limit:]
+    logs = [calls(rows(path)) for path in settings.evidence_paths]
+    merged = heapq.merge(*logs, key=lambda call: call["t_us"])
+    found = [call for call in merged if matches(call, wanted)][-limit:]
     if form == "json":
         for call in found:
             click.echo(json.dumps(call))
@@ -59,22 +62,31 @@ def query(config_path: Path | None, form: str, limit: int, user: str | None, **g
 @config_option
 @format_option
 def verify(config_path: Path | None, form: str) -> int:
-    """Check every signature, hash, index and time of the log.  Exits 1 if anything is not as it was signed."""
+    """Check every signature, hash, index and time of each worker's log.  Exits 1 if anything is not as it was signed."""
     settings = configuration(config_path)
-    report = verify_rows(rows(settings.evidence_path), signing_keys.public_keys(settings.signing_dir))
+    keys = signing_keys.public_keys(settings.signing_dir)
+    reports = {path: verify_rows(rows(path), keys) for path in settings.evidence_paths}
     if form == "json":
-        click.echo(json.dumps(_summary(report)))
+        logs = {path.name: _summary(report) for path, report in reports.items()}
+        only = next(iter(logs.values()))
+        sums = {"ok": all(log["ok"] for log in logs.values()), "leaves": sum(log["leaves"] for log in logs.values())}
+        click.echo(json.dumps(only if len(logs) == 1 else {**sums, "logs": logs}))
     else:
-        for finding in report.findings:
-            click.echo(f"BAD   {finding}")
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
-        verdict = f"{len(report.findings)} findings" if report.findings else "all as signed"
-        click.echo(f"{report.leaves} leaves ({kinds}): {verdict}")
-        if report.open_calls:
-            click.echo(
-                f"{len(report.open_calls)} calls have no outcome yet: they are under way, or the next start ends them"
-            )
-    return 1 if report.findings else 0
+        for path, report in reports.items():
+            _show(report, f"{path.name}: " if len(reports) > 1 else "")
+    return 1 if any(report.findings for report in reports.values()) else 0
+
+
+def _show(report: Report, name: str) -> None:
+    for finding in report.findings:
+        click.echo(f"BAD   {name}{finding}")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
+    verdict = f"{len(report.findings)} findings" if report.findings else "all as signed"
+    click.echo(f"{name}{report.leaves} leaves ({kinds}): {verdict}")
+    if report.open_calls:
+        click.echo(
+            f"{name}{len(report.open_calls)} calls have no outcome yet: they are under way, or the next start ends them"
+        )
 
 
 def _summary(report: Report) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class Host:
     close: Close | None = None
     """None until a chain is in place; the guard then refuses everything."""
     draining: bool = False
+    hurried: bool = False
+    """What runs is not waited for any more."""
     pool: Pool = field(default_factory=Pool)
     ticker: Ticker = field(default_factory=Ticker)
     handlers: set[Any] = field(default_factory=set)

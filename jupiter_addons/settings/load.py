@@ -47,6 +47,16 @@ class Configuration(Settings):
         return path if worker == 0 else path.with_stem(f"{path.stem}-{worker}")
 
     @property
+    def evidence_paths(self) -> tuple[Path, ...]:
+        """The evidence databases of all workers, also of those that there once were more of."""
+        first = self.evidence_path
+        found = {
+            path.stem.removeprefix(f"{first.stem}-"): path
+            for path in first.parent.glob(f"{first.stem}-*{first.suffix}")
+        }
+        return first, *(found[number] for number in sorted(filter(str.isdigit, found), key=int))
+
+    @property
     def signing_dir(self) -> Path:
         """Where the signing keys are."""
         return self._at(self.evidence.signing_key_path or self.proxy.state_dir / "signing")
@@ -141,6 +151,10 @@ def _cross_check(root: Node, settings: Settings) -> list[Problem]:
             problems.append(mark.problem(message))
         if not _HOST.fullmatch(host):
             problems.append(mark.problem(f"`{host}` is not a host name in lower case without a port"))
+    if settings.proxy.workers > 1 and settings.limits.any_given:
+        message = "`proxy.workers` is more than 1, and each worker would count the limits for itself"
+        hint = "set every limit to null, `limits.default.requests_per_minute` too, until counters can be shared"
+        problems.append(root.find(("proxy", "workers")).problem(message, hint))
     cors = settings.proxy.cors
     if cors.enabled and not cors.allowed_origins:
         problems.append(root.find(("proxy", "cors")).problem("`proxy.cors` is enabled and allows no origin"))

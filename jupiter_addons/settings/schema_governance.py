@@ -113,6 +113,13 @@ class Limits(Section):
     overall: Rates = Field(default=Rates(), alias="global")
     """What all may do together."""
 
+    @property
+    def any_given(self) -> bool:
+        """Whether anything is limited."""
+        tables = (self.by_user, self.by_team, self.by_model)
+        rates = [self.default, self.overall, *(rate for table in tables for rate in table.values())]
+        return any(rate.given() for rate in rates)
+
 
 class Retention(Section):
     """How long evidence is kept."""

@@ -109,8 +109,8 @@ class Proxy(Section):
     """Where metrics and probes are; keep it private."""
     state_dir: Path = Path("state")
     """Where databases and keys are kept."""
-    workers: Annotated[Literal[1], only(1, "more than one worker is")] = 1
-    """How many processes serve; this version has one."""
+    workers: Annotated[Count, Field(le=256)] = 1
+    """How many processes serve; about one a core."""
     shutdown_timeout: Duration = 30.0
     """How long running exchanges may take to end after SIGTERM."""
     max_in_flight: Count = 1000

@@ -55,12 +55,12 @@ def test_policies_are_checked_too(run, tmp_path):
 
 
 def test_a_bad_configuration_is_exit_code_2_with_every_problem_on_a_line(run, tmp_path):
-    result = run(MINIMAL + "proxi: 1\nproxy: {workers: 2}\n", "check")
+    result = run(MINIMAL + "proxi: 1\nproxy: {max_in_flight: 0}\n", "check")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines() == [
         f"jupiter: {tmp_path}/jupiter.yaml:3:1: unknown key `proxi`",
         "  hint: did you mean `proxy`?",
-        f"jupiter: {tmp_path}/jupiter.yaml:4:18: `proxy.workers`: more than one worker is not available in this version",
+        f"jupiter: {tmp_path}/jupiter.yaml:4:24: `proxy.max_in_flight` must be at least 1",
     ]
 
 

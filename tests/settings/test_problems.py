@@ -198,6 +198,11 @@ BROKEN = {
         PROVIDERS + "intercept: {client_key: swap, hosts: {h.example: p}}\n",
         "2:50: `intercept.client_key` is `swap`, and provider `p` has no `api_key`",
     ),
+    "workers that would each count the limits": (
+        PROVIDERS + "proxy: {workers: 2}\n",
+        "2:18: `proxy.workers` is more than 1, and each worker would count the limits for itself; hint: set every limit to "
+        "null, `limits.default.requests_per_minute` too, until counters can be shared",
+    ),
     "CORS for nobody": (
         PROVIDERS + "proxy: {cors: {enabled: true}}\n",
         "2:15: `proxy.cors` is enabled and allows no origin",
@@ -230,7 +235,6 @@ LATER = {
 }
 
 LATER_KEYS = {
-    "proxy: {workers: 2}": "`proxy.workers`: more than one worker is not available in this version",
     "intercept: {unknown_endpoints: govern}": "`intercept.unknown_endpoints`: `govern` is not available in this version",
     "routing: {model_mapping: {a: b}}": "`routing.model_mapping`: model mapping is not available in this version",
     "policy: {mode: git}": "`policy.mode`: policies from git are not available in this version",

@@ -1,0 +1,99 @@
+"""The supervisor's life: prepare what workers share, start them, answer for all of them, and end with the last."""
+
+import asyncio
+import datetime
+import logging
+import signal
+import tempfile
+from pathlib import Path
+
+from jupiter_addons.errors import StoreError
+from jupiter_addons.host import certificates, workers
+from jupiter_addons.host.workers import Supervisor
+from jupiter_addons.settings.load import Configuration
+from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.keys_sqlite import KeyStore
+from jupiter_addons.telemetry import admin
+from jupiter_addons.telemetry.aggregate import Sums
+
+logger = logging.getLogger(__name__)
+
+
+async def supervise(settings: Configuration) -> int:
+    """Run the configured number of workers until a signal; return the exit code.  Raises StoreError."""
+    _make_once(settings)
+    sums = Sums()
+    with tempfile.TemporaryDirectory(prefix="jupiter-") as directory:  # of mode 0700
+        supervisor = Supervisor(
+            workers.command(settings.file),
+            settings.proxy.workers,
+            Path(directory),
+            settings.proxy.shutdown_timeout,
+            ended=sums.retire,
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, supervisor.stop)
+        loop.add_signal_handler(signal.SIGHUP, supervisor.signal, signal.SIGHUP)
+        render = _render(supervisor, sums) if settings.telemetry.metrics.enabled else None
+        server = admin.serve(settings.proxy.admin_address, _probe(supervisor), render)
+        scraping = asyncio.ensure_future(_scrape(supervisor, sums))
+        try:
+            code = await supervisor.start()
+            if not supervisor.is_whole:
+                return code
+            logger.info("%d workers serve both doors", settings.proxy.workers)
+            return await supervisor.run()
+        finally:
+            scraping.cancel()
+            server.stop()
+
+
+def _make_once(settings: Configuration) -> None:
+    """Create what workers that start together would each create."""
+    signing_keys.load_or_create(settings.signing_dir)
+    KeyStore(settings.keys_path).close()
+    if settings.intercept.enabled:
+        try:
+            certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
+        except OSError as error:
+            raise StoreError(f"cannot keep the certificate authority in `{settings.ca_dir}`: {error}") from error
+
+
+async def _look(supervisor: Supervisor, sums: Sums) -> None:
+    answers = await asyncio.gather(*(workers.ask(worker.socket, "/metrics") for worker in supervisor.workers))
+    for worker, (status, body) in zip(supervisor.workers, answers, strict=True):
+        if status == 200:
+            sums.update(worker.number, body.decode())
+
+
+async def _scrape(supervisor: Supervisor, sums: Sums) -> None:
+    while True:
+        await asyncio.sleep(workers.SCRAPE_S)
+        await _look(supervisor, sums)
+
+
+def _render(supervisor: Supervisor, sums: Sums) -> admin.Render:
+    async def render() -> bytes:
+        await _look(supervisor, sums)
+        alive = sum(worker.is_alive for worker in supervisor.workers)
+        return sums.render(
+            "# HELP jupiter_workers Worker processes that run.\n# TYPE jupiter_workers gauge\n"
+            f"jupiter_workers {alive}\n"
+            "# HELP jupiter_worker_restarts_total Workers that had to be replaced.\n"
+            "# TYPE jupiter_worker_restarts_total counter\n"
+            f"jupiter_worker_restarts_total {supervisor.restarts}\n"
+        )
+
+    return render
+
+
+def _probe(supervisor: Supervisor) -> admin.Probe:
+    async def probe(path: str) -> tuple[int, bytes]:
+        """Answer as the first worker does that is ready, or answers at all."""
+        answers = await asyncio.gather(*(workers.ask(worker.socket, path) for worker in supervisor.workers))
+        good = [answer for answer in answers if answer[0] == 200]
+        known = [answer for answer in answers if answer[0]]
+        return (good or known or [(503, b'{"ready":false,"checks":{"workers":false}}')])[0]
+
+    return probe

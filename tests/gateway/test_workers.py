@@ -1,0 +1,135 @@
+"""Several workers on one port: they share the load, a crashed one is replaced, and one admin port answers for all."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.gateway import BIN, Gateway, Setup, start_gateway
+from support.wire import Client, chat, get, post, wait_until
+
+from jupiter_addons.evidence.verify import verify
+from jupiter_addons.rehearsal.server import RehearsalThread
+from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.evidence_reader import rows
+
+CHAT = "/v1/chat/completions"
+TWO = {"proxy": {"workers": 2}, "limits": {"default": {"requests_per_minute": None}}}
+
+
+@pytest.fixture
+def gateway(provider: RehearsalThread, tmp_path: Path) -> Iterator[Gateway]:
+    with start_gateway(tmp_path, provider.port, Setup(overrides=TWO)) as running:
+        yield running
+
+
+def children(gateway: Gateway) -> list[int]:
+    pid = gateway.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def metrics(gateway: Gateway) -> dict[str, float]:
+    with Client(gateway.admin_port) as client:
+        lines = client.ask(get("/metrics")).body.decode().splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+
+def answered(gateway: Gateway) -> float:
+    return sum(value for name, value in metrics(gateway).items() if name.startswith("jupiter_requests_total"))
+
+
+def ask(gateway: Gateway, times: int) -> None:
+    for _ in range(times):
+        with Client(gateway.port) as client:
+            assert client.ask(post(CHAT, chat(), gateway.key)).status == 200
+
+
+def leaves(gateway: Gateway, name: str) -> int:
+    return sum(b'"decision"' in row.leaf for row in rows(gateway.directory / "state" / name))
+
+
+def test_both_serve_and_their_sums_are_what_the_admin_port_shows(gateway: Gateway):
+    assert len(children(gateway)) == 2
+    ask(gateway, 40)
+    assert answered(gateway) == 40
+    assert metrics(gateway)["jupiter_workers"] == 2
+    counts = [leaves(gateway, "evidence.db"), leaves(gateway, "evidence-1.db")]
+    assert sum(counts) == 40
+    assert min(counts) > 0, counts
+    with Client(gateway.admin_port) as client:
+        assert client.ask(get("/ready")).status == 200
+
+
+def test_a_crashed_worker_is_replaced_and_what_it_had_counted_is_kept(gateway: Gateway):
+    ask(gateway, 10)
+    assert answered(gateway) == 10
+    first, second = children(gateway)
+    os.kill(first, signal.SIGKILL)
+    assert wait_until(lambda: metrics(gateway)["jupiter_worker_restarts_total"] == 1)
+    assert wait_until(lambda: len(children(gateway)) == 2 and first not in children(gateway))
+    assert second in children(gateway)
+    assert wait_until(lambda: "both doors are open" in gateway.log.rpartition("has ended with")[2])
+    ask(gateway, 10)
+    assert answered(gateway) == 20
+
+
+def test_sigterm_ends_all_after_what_runs_and_the_logs_are_whole(gateway: Gateway):
+    clients = [Client(gateway.port) for _ in range(6)]
+    streams = []
+    for client in clients:
+        client.send(post(CHAT, chat("[[events=20]][[gap_ms=40]]", stream=True), gateway.key))
+        pieces = client.pieces(client.head()[1])
+        next(pieces)
+        streams.append(pieces)
+    workers = children(gateway)
+    gateway.process.send_signal(signal.SIGTERM)
+    assert all(b"".join(pieces).endswith(b"data: [DONE]\n\n") for pieces in streams)
+    assert gateway.process.wait(20) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    keys = signing_keys.public_keys(gateway.directory / "state/signing")
+    for name in ("evidence.db", "evidence-1.db"):
+        report = verify(rows(gateway.directory / "state" / name), keys)
+        assert report.findings == []
+        assert not report.open_calls
+    for client in clients:
+        client.socket.close()
+
+
+def test_workers_end_when_their_supervisor_is_killed(gateway: Gateway):
+    workers = children(gateway)
+    gateway.process.kill()
+    gateway.process.wait()
+    assert wait_until(lambda: not any(_runs(pid) for pid in workers))
+
+
+def test_a_configuration_that_no_worker_can_start_with_ends_the_start_with_its_exit_code(
+    provider: RehearsalThread, tmp_path: Path
+):
+    setup = Setup(ready=False, overrides=TWO, policies={"bad.yaml": "rules: ["})
+    with start_gateway(tmp_path, provider.port, setup) as gateway:
+        assert gateway.process.wait(30) == 2
+        assert "bad.yaml:1" in gateway.log
+
+
+def test_the_command_line_reads_the_logs_of_all_workers(gateway: Gateway):
+    import json
+    import subprocess
+
+    ask(gateway, 12)
+
+    def run(*arguments: str) -> str:
+        command = [str(BIN / "jupiter"), "evidence", *arguments, "-c", str(gateway.config)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert len(run("query", "--format", "json").splitlines()) == 12
+    report = json.loads(run("verify", "--format", "json"))
+    assert report["ok"]
+    assert set(report["logs"]) == {"evidence.db", "evidence-1.db"}
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
