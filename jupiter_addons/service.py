@@ -71,6 +71,7 @@ class Service:
         METRICS.upstream_connections.set_function(lambda: self.host.pool.open)
         METRICS.upstream_reuses.set_function(lambda: self.host.pool.reused)
         METRICS.loop_lag.set_function(lambda: self.host.ticker.lag_s)
+        METRICS.shed_share.set_function(lambda: self.host.ticker.shedder.share)
         METRICS.tasks.set_function(lambda: len(asyncio.all_tasks()))
         self.host.ticker.stalled.append(_stalled)
         self._reloading = False

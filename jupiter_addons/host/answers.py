@@ -1,5 +1,6 @@
 """Refusals as HTTP responses: the one place where an answer of our own is put into mitmproxy's terms."""
 
+import functools
 from collections.abc import Mapping
 
 from mitmproxy import http
@@ -22,6 +23,15 @@ def bare_refusal(family: ErrorFamily, refusal: Refusal) -> bytes:
     headers = [*envelope.headers(refusal), ("connection", "close")]
     response = _response(refusal.row.status, headers, envelope.body(family, refusal))
     raw: bytes = http1.assemble_response(response)
+    return raw
+
+
+@functools.lru_cache(maxsize=32)
+def kept_refusal(family: ErrorFamily, refusal: Refusal) -> bytes:
+    """Return a whole HTTP/1.1 answer after which the connection goes on; made once."""
+    raw: bytes = http1.assemble_response(
+        _response(refusal.row.status, envelope.headers(refusal), envelope.body(family, refusal))
+    )
     return raw
 
 

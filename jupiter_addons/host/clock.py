@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jupiter_addons.host.commands import Clock, Overdue
+from jupiter_addons.host.shedding import Shedder
 
 TICK_S = 0.05
 """How late a deadline may be noticed."""
@@ -27,6 +28,7 @@ class Ticker:
         self._task: asyncio.Task[None] | None = None
         self.lag_s = 0.0
         """How late the last tick came: how long whatever arrives now has to wait."""
+        self.shedder = Shedder()
         self.stalled: list[Callable[[float], None]] = []
         """Called with the seconds of every stall."""
 
@@ -46,12 +48,14 @@ class Ticker:
             self._clocks.pop(clock, None)
 
     async def _run(self) -> None:
-        due = time.monotonic()
+        due, before, used = time.monotonic(), time.monotonic(), time.thread_time()
         while True:
             due = max(due + TICK_S, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
-            now = time.monotonic()
+            now, used_now = time.monotonic(), time.thread_time()
             self.lag_s = now - due
+            self.shedder.tick(self.lag_s, (used_now - used) / max(now - before, 1e-6))
+            before, used = now, used_now
             if self.lag_s > STALL_S:
                 for tell in self.stalled:
                     tell(self.lag_s)

@@ -4,6 +4,7 @@ mitmproxy's own reader keeps every byte of a head that never ends, pipelined byt
 This subclass bounds all of it and answers in JSON.  The reading itself stays stock.
 """
 
+import re
 from typing import Any, ClassVar
 
 from mitmproxy import http
@@ -22,7 +23,8 @@ from mitmproxy.proxy.layers.http._events import (
 
 from jupiter_addons.dialects import endpoints
 from jupiter_addons.errors import Refusal
-from jupiter_addons.host.answers import bare_refusal
+from jupiter_addons.host.answers import bare_refusal, kept_refusal
+from jupiter_addons.host.permits import OVERLOADED
 from jupiter_addons.host.state import Host
 
 type Commands = layer.CommandGenerator[Any]
@@ -31,6 +33,7 @@ UNREAD_BYTES = 1024 * 1024
 """How much of a refused body is read and dropped before the connection is cut: closing at once would reset the
 connection and could destroy the refusal on its way (RFC 9112, section 9.6)."""
 UNREAD_S = 2.0
+_LENGTH = re.compile(rb"\ncontent-length:[ \t]*(\d{1,9})[ \t]*(?=\r|$)")
 
 HEADERS_TOO_LARGE = Refusal("headers_too_large", "the request head is too large")
 
@@ -65,6 +68,11 @@ class EdgeServer(Http1Server):
         if isinstance(event, events.DataReceived):
             if self._unread_timer is not None:
                 self._unread_bytes += len(event.data)
+            if self.host.is_pressed and self.state == self.read_headers and not self.buf:
+                refused = self._shed(event.data)
+                if refused:
+                    yield commands.SendData(self.conn, refused)
+                    return
             surplus = self.state == self.wait and len(self.buf) + len(event.data) > self.host.limits.header_bytes
             if surplus or self._unread_bytes > UNREAD_BYTES:
                 yield commands.CloseConnection(self.conn)
@@ -93,6 +101,25 @@ class EdgeServer(Http1Server):
             elif self._head_timer is None:
                 self._head_timer = commands.RequestWakeup(self.host.limits.header_timeout_s)
                 yield self._head_timer
+
+    def _shed(self, data: bytes) -> bytes:
+        """Return the answer to a whole request that is not served because too many are, or nothing if it is.
+
+        Without parsing it: what is refused must cost next to nothing.  Whatever is not plainly one whole request is read as
+        any other.
+        """
+        end = data.find(b"\r\n\r\n")
+        head = data[:end].lower()
+        if end < 0 or not head.startswith(b"post /v1/") or b"\ntransfer-encoding:" in head:
+            return b""
+        found = _LENGTH.findall(head)
+        if len(found) != 1 or len(data) != end + 4 + int(found[0]):
+            return b""
+        if not self.host.is_full and not self.host.ticker.shedder.refuses():
+            return b""
+        if self.host.rejected is not None and self.conn.peername:
+            self.host.rejected(self.conn.peername[0], OVERLOADED.code)
+        return kept_refusal("anthropic" if head.startswith(b"post /v1/messages") else "openai", OVERLOADED)
 
     def _inspect(self, event: RequestHeaders) -> Refusal | None:
         headers, limits = event.request.headers, self.host.limits

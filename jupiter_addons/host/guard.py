@@ -219,7 +219,7 @@ class GuardedHandler(Pump):
             return
         if self.host.close is None or self.host.draining:
             x.refuse(NOT_READY)
-        elif x.endpoint is not None and len(self.host.live) >= self.host.limits.in_flight:
+        elif x.endpoint is not None and self.host.is_full:
             x.refuse(OVERLOADED)
         else:
             if x.endpoint is not None:  # a probe is answered even now

@@ -90,6 +90,16 @@ class Host:
     """Whether blind tunnels may lead to addresses that are not public."""
     _http2: dict[Key, bool] = field(default_factory=dict)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many requests are in flight as may be."""
+        return len(self.live) >= self.limits.in_flight
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether some of the requests that come now are refused."""
+        return self.is_full or self.ticker.shedder.share > 0.0
+
     def speaks_http2(self, key: Key) -> bool:
         """Whether a provider chose HTTP/2 when it was last dialled."""
         return self._http2.get(key, False)

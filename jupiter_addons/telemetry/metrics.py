@@ -52,6 +52,9 @@ class Metrics:
             "How late the last tick came: how long anything that arrives waits.",
             registry=registry,
         )
+        self.shed_share = Gauge(
+            "jupiter_shed_share", "The share of requests refused because the process cannot keep up.", registry=registry
+        )
         self.loop_stall = Histogram(
             "jupiter_loop_stall_seconds",
             "Times in which nothing was served because something kept the event loop.",

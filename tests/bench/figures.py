@@ -193,7 +193,7 @@ def _latencies(rounds: Rounds, folder: Path, upstream: Proxy) -> Iterator[tuple[
 def _workers(rounds: Rounds, folder: Path, upstream: Proxy) -> Iterator[tuple[str, float]]:
     plan = rounds.plan
     with ExitStack() as stack:
-        one = stack.enter_context(processes.governed(folder / "alone", upstream.port))
+        one = stack.enter_context(processes.governed(folder / "alone", upstream.port, workers=0))
         two = stack.enter_context(processes.governed(folder / "pair", upstream.port, workers=2))
         keep = _keep_alive(plan)
         rounds.interleaved("workers", ("one", one, keep, plan.requests), ("two", two, keep, plan.requests))

@@ -152,7 +152,9 @@ def write_policies(path: Path) -> None:
 
 
 def write_config(directory: Path, port: int, upstream_port: int, workers: int) -> Path:
+    """`workers` of 0 is one without limits, to be compared with several, which cannot have them yet."""
     write_policies(directory / "policies.yaml")
+    limit = "null" if workers != 1 else "100000000"
     path = directory / "jupiter.yaml"
     path.write_text(
         f"""\
@@ -160,14 +162,14 @@ proxy:
   listen_address: "127.0.0.1:{port}"
   admin_address: "127.0.0.1:{free_port()}"
   state_dir: ./state
-  workers: {workers}
+  workers: {workers or 1}
   max_in_flight: 2000
 providers:
   bench: {{type: openai-compatible, base_url: "http://127.0.0.1:{upstream_port}/v1", api_key: none, models: ["*"],
           max_connections: 2000}}
 policy: {{mode: file, file_path: ./policies.yaml}}
 processing: {{costs: {{overrides: {{rehearsal-1: {{input: "0.15", output: "0.60"}}}}}}}}
-limits: {{default: {{requests_per_minute: 100000000}}}}
+limits: {{default: {{requests_per_minute: {limit}}}}}
 telemetry: {{logging: {{level: warning}}}}
 """
     )

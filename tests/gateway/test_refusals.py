@@ -111,7 +111,8 @@ def test_a_wrong_method_is_refused(client: Client, gateway: Gateway):
 @pytest.mark.parametrize(
     ("headers", "status", "code"),
     [
-        ({"Content_Encoding": "gzip"}, 415, "unsupported_encoding"),
+        ({"Content_Encoding": "deflate"}, 415, "unsupported_encoding"),
+        ({"Content_Encoding": "gzip"}, 400, "ambiguous_body"),
         ({"Content_Encoding": "base64"}, 415, "unsupported_encoding"),
         ({"Upgrade": "websocket"}, 426, "upgrade_refused"),
         ({"Upgrade": "h2c"}, 426, "upgrade_refused"),

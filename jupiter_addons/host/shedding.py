@@ -1,0 +1,40 @@
+"""How much is turned away when the process cannot keep up.
+
+A limit on requests in flight does not see what waits in the kernel for an event loop that is busy: with fast providers there is
+hardly anything in flight, and everything is late.  What does see it is the loop's own lag.  While it stays above what a
+caller may wait, a growing share of requests is refused before it costs anything; when it falls, the share shrinks again
+(the idea of CoDel, RFC 8289, with a share in place of drops).  A loop that is late because the machine is busy with something
+else sheds nothing: refusing our own requests would not help.
+"""
+
+TARGET_S = 0.08
+"""The lag up to which everybody is served."""
+BUSY = 0.7
+"""The share of a core that the loop must have used for a late tick to be its own doing."""
+STEP_UP, STEP_DOWN, MOST = 0.08, 0.04, 0.98
+
+
+class Shedder:
+    """Decides which requests are refused, evenly spread over those that come."""
+
+    def __init__(self) -> None:
+        self.share = 0.0
+        """How many of the requests that come are refused, from 0 to 1."""
+        self._due = 0.0
+
+    def tick(self, lag_s: float, busy: float) -> None:
+        """Take one measurement: how late the tick came, and which share of the time since the last the loop was at work."""
+        if lag_s > TARGET_S and busy > BUSY:
+            self.share = min(MOST, self.share + STEP_UP * min(3.0, lag_s / TARGET_S))
+        else:
+            self.share = max(0.0, self.share - STEP_DOWN)
+            if not self.share:
+                self._due = 0.0
+
+    def refuses(self) -> bool:
+        """Whether the request that has just come is one of those."""
+        self._due += self.share
+        if self._due < 1.0:
+            return False
+        self._due -= 1.0
+        return True
