@@ -1,7 +1,7 @@
 """The HTTP/1 edge: how much head a client may send, how long it may take, and what is not accepted at all.
 
 mitmproxy's own reader keeps every byte of a head that never ends, pipelined bytes without bound, and answers in HTML.
-This subclass bounds all of it and answers in JSON.  The reading itself stays stock.
+This subclass bounds all of it and answers in JSON; what a head and a chunk are is `framing`'s.
 """
 
 import re
@@ -20,10 +20,13 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseEndOfMessage,
     ResponseHeaders,
 )
+from mitmproxy.proxy.layers.http._http1 import make_body_reader
 
 from jupiter_addons.dialects import endpoints
 from jupiter_addons.errors import Refusal
+from jupiter_addons.host import framing
 from jupiter_addons.host.answers import bare_refusal, kept_refusal
+from jupiter_addons.host.framing import CHUNKED, ChunkedBody, Head
 from jupiter_addons.host.permits import OVERLOADED
 from jupiter_addons.host.state import Host
 
@@ -54,7 +57,11 @@ class EdgeServer(Http1Server):
     _head_timer: commands.RequestWakeup | None = None
     _unread_timer: commands.RequestWakeup | None = None
     _unread_bytes = 0
+    _scanned = 0
+    """How much of a head that is not whole yet has been looked at."""
     _chunked = False
+    _closing = False
+    """The client wants the connection closed after its answer."""
     _last = False
 
     def handle_event(self, event: events.Event) -> Commands:
@@ -79,26 +86,50 @@ class EdgeServer(Http1Server):
                 return
         try:
             yield from super()._handle_event(event)
-        except NotImplementedError:  # trailers: stock logs a crash and leaves the client waiting
-            yield from self._reject(Refusal("bad_request", "trailers are not accepted"))
+        except framing.MalformedError as error:
+            yield from self._reject(Refusal("bad_request", str(error)))
 
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
-        """As stock, within the limits on bytes, count and time."""
-        for command in super().read_headers(event):
-            if isinstance(command, commands.Log):
-                continue  # stock quotes the bytes of a broken head, and with them the credentials in it
-            if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
-                self._head_timer = self._unread_timer = None
-                self._unread_bytes = 0
-                refusal = self._inspect(command.event)
-                if refusal is not None:
-                    yield from self._reject(refusal)
-                    return
-            yield command
-        if self.state == self.read_headers and len(self.buf):
-            if len(self.buf) > self.host.limits.header_bytes:
-                yield from self._reject(HEADERS_TOO_LARGE)
-            elif self._head_timer is None:
+        """Read the head of a request, within the limits on bytes, count and time."""
+        if isinstance(event, events.ConnectionClosed):
+            yield commands.CloseConnection(self.conn)
+            return
+        waiting = bytes(self.buf)
+        if waiting.startswith(b"\r\n") and not self._scanned:  # one empty line may come first (RFC 9112, section 2.2)
+            self.buf.maybe_extract_at_most(2)
+            waiting = waiting[2:]
+        end = waiting.find(b"\r\n\r\n", max(0, self._scanned - 3))
+        if end < 0 or end > self.host.limits.header_bytes:
+            yield from self._wait_for_head(waiting)
+            return
+        self.buf.maybe_extract_at_most(end + 4)
+        self._scanned = 0
+        self._head_timer = self._unread_timer = None
+        self._unread_bytes = 0
+        head = framing.read_head(waiting[:end])
+        if isinstance(head, Refusal):
+            yield from self._reject(head)
+            return
+        self.request = head.request
+        # Noted now: the chain makes the provider's request out of the client's.
+        self._closing = _asks_to_close(head.request.headers) or head.request.http_version != "HTTP/1.1"
+        refusal = self._inspect(head)
+        if refusal is not None:
+            yield from self._reject(refusal)
+            return
+        yield ReceiveHttp(RequestHeaders(self.stream_id, head.request, head.body == 0))
+        self.body_reader: Any = ChunkedBody() if head.body == CHUNKED else make_body_reader(head.body)
+        self.state = self.read_body
+        yield from self.state(events.DataReceived(self.conn, b""))
+
+    def _wait_for_head(self, waiting: bytes) -> Commands:
+        if len(waiting) > self.host.limits.header_bytes:
+            yield from self._reject(HEADERS_TOO_LARGE)
+        elif framing.has_stray(waiting, max(0, self._scanned - 3)):
+            yield from self._reject(Refusal("bad_request", "a line of the request head ends otherwise than in CRLF"))
+        elif waiting:
+            self._scanned = len(waiting)
+            if self._head_timer is None:
                 self._head_timer = commands.RequestWakeup(self.host.limits.header_timeout_s)
                 yield self._head_timer
 
@@ -121,17 +152,16 @@ class EdgeServer(Http1Server):
             self.host.rejected(self.conn.peername[0], OVERLOADED.code)
         return kept_refusal("anthropic" if head.startswith(b"post /v1/messages") else "openai", OVERLOADED)
 
-    def _inspect(self, event: RequestHeaders) -> Refusal | None:
-        headers, limits = event.request.headers, self.host.limits
-        size = sum(len(name) + len(value) + 4 for name, value in headers.fields) + len(event.request.data.path)
-        if len(headers.fields) > limits.header_count or size > limits.header_bytes:
+    def _inspect(self, head: Head) -> Refusal | None:
+        request, limits = head.request, self.host.limits
+        if len(request.headers.fields) > limits.header_count:
             return HEADERS_TOO_LARGE
-        if len(headers.get_all("host")) > 1:
-            return Refusal("bad_request", "the request has more than one host header")
-        if event.request.http_version != "HTTP/1.1" and event.request.method != "GET":
+        if request.http_version != "HTTP/1.1" and request.method != "GET":
             # An older client cannot read a chunked stream; GET stays, load balancers probe with HTTP/1.0.
             return Refusal("bad_request", "HTTP/1.1 or newer is required")
-        if event.request.method != "CONNECT" and "upgrade" in headers:
+        if request.method == "CONNECT":
+            return None if head.body == 0 else Refusal("bad_request", "CONNECT has no body")
+        if "upgrade" in request.headers:
             return Refusal("upgrade_refused", "upgrades are not accepted here")
         return None
 
@@ -140,7 +170,8 @@ class EdgeServer(Http1Server):
         family = endpoints.error_family(self.request.path) if self.request else "openai"
         if self.host.rejected is not None and self.conn.peername:
             self.host.rejected(self.conn.peername[0], refusal.code)
-        yield commands.SendData(self.conn, bare_refusal(family, refusal))
+        if self.response is None:
+            yield commands.SendData(self.conn, bare_refusal(family, refusal))
         yield commands.CloseConnection(self.conn)
         if self.request is not None and self.state == self.read_body:
             yield ReceiveHttp(RequestProtocolError(self.stream_id, refusal.message, ErrorCode.GENERIC_CLIENT_ERROR))
@@ -178,7 +209,7 @@ class EdgeServer(Http1Server):
     def _frame(self, response: http.Response) -> None:
         """Note whether the body is chunked, and whether the connection ends with it."""
         self._chunked, known = False, response.status_code in (204, 304)
-        closing = _asks_to_close(self.request.headers) if self.request is not None else False
+        closing = self._closing
         for name, value in response.headers.fields:
             match name.lower():
                 case b"transfer-encoding":
@@ -187,8 +218,7 @@ class EdgeServer(Http1Server):
                     known = True
                 case b"connection":
                     closing = closing or b"close" in value.lower()
-        old = self.request is not None and self.request.http_version != "HTTP/1.1"
-        self._last = closing or old or not known
+        self._last = closing or not known
 
     def mark_done(self, *, request: bool = False, response: bool = False) -> Commands:
         """Get ready for the next request once both directions are through; a tunnel is left to stock."""

@@ -7,6 +7,7 @@ What a client does not take stops the providers it is talking to.
 """
 
 import time
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import h2.connection
@@ -14,6 +15,7 @@ import h2.errors
 import h2.events
 import h2.exceptions
 from hyperframe import frame as frames
+from mitmproxy.net.http import url
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import Http2Server
@@ -22,7 +24,9 @@ from mitmproxy.proxy.layers.http._http_h2 import BufferedH2Connection
 
 from jupiter_addons.dialects import endpoints, envelope
 from jupiter_addons.errors import Refusal
+from jupiter_addons.exchange import CONNECTS
 from jupiter_addons.host.commands import Throttle
+from jupiter_addons.host.framing import is_method, is_plain_target
 from jupiter_addons.host.state import Host
 
 type Commands = layer.CommandGenerator[Any]
@@ -137,14 +141,41 @@ class EdgeHttp2(Http2Server):
             yield Throttle(on=self._throttled)
 
     def handle_h2_event(self, event: h2.events.Event) -> layer.CommandGenerator[bool]:
-        """As stock, within the limit on header fields."""
-        if isinstance(event, h2.events.RequestReceived) and len(event.headers) > self.host.limits.header_count:
-            path = next((value for name, value in event.headers if name == b":path"), b"/")
-            refusal = Refusal("headers_too_large", "the request has too many headers")
-            yield from self._refuse(event.stream_id, path.decode("utf-8", "replace"), refusal)
-            return False
+        """As stock, for requests that would be the same ones in HTTP/1."""
+        if isinstance(event, h2.events.RequestReceived):
+            refusal = self._inspect(event.headers)
+            if refusal is not None:
+                path = next((value for name, value in event.headers if name == b":path"), b"/")
+                yield from self._refuse(event.stream_id, path.decode("utf-8", "replace"), refusal)
+                return False
         stop: bool = yield from super().handle_h2_event(event)
         return stop
+
+    def _inspect(self, fields: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
+        """Return what is wrong with the head of a request (RFC 9113, section 8.3.1; its 8.2 is checked by the library)."""
+        if len(fields) > self.host.limits.header_count:
+            return Refusal("headers_too_large", "the request has too many headers")
+        pseudo = {name: value for name, value in fields if name.startswith(b":")}
+        authority = pseudo.get(b":authority", b"")
+        hosts = [value for name, value in fields if name == b"host"]
+        if not is_method(pseudo.get(b":method", b"")) or not is_plain_target(pseudo.get(b":path", b"")):
+            return Refusal("bad_request", "the method or the path of the request is not valid")
+        if pseudo.get(b":scheme") != (b"https" if self.context.client.tls else b"http"):
+            return Refusal("bad_request", "the scheme of the request is not that of its connection")
+        if not self._is_meant(authority) or len(hosts) > 1 or (hosts and hosts[0].lower() != authority.lower()):
+            return Refusal("bad_request", "the authority of the request is not that of its connection")
+        return None
+
+    def _is_meant(self, authority: bytes) -> bool:
+        """Whether an authority is valid and, inside a tunnel, that of the CONNECT."""
+        try:
+            host, port = url.parse_authority(authority, check=True)
+        except ValueError:
+            return False
+        connect = CONNECTS.get(self.context.client)
+        if connect is None:
+            return True
+        return (host.lower(), port or 443) == (connect.host.lower(), connect.port)
 
     def _refuse(self, stream_id: int, path: str, refusal: Refusal) -> Commands:
         """Answer without a flow: there is no request that a stage could look at."""

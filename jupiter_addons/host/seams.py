@@ -13,14 +13,14 @@ from typing import Any
 
 from h2.connection import H2Connection
 from mitmproxy import addonmanager, version
-from mitmproxy.addons import next_layer
+from mitmproxy.addons import next_layer, tlsconfig
 from mitmproxy.proxy import layer, layers, mode_servers, server
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers import tcp
 from mitmproxy.proxy.layers.http import _http1, _http2, _http_h2
 
 from jupiter_addons.errors import HostError
-from jupiter_addons.host import shortcuts
+from jupiter_addons.host import alpn, shortcuts
 from jupiter_addons.host.edge import EdgeServer, error_response
 from jupiter_addons.host.edge_http2 import EdgeHttp2
 from jupiter_addons.host.guard import GuardedHandler
@@ -165,6 +165,7 @@ def install(host: Host) -> None:
         (next_layer, "HttpLayer", GuardedHttpLayer),
         (mode_servers.AsyncioServerInstance, "listen", listen_with(_stock_listen(), share_port=host.shares_port)),
         (_http1, "make_error_response", error_response),
+        (tlsconfig, "alpn_select_callback", alpn.alpn_select_callback),
     )
     for module, name, ours in names:
         if not hasattr(module, name):

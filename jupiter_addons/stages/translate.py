@@ -82,11 +82,14 @@ class Translate:
         dropped = HOP_BY_HOP | OURS | named
         if key is not None:
             dropped |= CREDENTIALS
+        # Names with an underscore are dropped: many servers read them as their twins with a hyphen.
         fields = [(b"host", provider.authority.encode())]
         fields += [
             (name, value)
             for name, value in asked
-            if (lower := name.lower()) not in dropped and not lower.startswith((b"x-jupiter-", b":"))
+            if (lower := name.lower()) not in dropped
+            and b"_" not in lower
+            and not lower.startswith((b"x-jupiter-", b":"))
         ]
         if key:
             fields.append((b"x-api-key", key.encode()) if anthropic else (b"authorization", b"Bearer " + key.encode()))
