@@ -9,7 +9,7 @@ import orjson
 
 from jupiter_addons.dialects.call import Call, JsonObject, Message, Reply, Usage
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
-from jupiter_addons.dialects.replies import Text, error_reply, mapping, tokens, whole
+from jupiter_addons.dialects.replies import Text, error_reply, items, mapping, tokens, whole
 from jupiter_addons.dialects.sse import Frame
 
 
@@ -76,12 +76,12 @@ def _block_text(block: object, path: str) -> str:
 
 def reply(status: int, body: bytes) -> Reply:
     """Return what a whole answer says.  Raises UpstreamError for a success that is no JSON object."""
-    answer = whole(status, body)
+    answer = whole(status, body, "content")
     if status >= 300:
         return error_reply(answer, status)
     folded = _Fold()
     folded.start(answer)
-    for block in answer.get("content") or ():
+    for block in items(answer.get("content")):
         folded.block(mapping(block))
     folded.stop(answer)
     return folded.reply(complete=True)

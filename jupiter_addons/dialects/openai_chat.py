@@ -10,7 +10,7 @@ import orjson
 
 from jupiter_addons.dialects.call import Call, JsonObject, Message, Reply, Usage
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
-from jupiter_addons.dialects.replies import Text, error_reply, mapping, tokens, whole
+from jupiter_addons.dialects.replies import Text, error_reply, items, mapping, tokens, whole
 from jupiter_addons.dialects.sse import Frame
 
 MAX_CHOICES = 128
@@ -61,7 +61,7 @@ def _message(message: dict[str, Any], path: str) -> Message:
             texts += [_part_text(part, f"{path}.content[{i}]") for i, part in enumerate(content)]
         case _:
             invalid(f"{path}.content", "a string, a list of parts or null")
-    for call in message.get("tool_calls") or ():
+    for call in items(message.get("tool_calls")):
         arguments = mapping(mapping(call).get("function")).get("arguments")
         if isinstance(arguments, str):
             texts.append(arguments)
@@ -81,12 +81,12 @@ def _part_text(part: object, path: str) -> str:
 
 def reply(status: int, body: bytes) -> Reply:
     """Return what a whole answer says.  Raises UpstreamError for a success that is no JSON object."""
-    answer = whole(status, body)
+    answer = whole(status, body, "choices")
     if status >= 300:
         return error_reply(answer, status)
     folded = _Fold()
     folded.envelope(answer)
-    for choice in answer.get("choices") or ():
+    for choice in items(answer.get("choices")):
         folded.choice(mapping(choice), "message")
     return folded.reply(complete=True)
 
@@ -110,7 +110,7 @@ class StreamReader:
         except orjson.JSONDecodeError:
             return False  # passed on as it came; there is nothing in it to meter
         self._fold.envelope(chunk)
-        for choice in chunk.get("choices") or ():
+        for choice in items(chunk.get("choices")):
             self._fold.choice(mapping(choice), "delta")
         return False
 
@@ -144,7 +144,7 @@ class _Fold:
         message = mapping(choice.get(key))
         self.text.add(message.get("content"))
         self.text.add(message.get("refusal"))
-        for call in message.get("tool_calls") or ():
+        for call in items(message.get("tool_calls")):
             function = mapping(mapping(call).get("function"))
             if isinstance(name := function.get("name"), str) and name:
                 self.tools.append(name)

@@ -44,20 +44,24 @@ def mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def whole(status: int, body: bytes) -> Mapping[str, Any]:
+def items(value: object) -> list[Any]:
+    """Return `value` if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def whole(status: int, body: bytes, answer: str) -> Mapping[str, Any]:
     """Return the object in a JSON answer; an error answer of any shape is an empty one.
 
-    Raises UpstreamError: a success that cannot be read cannot be metered, and is not passed on.
+    Raises UpstreamError: a success that cannot be read, or has no list under the key `answer`, cannot be metered, and is
+    not passed on.
     """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         value = None
-    if isinstance(value, dict):
-        return value
-    if status < 300:
-        raise UpstreamError(Refusal("provider_invalid_response", "the provider's answer is not a JSON object"))
-    return {}
+    if status < 300 and not (isinstance(value, dict) and isinstance(value.get(answer), list)):
+        raise UpstreamError(Refusal("provider_invalid_response", f"the provider's answer has no `{answer}`"))
+    return value if isinstance(value, dict) else {}
 
 
 def error_reply(answer: Mapping[str, Any], status: int) -> Reply:

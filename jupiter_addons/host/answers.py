@@ -18,6 +18,7 @@ def refusal_response(x: Exchange, refusal: Refusal) -> http.Response:
     return _response(refusal.row.status, headers, envelope.body(x.family, refusal))
 
 
+@functools.lru_cache(maxsize=64)
 def bare_refusal(family: ErrorFamily, refusal: Refusal) -> bytes:
     """Return a whole HTTP/1.1 answer for a connection that never got as far as a request, and close after it."""
     headers = [*envelope.headers(refusal), ("connection", "close")]

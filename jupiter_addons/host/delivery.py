@@ -27,7 +27,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 
-from jupiter_addons.errors import Refusal
+from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import EXCHANGES, Exchange
 from jupiter_addons.host.answers import refusal_response
 from jupiter_addons.host.permits import GATEWAY_FAULT
@@ -95,7 +95,13 @@ class DeliveringStream(UpstreamStream):
     def pass_on(self, data: bytes) -> Commands:
         """Give bytes of an event stream to the relay, and what it lets go to the client, after the head."""
         relay = EXCHANGES[self.flow].relay
-        yield from self._to_client(relay.feed(data))
+        try:
+            chunks = relay.feed(data)
+        except UpstreamError as error:
+            yield from self.abandon("invalid")
+            yield from self.end_refused(error.refusal)
+            return
+        yield from self._to_client(chunks)
         if relay.ending and not self._ending:
             self._ending = True
             self._wake_in(AFTER_TERMINAL_S)

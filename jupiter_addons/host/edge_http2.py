@@ -107,6 +107,7 @@ class EdgeHttp2(Http2Server):
 
     host: ClassVar[Host]
     _throttled = False
+    _held = 0
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -136,9 +137,10 @@ class EdgeHttp2(Http2Server):
     def _throttle(self) -> Commands:
         held = self.h2_conn.held_bytes
         much = held > (HELD_LITTLE if self._throttled else HELD_MOST)
-        if much != self._throttled:
+        if much != self._throttled or (much and held < self._held):
             self._throttled = much
-            yield Throttle(on=self._throttled)
+            yield Throttle(on=much)
+        self._held = held
 
     def handle_h2_event(self, event: h2.events.Event) -> layer.CommandGenerator[bool]:
         """As stock, for requests that would be the same ones in HTTP/1."""

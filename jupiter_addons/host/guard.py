@@ -36,6 +36,7 @@ from jupiter_addons.exchange import CONNECTS, EXCHANGES, Exchange, Permit
 from jupiter_addons.host.answers import bare_refusal, refusal_response
 from jupiter_addons.host.commands import Adopt, Clock, Over
 from jupiter_addons.host.dialling import dial, dial_public
+from jupiter_addons.host.listener import TOO_MANY
 from jupiter_addons.host.permits import GATEWAY_FAULT, NO_EVIDENCE, NOT_READY, OVERLOADED, is_permitted
 from jupiter_addons.host.pump import ACTIONS, Pump
 from jupiter_addons.host.upstream import UpstreamAttemptFailedHook
@@ -71,7 +72,7 @@ class GuardedHandler(Pump):
             return
         full = len(host.handlers) >= host.limits.connections
         if full or host.addresses[address] >= host.limits.connections_per_address:
-            self._turn_away(Refusal("overloaded", "too many connections", retry_after_s=1))
+            self._turn_away(TOO_MANY)
             return
         host.handlers.add(self)
         host.addresses[address] += 1
@@ -80,6 +81,7 @@ class GuardedHandler(Pump):
             await super().handle_client()
         finally:
             self._head_came()
+            host.ended += 1
             host.handlers.discard(self)
             host.addresses[address] -= 1
             if not host.addresses[address]:
@@ -97,7 +99,8 @@ class GuardedHandler(Pump):
 
     def _turn_away(self, refusal: Refusal) -> None:
         del self.transports[self.client]
-        self._writer.write(bare_refusal("openai", refusal))
+        answer = bare_refusal("openai", refusal)
+        self._writer.write([answer] if isinstance(self._writer, Wire) else answer)
         self._writer.close()
 
     def tend(self) -> None:
@@ -106,7 +109,8 @@ class GuardedHandler(Pump):
         if wire is None:
             return
         limits, quiet_s = self.host.limits, time.monotonic() - self.last_activity
-        if wire.is_stuck(limits.write_timeout_s) or (self._throttled and quiet_s > limits.write_timeout_s):
+        throttled_s = time.monotonic() - self._throttled_since if self._throttled else 0.0
+        if wire.is_stuck(limits.write_timeout_s) or throttled_s > limits.write_timeout_s:
             self.cancel("the client takes no bytes")
         elif not self.live and quiet_s > (TUNNEL_IDLE_S if self._is_tunnel else limits.keep_alive_s):
             self.cancel("idle")

@@ -44,6 +44,7 @@ class Pump(mode_servers.ProxyConnectionHandler):
         self._events: collections.deque[events.Event] = collections.deque()
         self._out: dict[Connection, list[bytes]] = {}
         self._busy = self._throttled = False
+        self._throttled_since = 0.0
         self._coalesce, self._inline = self.host.speed.coalesced_writes, self.host.speed.inline_hooks
         self._timers: set[asyncio.TimerHandle] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -181,7 +182,7 @@ class Pump(mode_servers.ProxyConnectionHandler):
         for connection, pieces in out.items():
             wire = self.transports.get(connection)
             if wire is not None:
-                wire.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+                wire.write(pieces)
 
     def _send(self, command: commands.SendData) -> None:
         connection = command.connection
@@ -194,7 +195,7 @@ class Pump(mode_servers.ProxyConnectionHandler):
             else:
                 pieces.append(command.data)
         else:
-            self.transports[connection].write(command.data)
+            self.transports[connection].write([command.data])
 
     def _close(self, command: commands.CloseConnection) -> None:
         half = isinstance(command, commands.CloseTcpConnection) and command.half_close
@@ -239,7 +240,9 @@ class Pump(mode_servers.ProxyConnectionHandler):
         self._timers.add(handle)
 
     def _throttle(self, command: Throttle) -> None:
-        self._throttled = command.on
+        changed, self._throttled, self._throttled_since = command.on != self._throttled, command.on, time.monotonic()
+        if not changed:
+            return  # the client takes bytes, if not enough
         for connection, wire in self.transports.items():
             if connection is not self.client:
                 (wire.pause if command.on else wire.resume)()

@@ -163,7 +163,7 @@ def install(host: Host) -> None:
         (http_layers, "Http2Client", UpstreamHttp2),
         (layers, "HttpLayer", GuardedHttpLayer),
         (next_layer, "HttpLayer", GuardedHttpLayer),
-        (mode_servers.AsyncioServerInstance, "listen", listen_with(_stock_listen(), share_port=host.shares_port)),
+        (mode_servers.AsyncioServerInstance, "listen", listen_with(_stock_listen(), host)),
         (_http1, "make_error_response", error_response),
         (tlsconfig, "alpn_select_callback", alpn.alpn_select_callback),
     )

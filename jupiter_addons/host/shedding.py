@@ -7,7 +7,7 @@ caller may wait, a growing share of requests is refused before it costs anything
 else sheds nothing: refusing our own requests would not help.
 """
 
-TARGET_S = 0.08
+TARGET_S = 0.04
 """The lag up to which everybody is served."""
 BUSY = 0.7
 """The share of a core that the loop must have used for a late tick to be its own doing."""

@@ -4,6 +4,7 @@ mitmproxy constructs its handlers, layers and streams itself, so ours cannot be 
 this one object as a class attribute, set by `seams.install`.
 """
 
+import gc
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,10 @@ from mitmproxy import http
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.host.clock import Ticker
 from jupiter_addons.host.pool import Key, Pool
+
+LEFT_BEHIND = 200
+"""So many connections may have ended before their remains are collected.  mitmproxy's layers hold on to one another; what
+was there at the start is frozen and costs nothing to look through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class Host:
     """Whether other processes listen on the same port."""
     private_tunnels: bool = False
     """Whether blind tunnels may lead to addresses that are not public."""
+    ended: int = 0
+    """Client connections that have ended since the collector has looked for what they left behind."""
     _http2: dict[Key, bool] = field(default_factory=dict)
 
     @property
@@ -111,5 +118,8 @@ class Host:
     def tend(self) -> None:
         """Do what needs doing about once a second."""
         self.pool.expire()
+        if self.ended > LEFT_BEHIND and self.speed.tuned_collector:
+            self.ended = 0
+            gc.collect()
         for handler in list(self.handlers):
             handler.tend()

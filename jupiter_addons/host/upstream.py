@@ -338,7 +338,7 @@ class UpstreamStream(HttpStream):
             return
         if isinstance(event, ResponseData):
             yield from self.pass_on(event.data)
-            if self._head_sent:
+            if self._head_sent and self.attempt_id is not None:
                 self._wake_in(x.permit.timeouts.idle)
         else:
             self._leave_complete()

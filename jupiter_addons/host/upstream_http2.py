@@ -11,7 +11,7 @@ import h2.errors
 import h2.events
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.layers.http import ErrorCode, Http2Client, ReceiveHttp
-from mitmproxy.proxy.layers.http._events import ResponseProtocolError
+from mitmproxy.proxy.layers.http._events import RequestProtocolError, ResponseProtocolError
 
 from jupiter_addons.host.commands import CLOSED
 
@@ -26,6 +26,8 @@ class UpstreamHttp2(Http2Client):
 
     def _handle_event(self, event: events.Event) -> Commands:
         yield from super()._handle_event(event)
+        if isinstance(event, RequestProtocolError):  # given up: the library forgets it, and so do we
+            self.streams.pop(event.stream_id, None)
         if self.going_away and not self.streams and self._handle_event != self.done:
             yield from self.close_connection(CLOSED)
 

@@ -13,6 +13,14 @@ CLOSING_S = 30.0
 """How long what is still to be written may take once a connection is closed."""
 
 
+READ_BYTES = 64 * 1024
+"""How much is read at once; asyncio would take four times as much, and all of it could have to wait for a slow client."""
+JOINED_BYTES = 64 * 1024
+"""Up to here, copying pieces together is cheaper than telling the kernel where each is."""
+HELD_BYTES = 32 * 1024
+"""How much may wait to be taken by a peer before nothing more is read for it."""
+
+
 class Owner(Protocol):
     """Who is told what happens on a wire."""
 
@@ -44,6 +52,8 @@ class Wire(asyncio.Protocol):
         """See asyncio.Protocol."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        transport.max_size = READ_BYTES  # type: ignore[attr-defined] # of asyncio's own; others read as they like
+        transport.set_write_buffer_limits(HELD_BYTES)
         if self.owner is None:
             self.pause()
 
@@ -90,10 +100,16 @@ class Wire(asyncio.Protocol):
         """Whether bytes can go both ways."""
         return not self.ended and not self.transport.is_closing()
 
-    def write(self, data: bytes) -> None:
+    def write(self, pieces: list[bytes]) -> None:
         """Write, unless the connection is being closed."""
-        if not self.transport.is_closing():
-            self.transport.write(data)
+        if self.transport.is_closing():
+            return
+        if len(pieces) == 1:
+            self.transport.write(pieces[0])
+        elif sum(map(len, pieces)) < JOINED_BYTES:
+            self.transport.write(b"".join(pieces))
+        else:
+            self.transport.writelines(pieces)  # does not copy what may have to wait
 
     def pause(self) -> None:
         """Stop reading until as many `resume` have followed as there were `pause`."""

@@ -68,8 +68,10 @@ class Stage:
             setup.environment = {**setup.environment, "ORDEAL_OFF": self.off}
         directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ordeal-")))
         with start_gateway(directory, provider_port, setup) as running:
-            yield running
-            self._inspect(running)
+            try:
+                yield running
+            finally:
+                self._inspect(running)
 
     def _inspect(self, gateway: Gateway) -> None:
         if gateway.process.poll() is None and not wait_until(lambda: open_holds(gateway) == 0, 10):

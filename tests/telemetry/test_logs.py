@@ -77,6 +77,10 @@ def test_of_one_kind_only_so_many_a_second_are_written_and_the_next_says_how_man
     assert [sampler.filter(record()) for _ in range(10)] == [True] * 3 + [False] * 7
     assert sampler.filter(record("another: %s"))
     assert all(sampler.filter(record(level=logging.INFO)) for _ in range(10))
+    refused = [record(level=logging.INFO) for _ in range(10)]
+    for one in refused:
+        setattr(one, FIELDS, {"code": "invalid_key"})
+    assert [sampler.filter(one) for one in refused] == [True] * 3 + [False] * 7
     now = 1.0
     first = record()
     assert sampler.filter(first)
