@@ -74,7 +74,7 @@ class Service:
         METRICS.shed_share.set_function(lambda: self.host.ticker.shedder.share)
         METRICS.tasks.set_function(lambda: len(asyncio.all_tasks()))
         self.host.ticker.stalled.append(_stalled)
-        self._reloading = False
+        self._reloading = self._asked_again = False
         self._tending: asyncio.Task[None] | None = None
         self._admin: HTTPServer | None = None
 
@@ -122,9 +122,19 @@ class Service:
         return METRICS.render()
 
     def _hang_up(self) -> None:
+        self._asked_again = self._reloading
         if not self._reloading:
             self._reloading = True
-            self._reload_task = asyncio.ensure_future(self.reload())
+            self._reload_task = asyncio.ensure_future(self._reload())
+
+    async def _reload(self) -> None:
+        try:
+            await self.reload()
+            while self._asked_again:  # something has changed while the last one read
+                self._asked_again = False
+                await self.reload()
+        finally:
+            self._reloading = False
 
     async def reload(self) -> None:
         """Read configuration and policies again; requests from now on are decided by them, and those that run by the old.
@@ -137,8 +147,6 @@ class Service:
             METRICS.reloads.labels("refused").inc()
             logger.error("the configuration is not reloaded: %s", error)
             return
-        finally:
-            self._reloading = False
         for key in restart_needed(self.settings, settings):
             logger.warning("`%s` has changed, which takes effect after a restart", key)
         self.parts.leaves.flush()

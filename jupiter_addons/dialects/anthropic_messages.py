@@ -88,10 +88,10 @@ def reply(status: int, body: bytes) -> Reply:
 
 
 class StreamReader:
-    """Folds the events of a stream into a reply."""
+    """Folds the events of a stream into a reply, with its text or without it."""
 
-    def __init__(self) -> None:
-        self._fold = _Fold()
+    def __init__(self, *, keep_text: bool = True) -> None:
+        self._fold = _Fold(keep_text=keep_text)
         self._stopped = False
 
     def read(self, frame: Frame) -> bool:
@@ -128,11 +128,11 @@ class StreamReader:
 
 
 class _Fold:
-    def __init__(self) -> None:
+    def __init__(self, *, keep_text: bool = True) -> None:
         self.id: str | None = None
         self.model: str | None = None
         self.error: str | None = None
-        self.text = Text()
+        self.text = Text(keep=keep_text)
         self.tools: list[str] = []
         self.finish: list[str] = []
         self.counted: dict[str, int] = {}

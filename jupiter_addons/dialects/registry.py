@@ -28,7 +28,7 @@ REPLIES: Mapping[DialectName, Callable[[int, bytes], Reply]] = {
     "anthropic_messages": anthropic_messages.reply,
 }
 
-STREAM_READERS: Mapping[DialectName, Callable[[], StreamReader]] = {
+STREAM_READERS: Mapping[DialectName, Callable[..., StreamReader]] = {
     "openai_chat": openai_chat.StreamReader,
     "anthropic_messages": anthropic_messages.StreamReader,
 }

@@ -14,9 +14,10 @@ MAX_TOKENS = 1_000_000_000
 
 
 class Text:
-    """The text of an answer as it grows: kept up to a bound, counted beyond it."""
+    """The text of an answer as it grows: kept up to a bound, counted beyond it; or only counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep: bool = True) -> None:
+        self._most = MAX_KEPT_CHARS if keep else 0
         self._parts: list[str] = []
         self._kept = 0
         self.length_bytes = 0
@@ -25,7 +26,7 @@ class Text:
         """Append a delta; anything but text is ignored."""
         if isinstance(part, str) and part:
             self.length_bytes += len(part) if part.isascii() else len(part.encode("utf-8", "replace"))
-            if self._kept < MAX_KEPT_CHARS:
+            if self._kept < self._most:
                 self._parts.append(part)
                 self._kept += len(part)
 

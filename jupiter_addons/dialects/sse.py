@@ -50,7 +50,8 @@ class Splitter:
             end = found.end()
             frames.append(self._frame(bytes(self._buffer[start:end])))
             start = self._searched = end
-        del self._buffer[:start]
+        if start:
+            self._buffer = self._buffer[start:]  # deleting the front would keep all that there ever was
         self._searched = max(0, len(self._buffer))
         if len(self._buffer) > self._max_event_bytes:
             raise UpstreamError(

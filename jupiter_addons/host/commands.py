@@ -28,10 +28,14 @@ class Clock(commands.Command):
 
 
 class Overdue(events.Event):
-    """A clock's time has come."""
+    """A clock's time has come, or with `shutdown` everybody's who has one."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
+    def __init__(self, clock: Clock, *, shutdown: bool = False) -> None:
+        self.clock, self.shutdown = clock, shutdown
+
+
+class ShutDown(events.Event):
+    """The process ends: what runs is to end now."""
 
 
 class Pause(commands.Command):

@@ -37,8 +37,12 @@ async def drain(master: Master, host: Host, timeout_s: float) -> None:
     while host.live and not host.hurried and loop.time() < deadline:  # noqa: ASYNC110 - a weak set cannot tell when it empties
         await asyncio.sleep(_TICK_S)
     if host.live:
-        logger.warning("%d exchanges have not ended and are cut", len(host.live))
+        logger.warning("%d exchanges have not ended and are cut short", len(host.live))
+    for handler in list(host.handlers):
+        handler.end_all()
     deadline = loop.time() + _LAST_S
+    while host.live and loop.time() < deadline:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(_TICK_S)
     while any(h.unsent for h in host.handlers) and not host.live and loop.time() < deadline:  # noqa: ASYNC110 - as above
         await asyncio.sleep(_TICK_S)
     for handler in list(host.handlers):

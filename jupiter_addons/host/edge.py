@@ -188,6 +188,8 @@ class EdgeServer(Http1Server):
         kind = event.__class__
         if kind is ResponseHeaders and not event.response.is_http2:  # type: ignore[attr-defined] # what it has
             self.response = response = event.response  # type: ignore[attr-defined] # as above
+            if self.host.draining and self.request is not None and self.request.method != "CONNECT":
+                response.headers["connection"] = "close"
             self._frame(response)
             yield commands.SendData(self.conn, http1.assemble_response_head(response))
         elif kind is ResponseData:

@@ -140,53 +140,73 @@ class ChunkedBody:
         self._left = 0
         self._ended = False
         """A chunk is through, and the end of its line is still to come."""
+        self._last = False
 
     def __call__(self, buf: Any) -> h11.Data | h11.EndOfMessage | None:
-        """Take what is there.  Raises MalformedError."""
-        if self._ended:
-            if len(buf) < 2:
-                return None
-            if bytes(buf.maybe_extract_at_most(2)) != b"\r\n":
-                raise MalformedError("a chunk is longer than its size")
-            self._ended = False
-        if not self._left:
-            size = self._size(buf)
-            if size is None:
-                return None
-            if size == 0:
-                return h11.EndOfMessage()
-            self._left = size
-        data = buf.maybe_extract_at_most(self._left)
-        if data is None:
-            return None
-        self._left -= len(data)
-        self._ended = not self._left
-        return h11.Data(data=data)
-
-    def _size(self, buf: Any) -> int | None:
-        """Return the size of the next chunk; 0 if it was the last and the empty line after it is there."""
+        """Take every chunk that is there, in one pass however small they are.  Raises MalformedError."""
+        if self._last:
+            return h11.EndOfMessage()
         waiting = bytes(buf)
-        line, ended, rest = waiting.partition(b"\r\n")
-        if not ended:
-            if len(waiting) > 9 or (line and not _CHUNK_SIZE.fullmatch(line.removesuffix(b"\r"))):
+        pieces: list[bytes] = []
+        at = self._take(waiting, pieces)
+        if at:
+            buf.maybe_extract_at_most(at)
+        if pieces:
+            return h11.Data(data=b"".join(pieces))
+        return h11.EndOfMessage() if self._last else None
+
+    def _take(self, waiting: bytes, pieces: list[bytes]) -> int:
+        """Add what is there of chunks to `pieces`; return how far was read."""
+        at = 0
+        while not self._last:
+            if self._left:
+                piece = waiting[at : at + self._left]
+                if not piece:
+                    break
+                pieces.append(piece)
+                at, self._left = at + len(piece), self._left - len(piece)
+                if self._left:
+                    break
+                self._ended = True
+            if self._ended:
+                if not _begins(waiting[at : at + 2], b"\r\n", "a chunk is longer than its size"):
+                    break
+                at, self._ended = at + 2, False
+            end = self._size(waiting, at)
+            if end < 0:
+                break
+            at = end
+        return at
+
+    def _size(self, waiting: bytes, at: int) -> int:
+        """Read the size of the next chunk at `at`; return where its data begins, or -1 if it is not whole."""
+        end = waiting.find(b"\r\n", at, at + 10)
+        line = waiting[at : end if end >= 0 else at + 10]
+        if end < 0:
+            if len(line) == 10 or (line and not _CHUNK_SIZE.fullmatch(line.removesuffix(b"\r"))):
                 raise MalformedError("the size of a chunk is not a plain number")
-            return None
+            return -1
         if not _CHUNK_SIZE.fullmatch(line):
             raise MalformedError("the size of a chunk is not a plain number")
         size = int(line, 16)
-        if size == 0:
-            if not rest.startswith(b"\r\n"):
-                if rest and rest != b"\r":
-                    raise MalformedError("trailers are not accepted")
-                return None
-            buf.maybe_extract_at_most(len(line) + 4)
-            return 0
-        buf.maybe_extract_at_most(len(line) + 2)
-        return size
+        if size:
+            self._left = size
+            return end + 2
+        if not _begins(waiting[end + 2 : end + 4], b"\r\n", "trailers are not accepted"):
+            return -1
+        self._last = True
+        return end + 4
 
     def read_eof(self) -> h11.EndOfMessage:
         """The client has sent its last byte too early."""
         raise h11.RemoteProtocolError("the body ended before its last chunk")
+
+
+def _begins(found: bytes, expected: bytes, otherwise: str) -> bool:
+    """Whether `expected` is there whole; raises MalformedError if something else is."""
+    if not expected.startswith(found):
+        raise MalformedError(otherwise)
+    return found == expected
 
 
 def _bad(message: str) -> Refusal:

@@ -34,7 +34,7 @@ from mitmproxy.proxy.layers.http import (
 from jupiter_addons.errors import Refusal, StoreError
 from jupiter_addons.exchange import CONNECTS, EXCHANGES, Exchange, Permit
 from jupiter_addons.host.answers import bare_refusal, refusal_response
-from jupiter_addons.host.commands import Adopt, Clock, Over
+from jupiter_addons.host.commands import Adopt, Clock, Over, Overdue
 from jupiter_addons.host.dialling import dial, dial_public
 from jupiter_addons.host.listener import TOO_MANY
 from jupiter_addons.host.permits import GATEWAY_FAULT, NO_EVIDENCE, NOT_READY, OVERLOADED, is_permitted
@@ -118,6 +118,11 @@ class GuardedHandler(Pump):
             for connection in list(self.transports):
                 if connection is not self.client:
                     self._give_back(connection)
+
+    def end_all(self) -> None:
+        """End every exchange of this connection, with an error that its client can read."""
+        for clock in self.clocks:
+            self.dispatch(Overdue(clock, shutdown=True))
 
     @property
     def is_idle(self) -> bool:

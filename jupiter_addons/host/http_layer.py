@@ -29,7 +29,7 @@ from mitmproxy.proxy.layers.http import (
 from mitmproxy.proxy.layers.http._events import RequestHeaders
 
 from jupiter_addons.exchange import EXCHANGES
-from jupiter_addons.host.commands import Adopt, Clock, Dial, Over, Overdue
+from jupiter_addons.host.commands import Adopt, Clock, Dial, Over, Overdue, ShutDown
 from jupiter_addons.host.pool import Upstream
 from jupiter_addons.host.state import Host
 from jupiter_addons.host.stream import GuardedStream
@@ -81,7 +81,9 @@ class GuardedHttpLayer(HttpLayer):
             return
         now = time.monotonic()
         for stream in {id(stream): stream for stream in self.streams.values()}.values():
-            if stream.deadline <= now:
+            if event.shutdown:
+                yield from self.event_to_child(stream, ShutDown())
+            elif stream.deadline <= now:
                 yield from self.event_to_child(stream, event)
         self.clock.at = min((stream.deadline for stream in self.streams.values()), default=math.inf)
 

@@ -7,6 +7,7 @@ from jupiter_addons.exchange import EXCHANGES
 
 GATEWAY_FAULT = Refusal("gateway_fault", "the gateway could not decide this request and refused it", retry_after_s=1)
 NOT_READY = Refusal("not_ready", "the gateway is not ready", retry_after_s=1)
+SHUTTING_DOWN = Refusal("not_ready", "the gateway is shutting down", retry_after_s=1)
 OVERLOADED = Refusal("overloaded", "too many requests are in flight", retry_after_s=1)
 NO_EVIDENCE = Refusal("evidence_unavailable", "the evidence store cannot be written", retry_after_s=5)
 

@@ -35,7 +35,7 @@ class EdgeLimits:
     body_rate: int = 1024
     """The fewest bytes a second a request body may come at, on average, after `header_timeout_s`."""
     buffered_bytes: int = 128 * 1024 * 1024
-    """The most bytes of request bodies in memory over all connections."""
+    """The most memory that request bodies and their text may take, over all connections."""
     write_timeout_s: float = 30.0
     """How long a client may take no byte of what is waiting for it."""
     keep_alive_s: float = 75.0

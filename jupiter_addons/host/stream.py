@@ -39,9 +39,9 @@ from jupiter_addons.dialects import endpoints
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import CONNECTS, EXCHANGES, begin
 from jupiter_addons.host.answers import refusal_response
-from jupiter_addons.host.commands import Crashed, Overdue
+from jupiter_addons.host.commands import Crashed, Overdue, ShutDown
 from jupiter_addons.host.delivery import DeliveringStream
-from jupiter_addons.host.permits import GATEWAY_FAULT
+from jupiter_addons.host.permits import GATEWAY_FAULT, SHUTTING_DOWN
 
 logger = logging.getLogger(__name__)
 
@@ -65,9 +65,13 @@ class GuardedStream(DeliveringStream):
 
     _absolute = False
     _body_began = 0.0
+    _deaf = False
+    """What still comes of the body is dropped."""
 
     def handle_event(self, event: events.Event) -> Commands:
         """Handle an event; a bug in here ends the exchange, and is not left to whoever waits for an answer."""
+        if self._deaf and event.__class__ is RequestData:
+            return  # of a body that is refused, while the refusal is being recorded
         try:
             yield from super().handle_event(event)
         except BaseException as fault:
@@ -81,6 +85,8 @@ class GuardedStream(DeliveringStream):
             self.client_state = self.state_wait_for_request_headers
         elif kind is Overdue:
             yield from self.late()
+        elif kind is ShutDown:
+            yield from self._shut_down()
         elif kind is Crashed:
             yield from self._crashed(event.fault)  # type: ignore[attr-defined] # what a Crashed has
         elif kind is RequestProtocolError:
@@ -106,6 +112,12 @@ class GuardedStream(DeliveringStream):
         self._broken = True
         yield from self.abandon("gateway fault")
         yield from self.end_refused(GATEWAY_FAULT)
+
+    def _shut_down(self) -> Commands:
+        """The process ends, and does not wait any longer."""
+        if hasattr(self, "flow") and not self._closed:
+            yield from self.abandon("shutdown")
+            yield from self.end_refused(SHUTTING_DOWN)
 
     # -- the request --------------------------------------------------------------------------------------------------
 
@@ -188,10 +200,11 @@ class GuardedStream(DeliveringStream):
         x, limits = EXCHANGES[self.flow], self.host.limits
         if size > limits.body_bytes:
             return Refusal("request_too_large", f"the request body is larger than {limits.body_bytes} bytes")
-        if size > x.buffered_bytes + SMALL_BODY_BYTES:
-            if sum(other.buffered_bytes for other in self.host.live) - x.buffered_bytes + size > limits.buffered_bytes:
+        held = 2 * size  # as bytes to be sent, and as the text that was read from them
+        if held > x.buffered_bytes + SMALL_BODY_BYTES:
+            if sum(other.buffered_bytes for other in self.host.live) - x.buffered_bytes + held > limits.buffered_bytes:
                 return NO_MEMORY
-            x.buffered_bytes = size
+            x.buffered_bytes = held
         return None
 
     def _refuse_body(self, refusal: Refusal | None) -> None:
@@ -208,6 +221,7 @@ class GuardedStream(DeliveringStream):
         if unread and not soon_over and self.context.client.alpn != b"h2":
             self.flow.response.headers["connection"] = "close"
         self.request_body_buf.clear()
+        self._deaf = True
         yield HttpResponseHeadersHook(self.flow)
         if (yield from self.check_killed(True)):
             return

@@ -13,8 +13,8 @@ CLOSING_S = 30.0
 """How long what is still to be written may take once a connection is closed."""
 
 
-READ_BYTES = 64 * 1024
-"""How much is read at once; asyncio would take four times as much, and all of it could have to wait for a slow client."""
+READ_BYTES = 32 * 1024
+"""How much is read at once; asyncio would take eight times as much, and all of it could have to wait for a slow client."""
 JOINED_BYTES = 64 * 1024
 """Up to here, copying pieces together is cheaper than telling the kernel where each is."""
 HELD_BYTES = 32 * 1024

@@ -45,7 +45,7 @@ class ProxyLimits(Section):
     body_rate: Size = 1024
     """The fewest bytes a second a request body may come at, on average, after `header_timeout`."""
     buffered: Size = 128 * 1024**2
-    """The most bytes of request bodies in memory, over all connections; more are answered 503."""
+    """The most memory that request bodies and their text may take, over all connections; more are answered 503."""
 
 
 class ProviderTimeouts(Section):

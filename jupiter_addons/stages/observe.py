@@ -39,7 +39,7 @@ class Observe:
         seconds = (time.monotonic_ns() - x.arrived_ns) / 1e9
         provider = x.candidate.provider.name if x.filled("candidate") else "-"
         verdict = x.decision.verdict if x.filled("decision") else "-"
-        code = x.refusal.code if x.refusal is not None else "client_closed" if x.client_closed else "ok"
+        code = self._code(x)
         METRICS.requests.labels(x.door, provider, verdict, code).inc()
         METRICS.duration.labels(x.door).observe(seconds)
         if "first_byte" in x.times_ns:
@@ -53,6 +53,15 @@ class Observe:
             flow.comment = f"{verdict}: {x.decision.rule or 'no rule matched'}"
             flow.marked = ":no_entry:" if x.refusal is not None else ""
         self._log(x, seconds, provider, verdict, code)
+
+    @staticmethod
+    def _code(x: Exchange) -> str:
+        """Return how it ended in one word: a refusal's code, or of a closed set."""
+        if x.refusal is not None:
+            return x.refusal.code
+        if x.client_closed:
+            return "client_closed"
+        return "provider_error" if x.filled("reply") and x.reply.error is not None else "ok"
 
     @staticmethod
     def _log(x: Exchange, seconds: float, provider: str, verdict: str, code: str) -> None:

@@ -3,12 +3,14 @@
 Everything that can be refused from the head alone is refused before the body is read.
 """
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from mitmproxy import http
 
 from jupiter_addons.dialects import encodings, endpoints
-from jupiter_addons.dialects.call import ErrorFamily
+from jupiter_addons.dialects.call import Call, DialectName, ErrorFamily
 from jupiter_addons.dialects.models import listing
 from jupiter_addons.dialects.registry import PARSERS
 from jupiter_addons.dialects.strict import scan
@@ -18,6 +20,9 @@ from jupiter_addons.host.answers import json_answer
 from jupiter_addons.identity.principals import Principal
 from jupiter_addons.stages.stage import stage
 
+AT_ONCE_BYTES = 64 * 1024
+"""A larger body, or an encoded one, is read beside the event loop: nobody else waits for it."""
+
 
 class Parse:
     """Bytes -> canonical call."""
@@ -25,6 +30,8 @@ class Parse:
     def __init__(self, models: Callable[[Principal], tuple[str, ...]], *, body_limit_bytes: int) -> None:
         self._models = models
         self._body_limit_bytes = body_limit_bytes
+        # One thread: what a large body takes while it is read is taken once, however many come.
+        self._reader = ThreadPoolExecutor(1, "parse")
 
     @stage
     def requestheaders(self, flow: http.HTTPFlow, x: Exchange) -> None:
@@ -44,7 +51,7 @@ class Parse:
             x.refuse(Refusal("unsupported_encoding", "send the body as `content-type: application/json`"))
 
     @stage
-    def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
+    async def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Parse the body strictly; answer a list of models."""
         assert x.endpoint is not None
         if x.endpoint.operation == "models":
@@ -52,8 +59,17 @@ class Parse:
             flow.response = json_answer(x, 200, listing(self._models(x.principal), family))
             return
         assert x.endpoint.dialect is not None
-        body = flow.request.raw_content or b""
-        x.received = body
-        plain = encodings.decode(flow.request.headers.get("content-encoding", ""), body, self._body_limit_bytes)
-        x.plain_bytes = len(plain)
-        x.call = PARSERS[x.endpoint.dialect](scan(plain))
+        body = x.received = flow.request.raw_content or b""
+        coding = flow.request.headers.get("content-encoding", "")
+        if len(body) <= AT_ONCE_BYTES and not coding:
+            x.plain_bytes, x.call = self._read(x.endpoint.dialect, coding, body)
+        else:
+            loop = asyncio.get_running_loop()
+            x.plain_bytes, x.call = await loop.run_in_executor(
+                self._reader, self._read, x.endpoint.dialect, coding, body
+            )
+
+    def _read(self, dialect: DialectName, coding: str, body: bytes) -> tuple[int, Call]:
+        """Return the length of the decoded body and the call in it.  Raises RequestError."""
+        plain = encodings.decode(coding, body, self._body_limit_bytes)
+        return len(plain), PARSERS[dialect](scan(plain))

@@ -18,9 +18,9 @@ class EventRelay:
     """See `exchange.Relay` for the contract."""
 
     def __init__(self, dialect: DialectName, family: ErrorFamily, *, hold: bool = False) -> None:
-        """`hold` keeps every event back until the end: a rule has to see the whole answer first."""
+        """`hold` keeps every event back until the end, and its text: a rule has to see the whole answer first."""
         self._splitter = Splitter()
-        self._reader = STREAM_READERS[dialect]()
+        self._reader = STREAM_READERS[dialect](keep_text=hold)
         self._family: ErrorFamily = family
         self._hold = hold
         self._held: list[bytes] = []
