@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 BACKLOG = 4096
 """Connections the kernel may hold for us while we are busy; it takes at most `net.core.somaxconn`."""
-AT_ONCE = 32
+AT_ONCE = 16
 """Connections accepted before everybody else has their turn again."""
 PAUSE_S = 1.0
 """How long nothing is accepted once no file can be opened."""

@@ -7,10 +7,15 @@ caller may wait, a growing share of requests is refused before it costs anything
 else sheds nothing: refusing our own requests would not help.
 """
 
+import asyncio
+import time
+
 TARGET_S = 0.04
 """The lag up to which everybody is served."""
 BUSY = 0.7
 """The share of a core that the loop must have used for a late tick to be its own doing."""
+TURN_S = 0.02
+"""How much of what has come may be served before the loop looks again, while some are refused: those wait no longer."""
 STEP_UP, STEP_DOWN, MOST = 0.08, 0.04, 0.98
 
 
@@ -21,6 +26,18 @@ class Shedder:
         self.share = 0.0
         """How many of the requests that come are refused, from 0 to 1."""
         self._due = 0.0
+        self._turn: float | None = None
+
+    def _turn_s(self) -> float:
+        """Return for how long the event loop has been serving what its last look at the sockets brought."""
+        now = time.monotonic()
+        if self._turn is None:
+            self._turn = now
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        return now - self._turn
+
+    def _next_turn(self) -> None:
+        self._turn = None
 
     def tick(self, lag_s: float, busy: float) -> None:
         """Take one measurement: how late the tick came, and which share of the time since the last the loop was at work."""
@@ -32,7 +49,9 @@ class Shedder:
                 self._due = 0.0
 
     def refuses(self) -> bool:
-        """Whether the request that has just come is one of those."""
+        """Whether the request that has just come is one of those, or one too many for this turn of the loop."""
+        if self.share and self._turn_s() > TURN_S:
+            return True
         self._due += self.share
         if self._due < 1.0:
             return False

@@ -1,10 +1,35 @@
 """Shedding: a growing share while the loop is late by its own doing, none when it is not, spread evenly."""
 
-from jupiter_addons.host.shedding import BUSY, MOST, TARGET_S, Shedder
+import asyncio
+import time
+
+from jupiter_addons.host.shedding import BUSY, MOST, TARGET_S, TURN_S, Shedder
 
 
 def refused(shedder: Shedder, of: int) -> int:
-    return sum(shedder.refuses() for _ in range(of))
+    async def ask() -> int:
+        count = 0
+        for _ in range(of):
+            count += shedder.refuses()
+            await asyncio.sleep(0)  # a turn of the loop each
+        return count
+
+    return asyncio.run(ask())
+
+
+def test_while_some_are_refused_a_turn_of_the_loop_serves_only_so_much():
+    shedder = Shedder()
+    shedder.share = 0.01
+
+    async def ask() -> list[bool]:
+        first = shedder.refuses()
+        time.sleep(TURN_S * 1.5)  # what serving the first has taken
+        second = shedder.refuses()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return [first, second, shedder.refuses()]
+
+    assert asyncio.run(ask()) == [False, True, False]
 
 
 def test_nobody_is_refused_while_the_loop_keeps_up():
@@ -51,4 +76,8 @@ def test_one_long_stall_refuses_hardly_anybody():
 def test_those_refused_are_spread_evenly():
     shedder = Shedder()
     shedder.share = 0.25
-    assert [shedder.refuses() for _ in range(8)] == [False, False, False, True] * 2
+
+    async def ask() -> list[bool]:
+        return [shedder.refuses() for _ in range(8)]
+
+    assert asyncio.run(ask()) == [False, False, False, True] * 2
