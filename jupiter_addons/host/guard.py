@@ -207,9 +207,9 @@ class GuardedHandler(Pump):
 
     async def _ask(self, hook: commands.StartHook) -> None:
         await self.master.addons.handle_lifecycle(hook)
-        subject = hook.args()[0]
-        if isinstance(subject, mitmflow.Flow) and subject.intercepted:
-            await subject.wait_for_resume()
+        flow = getattr(hook, "flow", None)
+        if flow is not None and flow.intercepted:
+            await flow.wait_for_resume()
 
     def _is_shutdown(self, hook: commands.StartHook) -> bool:
         """Tell a real cancellation from a CancelledError that an addon let slip; only the loop's end cancels a flow's hook."""
