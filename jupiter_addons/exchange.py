@@ -182,6 +182,10 @@ class Relay(Protocol):
     """
 
     @property
+    def begun(self) -> bool:
+        """Whether an event has come, whether it may be passed on already or not."""
+
+    @property
     def ending(self) -> bool:
         """Whether the terminal event was seen: nothing but the end of the stream is awaited."""
 

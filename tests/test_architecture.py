@@ -50,7 +50,17 @@ ONLY: dict[str, tuple[str, ...]] = {
     "genai_prices": ("enrichment/prices.py",),
     "prometheus_client": ("telemetry/",),
     "tornado": ("telemetry/", "service.py"),
-    "asyncio": ("host/", "stages/", "storage/", "chain.py", "parts.py", "service.py", "supervise.py", "cli/", "rehearsal/"),
+    "asyncio": (
+        "host/",
+        "stages/",
+        "storage/",
+        "chain.py",
+        "parts.py",
+        "service.py",
+        "supervise.py",
+        "cli/",
+        "rehearsal/",
+    ),
 }
 """Library -> who alone may import it."""
 

@@ -6,6 +6,7 @@ and gives the layers that are due an `Overdue`.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from typing import Any
 
 from jupiter_addons.host.commands import Clock, Overdue
 from jupiter_addons.host.shedding import Shedder
+
+logger = logging.getLogger(__name__)
 
 TICK_S = 0.05
 """How late a deadline may be noticed."""
@@ -56,10 +59,16 @@ class Ticker:
             self.lag_s = now - due
             self.shedder.tick(self.lag_s, (used_now - used) / max(now - before, 1e-6))
             before, used = now, used_now
-            if self.lag_s > STALL_S:
-                for tell in self.stalled:
-                    tell(self.lag_s)
-            for clock, handler in list(self._clocks.items()):
-                if clock.at <= now:
-                    clock.at = math.inf
-                    handler.dispatch(Overdue(clock))
+            try:
+                self._tell(now)
+            except Exception:  # whatever it is, every other deadline still has to be kept
+                logger.exception("a tick failed")
+
+    def _tell(self, now: float) -> None:
+        for clock, handler in list(self._clocks.items()):
+            if clock.at <= now:
+                clock.at = math.inf
+                handler.dispatch(Overdue(clock))
+        if self.lag_s > STALL_S:
+            for tell in self.stalled:
+                tell(self.lag_s)

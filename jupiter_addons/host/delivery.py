@@ -10,7 +10,7 @@ from typing import Any
 
 from mitmproxy import flow as mitmflow
 from mitmproxy.net.http import validate
-from mitmproxy.proxy import layer
+from mitmproxy.proxy import commands, layer
 from mitmproxy.proxy.layers.http import (
     DropStream,
     ErrorCode,
@@ -78,7 +78,7 @@ class DeliveringStream(UpstreamStream):
 
     def answer(self, head: ResponseHeaders, body: bytes) -> Commands:
         """Deliver a whole answer, if the chain lets it pass."""
-        if (yield from self._open(head)):
+        if self.flow.response is head.response or (yield from self._open(head)):
             assert self.flow.response is not None
             self.flow.response.data.content = body
             yield from self.send_response()
@@ -220,3 +220,5 @@ class DeliveringStream(UpstreamStream):
         self._answered = True
         yield DropStream(self.stream_id)
         yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        if x.filled("relay") and self.context.client.alpn != b"h2":
+            yield commands.CloseConnection(self.context.client)

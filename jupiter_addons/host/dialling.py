@@ -8,6 +8,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from jupiter_addons.host.pool import UpstreamWire
 from jupiter_addons.host.wire import Wire
@@ -15,8 +16,10 @@ from jupiter_addons.host.wire import Wire
 FALL_BACK_S = 0.25
 """When another address of a name is tried beside one that does not answer (RFC 8305, section 5)."""
 
-_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-"""NAT64 (RFC 6052, RFC 8215): an IPv4 address in the last 32 bits.  Python calls these global."""
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""What of IPv6 has been handed out (RFC 4291, section 2.4); everything else is local, reserved or a wrapping."""
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+"""NAT64 (RFC 6052): an IPv4 address in the last 32 bits.  Python calls every one of these global."""
 _RELAYED = ipaddress.ip_network("2002::/16")
 """6to4 (RFC 3056): an IPv4 address in bits 16 to 48."""
 
@@ -26,7 +29,9 @@ async def dial(address: tuple[str, int], freed: Callable[[], None]) -> Wire:
     host, port = address
     try:
         hosts = [host] if _is_literal(host) else await _resolve(host, port)
-        return await _first_of(hosts, port, lambda: UpstreamWire(freed))
+        wire = await _first_of(hosts, port, UpstreamWire)
+        wire.tie(freed)
+        return wire
     except BaseException:
         freed()
         raise
@@ -41,18 +46,21 @@ async def dial_public(address: tuple[str, int], *, private: bool) -> Wire:
 
 
 async def _resolve(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError("the name is not valid") from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-async def _first_of(hosts: Sequence[str], port: int, make: Callable[[], Wire]) -> Wire:
+async def _first_of[W: Wire](hosts: Sequence[str], port: int, make: Callable[[], W]) -> W:
     """Return the first connection that stands, trying the next address when one fails or is slow (RFC 8305, section 5).
 
     Our own, because asyncio's does not work with eager tasks in every supported Python.
     """
     if len(hosts) == 1:
         return await _connect(hosts[0], port, make)
-    running: set[asyncio.Task[Wire]] = set()
+    running: set[asyncio.Task[W]] = set()
     waiting, failure = list(hosts), OSError("the name has no address")
     try:
         while waiting or running:
@@ -61,10 +69,12 @@ async def _first_of(hosts: Sequence[str], port: int, make: Callable[[], Wire]) -
             done, running = await asyncio.wait(
                 running, timeout=FALL_BACK_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
             )
-            for task in done:
-                error = task.exception()
-                if error is None:
-                    return task.result()
+            stand = [task.result() for task in done if task.exception() is None]
+            for wire in stand[1:]:  # at the same moment
+                wire.abort()
+            if stand:
+                return stand[0]
+            for error in filter(None, (task.exception() for task in done)):
                 failure = error if isinstance(error, OSError) else OSError(str(error))
         raise failure
     finally:
@@ -73,12 +83,12 @@ async def _first_of(hosts: Sequence[str], port: int, make: Callable[[], Wire]) -
             task.cancel()
 
 
-def _drop_late(task: asyncio.Task[Wire]) -> None:
+def _drop_late(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and task.exception() is None:
         task.result().abort()
 
 
-async def _connect(host: str, port: int, make: Callable[[], Wire]) -> Wire:
+async def _connect[W: Wire](host: str, port: int, make: Callable[[], W]) -> W:
     _, wire = await asyncio.get_running_loop().create_connection(make, host, port)
     return wire
 
@@ -96,10 +106,12 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped
-        if inner is None and any(ip in network for network in _TRANSLATED):
+        if inner is None and ip in _TRANSLATED:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is None and ip in _RELAYED:
             inner = ipaddress.IPv4Address(int(ip) >> 80 & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if ip not in _GLOBAL_UNICAST:
+            return False
     return ip.is_global and not ip.is_multicast

@@ -95,9 +95,9 @@ class EdgeServer(Http1Server):
             yield commands.CloseConnection(self.conn)
             return
         waiting = bytes(self.buf)
-        if waiting.startswith(b"\r\n") and not self._scanned:  # one empty line may come first (RFC 9112, section 2.2)
+        if waiting.startswith(b"\r\n") and self._scanned < 2:  # one empty line may come first (RFC 9112, section 2.2)
             self.buf.maybe_extract_at_most(2)
-            waiting = waiting[2:]
+            waiting, self._scanned = waiting[2:], 0
         end = waiting.find(b"\r\n\r\n", max(0, self._scanned - 3))
         if end < 0 or end > self.host.limits.header_bytes:
             yield from self._wait_for_head(waiting)

@@ -78,14 +78,21 @@ class Upstream:
 class UpstreamWire(Wire):
     """A wire that gives back its place among the connections to its address when it is closed."""
 
-    def __init__(self, freed: Callable[[], None]) -> None:
-        super().__init__()
+    _freed: Callable[[], None] | None = None
+    _lost = False
+
+    def tie(self, freed: Callable[[], None]) -> None:
+        """Call `freed` when the connection is closed; at once if it is."""
         self._freed = freed
+        if self._lost:
+            freed()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, then the pool."""
         super().connection_lost(exc)
-        self._freed()
+        self._lost = True
+        if self._freed is not None:
+            self._freed()
 
 
 class Pool:

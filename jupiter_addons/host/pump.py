@@ -318,7 +318,7 @@ class Pump(mode_servers.ProxyConnectionHandler):
     async def dial(self, server: Server) -> Wire:
         """Return a new connection to a server's address.  Raises OSError."""
         assert server.address is not None
-        _, wire = await self._loop.create_connection(Wire, *server.address[:2], happy_eyeballs_delay=0.25)
+        _, wire = await self._loop.create_connection(Wire, *server.address[:2])
         return wire
 
     def adopt(self, server: Server, wire: Wire) -> None:

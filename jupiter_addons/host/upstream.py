@@ -37,7 +37,7 @@ from mitmproxy.proxy.layers.http._events import (
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import EXCHANGES, AttemptFailure, Exchange
 from jupiter_addons.host.commands import CLOSED, Dial, Pause
-from jupiter_addons.host.permits import is_permitted
+from jupiter_addons.host.permits import GATEWAY_FAULT, is_permitted
 from jupiter_addons.host.state import Host
 
 type Commands = layer.CommandGenerator[Any]
@@ -149,6 +149,11 @@ class UpstreamStream(HttpStream):
             if self._client_is_gone():
                 return  # the event that says so is next in the queue
             if not error:
+                if not self._may_send(x, connection):
+                    yield from self.end_refused(
+                        x.refusal or _TOO_SLOW if time.monotonic() >= self._ends else GATEWAY_FAULT
+                    )
+                    return
                 break
             if not (yield from self.attempt_failed(AttemptFailure("connect", error, sent=False))):
                 return
@@ -156,6 +161,11 @@ class UpstreamStream(HttpStream):
         upstream = self.http_layer.upstreams[connection]
         self._fresh = upstream.served <= 1
         yield from self._send(x, connection)
+
+    def _may_send(self, x: Exchange, connection: Any) -> bool:
+        """Whether what was permitted when dialling began still is: the request, its place, and the time for it."""
+        place = (x.permit.host, x.permit.port)
+        return is_permitted(self.flow) and connection.address == place and time.monotonic() < self._ends
 
     def _send(self, x: Exchange, connection: Any) -> Commands:
         self.attempt_id = attempt_id = next(_ids)
@@ -213,6 +223,8 @@ class UpstreamStream(HttpStream):
                 return False
             if attempt.retry and attempt.delay_s > 0 and not x.refusal:
                 yield from self._wait(attempt.delay_s)
+                if self._client_is_gone():
+                    return False  # the event that says so is next in the queue
             if attempt.retry and not x.refusal and time.monotonic() < self._ends and not self._client_is_gone():
                 return True
         if x.refusal is not None:
@@ -335,10 +347,12 @@ class UpstreamStream(HttpStream):
         assert head is not None
         x = EXCHANGES[self.flow]
         if self.flow.response is None and not (yield from self.open_stream(head)):
+            if self.server_state == self.state_read_whole:
+                yield from self.server_state(event)
             return
         if isinstance(event, ResponseData):
             yield from self.pass_on(event.data)
-            if self._head_sent and self.attempt_id is not None:
+            if x.relay.begun and self.attempt_id is not None:
                 self._wake_in(x.permit.timeouts.idle)
         else:
             self._leave_complete()

@@ -6,6 +6,7 @@ same headers again after every message.
 
 from typing import Any
 
+from mitmproxy import http
 from mitmproxy.connection import ConnectionState
 from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
@@ -67,7 +68,8 @@ class UpstreamHttp1(Http1Client):
             if self.conn.state & ConnectionState.CAN_WRITE:
                 yield commands.CloseConnection(self.conn)
             if self.stream_id is not None:
-                yield from self._broken(CLOSED)
+                untouched = not self.buf and not self._interim
+                yield from self._broken(CLOSED if untouched else "the provider closed the connection within its answer")
             return
         while self.state == self.read_headers:
             if self.request is None:
@@ -77,6 +79,9 @@ class UpstreamHttp1(Http1Client):
             if not lines:
                 if len(self.buf) > HEAD_BYTES:
                     yield from self._broken("the head of the provider's answer is too long")
+                return
+            if sum(map(len, lines)) > HEAD_BYTES:
+                yield from self._broken("the head of the provider's answer is too long")
                 return
             if not (yield from self._read(lines)):
                 return
@@ -93,11 +98,13 @@ class UpstreamHttp1(Http1Client):
                     raise ValueError("an interim answer that leads nowhere")
                 return True
             size = http1.expected_http_body_size(self.request, response)
+            if "transfer-encoding" in response.headers and "content-length" in response.headers:
+                raise ValueError("two lengths, of which another reader may take the other")
         except ValueError:
             yield from self._broken("the provider's answer is not valid HTTP")
             return False
         self.response = response
-        self._keep = size != -1 and not http1.connection_close(response.http_version, response.headers)
+        self._keep = size != -1 and not _closes(response)
         self.body_reader = make_body_reader(size)
         self.state = self.read_body
         yield ReceiveHttp(ResponseHeaders(self.stream_id, response, size == 0))
@@ -122,3 +129,9 @@ class UpstreamHttp1(Http1Client):
         if not self._keep or self.buf:
             yield commands.CloseConnection(self.conn)
             self.state = self.done
+
+
+def _closes(response: http.Response) -> bool:
+    """Whether the provider ends the connection after this answer (RFC 9112, section 9.3; stock minds the letters' case)."""
+    options = {token.strip().lower() for value in response.headers.get_all("connection") for token in value.split(",")}
+    return "close" in options or (response.http_version != "HTTP/1.1" and "keep-alive" not in options)

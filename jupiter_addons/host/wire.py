@@ -126,10 +126,11 @@ class Wire(asyncio.Protocol):
     def is_stuck(self, longest_s: float) -> bool:
         """Whether the peer has taken no byte for `longest_s`, seen from when this was first asked."""
         waiting, now = self.transport.get_write_buffer_size(), time.monotonic()
-        if not self.congested or waiting < self._stuck[0] or not self._stuck[0]:
-            self._stuck = (waiting if self.congested else 0, now)
-            return False
-        return now - self._stuck[1] > longest_s
+        before, since = self._stuck
+        if not self.congested or waiting < before or not before:
+            since = now
+        self._stuck = (waiting if self.congested else 0, since)
+        return self.congested and now - since > longest_s
 
     def half_close(self) -> None:
         """Send our last byte; the peer may go on."""

@@ -26,7 +26,7 @@ class EventRelay:
         self._held: list[bytes] = []
         self._answered, self._answered_bytes = hashlib.sha256(), 0
         self._delivered, self._delivered_bytes = hashlib.sha256(), 0
-        self.ending = False
+        self.begun = self.ending = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """Read the events in `data`; return those before the terminal one."""
@@ -34,6 +34,7 @@ class EventRelay:
         self._answered_bytes += len(data)
         ready: list[bytes] = []
         for frame in self._splitter.feed(data):
+            self.begun = self.begun or frame.data is not None
             terminal = self._reader.read(frame)
             self.ending = self.ending or terminal
             (self._held if self.ending or self._hold else ready).append(frame.raw)

@@ -38,6 +38,7 @@ class PassThrough:
 class Bytes:
     """A relay that passes bytes on as they come."""
 
+    begun = True
     ending = False
 
     def feed(self, data: bytes) -> list[bytes]:

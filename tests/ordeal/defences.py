@@ -33,6 +33,13 @@ def header_limits() -> None:
 
 
 if __name__ == "__main__":
+    import defences_iv  # noqa: F401 - registers its switches
+    import defences_lc  # noqa: F401 - as above
+    import defences_ov  # noqa: F401 - as above
+    import defences_re  # noqa: F401 - as above
+    import defences_rf  # noqa: F401 - as above
+    import defences_tl  # noqa: F401 - as above
+
     OFF[os.environ["ORDEAL_OFF"]]()
     sys.argv = sys.argv[1:]
     runpy.run_path(sys.argv[0], run_name="__main__")
