@@ -16,6 +16,7 @@ NAMES = {
     "ttfe_added_ms_p99",
     "streams_1000_rss_mb",
     "streams_1000_served",
+    "worker_efficiency",
     "added_latency_ms_p50",
     "added_latency_ms_p99",
     "added_latency_rate_per_s",

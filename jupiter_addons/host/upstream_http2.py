@@ -7,7 +7,6 @@ still answer (RFC 9113, section 6.8).  Stock, and the library under it, give all
 from typing import Any
 
 import h2.connection
-import h2.errors
 import h2.events
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.layers.http import ErrorCode, Http2Client, ReceiveHttp
@@ -35,9 +34,6 @@ class UpstreamHttp2(Http2Client):
         """As stock; requests that the provider says it has not looked at can be sent again."""
         if isinstance(event, h2.events.ConnectionTerminated):
             yield from self._go_away(event.last_stream_id or 0)
-            return False
-        if isinstance(event, h2.events.StreamReset) and event.error_code == h2.errors.ErrorCodes.REFUSED_STREAM:
-            yield from self._unseen(event.stream_id)
             return False
         stop: bool = yield from super().handle_h2_event(event)
         return stop

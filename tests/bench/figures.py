@@ -32,7 +32,7 @@ class Plan:
     many_streams: int = 1000
 
 
-QUICK = Plan(rounds=3, requests=300, seconds=0.5, many_streams=50)
+QUICK = Plan(rounds=2, requests=200, seconds=0.5, many_streams=30)
 
 
 def calibrate() -> float:
