@@ -35,16 +35,20 @@ class UpstreamHttp2(Http2Client):
         if isinstance(event, h2.events.ConnectionTerminated):
             yield from self._go_away(event.last_stream_id or 0)
             return False
+        if isinstance(event, h2.events.StreamReset):
+            yield from self._lose(event.stream_id, "the provider reset the stream")
+            return False
         stop: bool = yield from super().handle_h2_event(event)
         return stop
 
     def _go_away(self, last: int) -> Commands:
         self.going_away = True
         for stream_id in [number for number in self.streams if number > last]:
-            yield from self._unseen(stream_id)
+            yield from self._lose(stream_id, CLOSED)
         if self.streams:  # the library has closed the connection for itself and would refuse what is still to come
             self.h2_conn.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
 
-    def _unseen(self, stream_id: int) -> Commands:
+    def _lose(self, stream_id: int, message: str) -> Commands:
+        """Forget a stream first: whoever hears of its end may give it up in the same breath."""
         if self.streams.pop(stream_id, None) is not None:
-            yield ReceiveHttp(ResponseProtocolError(stream_id, CLOSED, ErrorCode.GENERIC_SERVER_ERROR))
+            yield ReceiveHttp(ResponseProtocolError(stream_id, message, ErrorCode.GENERIC_SERVER_ERROR))
