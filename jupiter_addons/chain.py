@@ -62,6 +62,7 @@ def build(parts: Parts) -> Sequence[object]:
                 enabled=settings.intercept.enabled,
                 hosts=settings.intercept.hosts,
                 unknown_hosts=settings.intercept.unknown_hosts,
+                private_tunnels=settings.intercept.private_tunnels,
                 own_ports=frozenset((settings.proxy.listen_address[1], settings.proxy.admin_address[1])),
             ),
             parts.leaves.tunnel,

@@ -132,6 +132,8 @@ class Exchange:
     """Set through `refuse` by whichever stage, or the host, ends the exchange; every later stage is then skipped."""
     buffered_bytes: int = field(default=0, init=False)
     """What its body takes, or will take, of our memory; set by the host for bodies that count."""
+    head_status: int = field(default=0, init=False)
+    """The status that the client has been sent, once it has; set by the host."""
     client_closed: bool = field(default=False, init=False)
     """The client hung up before its answer was complete; set by the host."""
     times_ns: dict[str, int] = field(default_factory=dict, init=False)
@@ -157,6 +159,13 @@ class Exchange:
         if not self.filled("principal"):
             return False
         return not self.recorded or (self.filled("reservation") and not self.settled)
+
+    @property
+    def verdict(self) -> str:
+        """What was decided, for the client and for the record: a call that was refused before it was sent is denied."""
+        if self.refusal is not None and not self.filled("permit"):
+            return "deny"
+        return self.decision.verdict if self.filled("decision") else "allow"
 
     def forget_answer(self) -> None:
         """Take back what a failed attempt's answer had filled in; the next one's fills it again."""
@@ -255,7 +264,7 @@ def response_headers(x: Exchange) -> Mapping[str, str]:
     if x.filled("principal") and (x.refusal is None or x.refusal.code != "evidence_unavailable"):
         headers["x-jupiter-evidence-id"] = x.call_id
         if x.filled("decision"):
-            headers["x-jupiter-decision"] = x.decision.verdict
+            headers["x-jupiter-decision"] = x.verdict
     if x.filled("candidate"):
         headers["x-jupiter-provider"] = x.candidate.provider.name
     if x.filled("cors"):

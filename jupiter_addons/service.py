@@ -20,6 +20,7 @@ from tornado.httpserver import HTTPServer
 
 from jupiter_addons.chain import Chain, build
 from jupiter_addons.errors import JupiterError
+from jupiter_addons.exchange import AttemptFailure, Exchange
 from jupiter_addons.host import options, seams, shortcuts
 from jupiter_addons.host.drain import drain
 from jupiter_addons.host.state import EdgeLimits, Host
@@ -28,6 +29,7 @@ from jupiter_addons.settings.load import Configuration, find, load
 from jupiter_addons.stages.answer import Answer
 from jupiter_addons.stores import Stores
 from jupiter_addons.telemetry import admin
+from jupiter_addons.telemetry.logs import FIELDS
 from jupiter_addons.telemetry.metrics import METRICS
 
 logger = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ class Service:
 
     def __init__(self, settings: Configuration, chain: Chain, place: Place = ALONE) -> None:
         """Open everything.  Raises ConfigError, StoreError or HostError, and leaves nothing open then."""
-        self.settings, self._place = settings, place
+        self.settings, self._started_with, self._place = settings, settings, place
         self.chain = chain
         self.host = Host(
             edge_limits(settings),
@@ -65,6 +67,7 @@ class Service:
         self._stages = build(self.parts)
         self._note_loaded()
         self.host.fault = lambda where, _error: METRICS.faults.labels(f"guard:{where}").inc()
+        self.host.attempt_failed = _attempt_failed
         METRICS.in_flight.set_function(lambda: len(self.host.live))
         METRICS.reservations.set_function(lambda: self.stores.ledger.open_count)
         METRICS.connections.set_function(lambda: len(self.host.handlers))
@@ -147,7 +150,7 @@ class Service:
             METRICS.reloads.labels("refused").inc()
             logger.error("the configuration is not reloaded: %s", error)
             return
-        for key in restart_needed(self.settings, settings):
+        for key in restart_needed(self._started_with, settings):
             logger.warning("`%s` has changed, which takes effect after a restart", key)
         self.parts.leaves.flush()
         self.settings, self.parts = settings, parts
@@ -225,6 +228,15 @@ def edge_limits(settings: Configuration) -> EdgeLimits:
         in_flight=-(-proxy.max_in_flight // workers),
         attempts=settings.routing.failover.max_attempts,
     )
+
+
+def _attempt_failed(x: Exchange, failure: AttemptFailure) -> None:
+    name = x.candidate.provider.name if x.filled("candidate") else "-"
+    reason = failure.reason if failure.status is None else f"status_{failure.status}"
+    METRICS.attempts_failed.labels(name, reason).inc()
+    if failure.reason != "stale":  # a kept connection had gone, and nobody is the worse for it
+        fields = {"call": x.call_id, "provider": name, "reason": reason}
+        logger.warning("an attempt failed: %s", failure.message, extra={FIELDS: fields})
 
 
 def _stalled(seconds: float) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,7 @@ def test_every_command_is_known_to_this_test():
         "mitmdump -s",
         "mitmweb -s",
         "jupiter evidence",
+        "python -m jupiter_addons.rehearsal",
     )
     assert [command for command in commands() if not command.startswith(known)] == []
     assert len(commands()) >= 10
@@ -95,6 +97,21 @@ def test_the_five_commands_start_a_gateway(tmp_path: Path):
     done = shell(f"{script} && {tail}", tmp_path)
     assert '{"ready":true' in done.stdout, done.stderr
     assert "jup_" in done.stdout
+
+
+def test_the_built_in_provider_starts_by_itself():
+    (command,) = [c for c in commands() if c.startswith("python -m jupiter_addons.rehearsal")]
+    port = free_port()
+    command = command.replace("8081", str(port))
+    wait = (
+        f"for i in $(seq 100); do curl -s http://127.0.0.1:{port}/v1/models && break; sleep 0.1; done; kill $(cat pid)"
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        done = shell(f"({command} & echo $! >pid) && {wait}", Path(directory))
+    assert "{" in done.stdout, done.stderr
+    help_text = shell(f"{command} --help", ROOT).stdout
+    for knob in re.findall(r"`\[\[(\w+)=", README):
+        assert knob in help_text, f"the README names `{knob}`, which `--help` does not"
 
 
 def test_curl_through_the_gateway_door(gateway):

@@ -30,7 +30,10 @@ def exec_(config_path: Path | None, key: str, command: tuple[str, ...]) -> None:
     authority = settings.ca_dir / CERTIFICATE_FILE
     if not authority.exists():
         raise click.UsageError(f"there is no certificate at {authority}; start the gateway once")
-    os.execve(program, list(command), {**os.environ, **variables(settings.proxy.listen_address, key, authority)})  # noqa: S606 - the user's own command
+    # What is exempt from a proxy would go round the gateway.
+    environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+    environment |= variables(settings.proxy.listen_address, key, authority)
+    os.execve(program, list(command), environment)  # noqa: S606 - the user's own command
 
 
 def variables(address: tuple[str, int], key: str, authority: Path) -> dict[str, str]:

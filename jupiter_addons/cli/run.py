@@ -92,7 +92,7 @@ async def serve(settings: Configuration, place: "Place | None" = None, lifeline:
     service = Service(settings, Chain(), place or ALONE)
     host, port = settings.proxy.listen_address
     opts = Options(listen_host=host, listen_port=port, **service.options())
-    master = JupiterMaster(opts, [Jupiter(service)])
+    master = JupiterMaster(opts, [Jupiter(service)], service.host.speed)
     options.require(opts)
     stop = twice(master.shutdown, service.hurry)
     loop = asyncio.get_running_loop()

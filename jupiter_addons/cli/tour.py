@@ -65,7 +65,8 @@ class Tour:
         environment = variables(("127.0.0.1", self._port), key, authority)
         click.echo(f"    export HTTPS_PROXY={environment['HTTPS_PROXY']}")
         click.echo(f"    export SSL_CERT_FILE={environment['SSL_CERT_FILE']}")
-        click.echo("    your-tool --model rehearsal-1")
+        model = "gpt-4o-mini" if "openai" in providers else "rehearsal-1"
+        click.echo(f"    your-tool --model {model}")
         behind = ", ".join(["the rehearsal provider (rehearsal-*)", *providers])
         click.echo(f"\n  behind the doors: {behind}")
         host, port = self._settings.proxy.admin_address

@@ -39,6 +39,8 @@ def calls(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
             leaf = orjson.loads(row.leaf)
             if leaf.get("kind") == "decision":
                 found[leaf["id"]] = _decided(leaf)
+            elif leaf.get("kind") == "attempt" and leaf.get("id") in found:
+                _attempted(found[leaf["id"]], leaf)
             elif leaf.get("kind") == "outcome" and leaf.get("id") in found:
                 _ended(found[leaf["id"]], leaf)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -78,6 +80,7 @@ def _decided(leaf: Mapping[str, Any]) -> dict[str, Any]:
         "path": leaf.get("http", {}).get("path"),
         "model": gen_ai.get("request.model"),
         "provider": gen_ai.get("provider.name"),
+        "attempts": 1,
         "verdict": leaf.get("verdict"),
         "rule": rules[-1]["rule"] if rules else None,
         "status": ended.get("status", "open"),
@@ -87,6 +90,12 @@ def _decided(leaf: Mapping[str, Any]) -> dict[str, Any]:
         "output_tokens": None,
         "cost_nusd": None,
     }
+
+
+def _attempted(call: dict[str, Any], leaf: Mapping[str, Any]) -> None:
+    """Another attempt: from here on the call is that provider's."""
+    call["provider"] = leaf.get("gen_ai", {}).get("provider.name")
+    call["attempts"] = leaf.get("attempt", {}).get("number")
 
 
 def _ended(call: dict[str, Any], leaf: Mapping[str, Any]) -> None:

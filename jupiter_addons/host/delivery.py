@@ -113,6 +113,7 @@ class DeliveringStream(UpstreamStream):
             self._head_sent = True
             self.server_state = self.state_stream_response_body
             assert self.flow.response is not None
+            EXCHANGES[self.flow].head_status = self.flow.response.status_code
             yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response), self.context.client)
         if self.context.options.store_streamed_bodies:
             self.response_body_buf += b"".join(chunks)

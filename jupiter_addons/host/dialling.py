@@ -28,7 +28,7 @@ async def dial(address: tuple[str, int], freed: Callable[[], None]) -> Wire:
     """Return a connection to a configured address; `freed` is called once when it is closed, or cannot be made."""
     host, port = address
     try:
-        hosts = [host] if _is_literal(host) else await _resolve(host, port)
+        hosts = [host] if _is_literal(host) else await resolve(host, port)
         wire = await _first_of(hosts, port, UpstreamWire)
         wire.tie(freed)
         return wire
@@ -39,13 +39,14 @@ async def dial(address: tuple[str, int], freed: Callable[[], None]) -> Wire:
 
 async def dial_public(address: tuple[str, int], *, private: bool) -> Wire:
     """Return a connection to where a blind tunnel leads.  Raises OSError if an address is not public, unless `private`."""
-    hosts = await _resolve(*address)
+    hosts = await resolve(*address)
     if not private and not all(map(is_public, hosts)):
         raise OSError("the address is not public")
     return await _first_of(hosts, address[1], Wire)
 
 
-async def _resolve(host: str, port: int) -> list[str]:
+async def resolve(host: str, port: int) -> list[str]:
+    """Return the addresses of a name, best first, each once.  Raises OSError."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:

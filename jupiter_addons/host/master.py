@@ -11,6 +11,8 @@ from mitmproxy import addonmanager, exceptions, master, options
 from mitmproxy.addons import core, disable_h2c, errorcheck, next_layer, proxyserver, tlsconfig
 from mitmproxy.hooks import Hook
 
+from jupiter_addons.host.state import Speed
+
 logger = logging.getLogger(__name__)
 
 
@@ -55,10 +57,11 @@ class FixedAddons(addonmanager.AddonManager):
 class JupiterMaster(master.Master):
     """A master with the given addons in front of mitmproxy's own."""
 
-    def __init__(self, opts: options.Options, addons: Sequence[object]) -> None:
+    def __init__(self, opts: options.Options, addons: Sequence[object], speed: Speed) -> None:
         super().__init__(opts)
-        self.addons = FixedAddons(self)
-        self.addons.add(  # type: ignore[no-untyped-call] # mitmproxy's own has no annotations
+        if speed.direct_hooks:
+            self.addons = FixedAddons(self)
+        self.addons.add(
             core.Core(),
             proxyserver.Proxyserver(),
             *addons,

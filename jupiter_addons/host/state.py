@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from mitmproxy import http
 
-from jupiter_addons.exchange import Exchange
+from jupiter_addons.exchange import AttemptFailure, Exchange
 from jupiter_addons.host.clock import Ticker
 from jupiter_addons.host.pool import Key, Pool
 
@@ -51,6 +51,8 @@ class EdgeLimits:
 class Speed:
     """What is done faster than stock mitmproxy does it; each can be switched off by itself, to be compared with stock."""
 
+    direct_hooks: bool = True
+    """Call whoever listens to a hook; stock asks every addon, twice."""
     inline_hooks: bool = True
     """Run hooks that do not wait at once, without a task of their own."""
     coalesced_writes: bool = True
@@ -88,6 +90,8 @@ class Host:
     """Told the address and code of every request refused before there was a flow, for the evidence."""
     fault: Callable[[str, BaseException], None] | None = None
     """Told of every fault the guard had to stop, for the metrics."""
+    attempt_failed: Callable[[Exchange, AttemptFailure], None] | None = None
+    """Told of every attempt at a provider that failed, for the log and the metrics."""
     speed: Speed = Speed()
     shares_port: bool = False
     """Whether other processes listen on the same port."""

@@ -208,6 +208,8 @@ class UpstreamStream(HttpStream):
         else:
             yield from self.abandon(failure.reason)
         x.failures.append(failure)
+        if self.host.attempt_failed is not None:
+            self.host.attempt_failed(x, failure)
         x.forget_answer()
         self.flow.response = None
         if not failure.sent or failure.status is not None:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 
+from jupiter_addons.rehearsal import behaviour
 from jupiter_addons.rehearsal.server import Rehearsal
 
 
@@ -15,6 +16,10 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m jupiter_addons.rehearsal", description="The rehearsal provider.")
-    parser.add_argument("--port", type=int, default=8081)
+    parser = argparse.ArgumentParser(
+        prog="python -m jupiter_addons.rehearsal",
+        description=f"A provider that answers deterministically, OpenAI's and Anthropic's way.\n\n{behaviour.__doc__}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--port", type=int, default=8081, help="where on 127.0.0.1 (8081)")
     asyncio.run(serve(parser.parse_args().port))

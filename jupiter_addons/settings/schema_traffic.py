@@ -71,9 +71,16 @@ class Cors(Section):
     allowed_origins: list[str] = Field(default_factory=list)
     """Which: `https://app.example`, or `*` for all."""
     allowed_headers: list[str] = Field(
-        default_factory=lambda: ["authorization", "content-type", "x-api-key", "anthropic-version", "x-request-id"]
+        default_factory=lambda: [
+            "authorization",
+            "content-type",
+            "x-api-key",
+            "anthropic-*",
+            "openai-*",
+            "x-stainless-*",
+        ]
     )
-    """What they may send."""
+    """What they may send; a final `*` stands for any characters, as the official SDKs send many of a kind."""
     exposed_headers: list[str] = Field(
         default_factory=lambda: ["x-request-id", "x-jupiter-evidence-id", "x-jupiter-decision", "retry-after"]
     )

@@ -4,6 +4,7 @@ The decision is made on the CONNECT target, the only name the proxy itself will 
 (SNI, Host) must agree with it and is never used to choose.
 """
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -15,8 +16,11 @@ from mitmproxy.proxy.layer import NextLayer
 
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import CONNECTS, Connect, Exchange
+from jupiter_addons.host.dialling import is_public, resolve
 from jupiter_addons.host.tunnel import BlindTunnel
 from jupiter_addons.stages.stage import stage
+
+logger = logging.getLogger("jupiter.tunnels")
 
 _ANY = ("::1", "0.0.0.0", "::", "[::1]", "[::]")  # noqa: S104 - compared with, not listened on
 
@@ -29,6 +33,7 @@ class InterceptRules:
     hosts: Mapping[str, str]
     """Host name, lower case -> provider name."""
     unknown_hosts: Literal["tunnel", "deny"]
+    private_tunnels: bool = False
     own_ports: frozenset[int] = frozenset()
     """Where the gateway itself listens: no tunnel leads back to it, nor to its admin port."""
 
@@ -41,7 +46,7 @@ class ConnectTo:
         self._record_tunnel = record_tunnel
 
     @stage
-    def http_connect(self, flow: http.HTTPFlow, x: Exchange) -> None:
+    async def http_connect(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Grant or refuse a CONNECT."""
         host = flow.request.host.lower().rstrip(".")
         provider = self._rules.hosts.get(host)
@@ -49,6 +54,10 @@ class ConnectTo:
             x.refuse(Refusal("host_denied", "the intercept door is closed"))
         elif provider is None and (self._rules.unknown_hosts == "deny" or self._is_own(host, flow.request.port)):
             x.refuse(Refusal("host_denied", "this host is not allowed through the proxy"))
+        elif (
+            provider is None and (refusal := await self._unreachable(flow.request.host, flow.request.port)) is not None
+        ):
+            x.refuse(refusal)
         else:
             CONNECTS[flow.client_conn] = Connect(
                 principal=x.principal,
@@ -76,6 +85,20 @@ class ConnectTo:
             x.refuse(Refusal("host_denied", "this host is not opened"))
         elif (flow.client_conn.sni or "").lower().rstrip(".") != connect.host.lower().rstrip("."):
             x.refuse(Refusal("sni_mismatch", "the TLS server name is not the host of the CONNECT"))
+
+    async def _unreachable(self, host: str, port: int) -> Refusal | None:
+        """Return why a tunnel would lead nowhere, while the client can still be told; the dial itself checks once more."""
+        try:
+            addresses = await resolve(host, port)
+        except OSError as error:
+            logger.warning("a tunnel was refused: its host cannot be resolved: %s", error)
+            return Refusal("provider_error", "the name of this host cannot be resolved")
+        if self._rules.private_tunnels or all(map(is_public, addresses)):
+            return None
+        logger.warning(
+            "a tunnel was refused: its host has an address that is not public; `intercept.private_tunnels` allows it"
+        )
+        return Refusal("host_denied", "this host has an address that is not public")
 
     def _is_own(self, host: str, port: int) -> bool:
         return port in self._rules.own_ports and (host == "localhost" or host.startswith("127.") or host in _ANY)

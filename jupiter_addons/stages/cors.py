@@ -22,6 +22,7 @@ class CorsRules:
     origins: frozenset[str]
     """`https://app.example`, or `*` for every site."""
     headers: Sequence[str]
+    """Names that may be sent; `x-stainless-*` is every name that begins so."""
     exposed: Sequence[str]
     max_age_s: int
     credentials: bool
@@ -47,7 +48,8 @@ class AllowOrigin:
             return
         x.cors = self._headers(rules, origin)
         if preflight:
-            flow.response = empty_answer(x, 204, self._preflight(rules))
+            asked = flow.request.headers.get("access-control-request-headers", "")
+            flow.response = empty_answer(x, 204, self._preflight(rules, asked))
 
     @staticmethod
     def _headers(rules: CorsRules, origin: str) -> Mapping[str, str]:
@@ -59,9 +61,12 @@ class AllowOrigin:
         return found
 
     @staticmethod
-    def _preflight(rules: CorsRules) -> Mapping[str, str]:
+    def _preflight(rules: CorsRules, asked: str) -> Mapping[str, str]:
+        named = [name for name in rules.headers if "*" not in name]
+        families = tuple(name[:-1] for name in rules.headers if name.endswith("*"))
+        named += [name for name in map(str.strip, asked.lower().split(",")) if families and name.startswith(families)]
         return {
             "access-control-allow-methods": "GET, POST",
-            "access-control-allow-headers": ", ".join(rules.headers),
+            "access-control-allow-headers": ", ".join(named),
             "access-control-max-age": str(rules.max_age_s),
         }

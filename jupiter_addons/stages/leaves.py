@@ -34,7 +34,6 @@ class Leaves:
         end = None if status is None else self._end(x, status)
         decided = x.decision if x.filled("decision") else None
         profile = x.profile if x.filled("profile") else None
-        verdict = "deny" if x.refusal is not None else "allow"
         return self._log.append(
             record.decision(
                 call_id=x.call_id,
@@ -43,7 +42,7 @@ class Leaves:
                 door=x.door,
                 method=x.endpoint.method if x.endpoint else "CONNECT" if x.door == "intercept" else "?",
                 path=x.endpoint.path if x.endpoint else "-",
-                verdict=verdict,
+                verdict="deny" if x.refusal is not None else "allow",
                 gen_ai=self._request(x),
                 rules=_rules(decided),
                 policy_sha256=decided.digest if decided else None,
@@ -184,6 +183,8 @@ class Leaves:
 
 def _status(x: Exchange) -> Status:
     if x.refusal is not None:
+        if x.filled("permit") and x.refusal.code == "not_ready":
+            return "interrupted"  # by our own shutdown
         if x.refusal.code in ("provider_error", "provider_invalid_response", "deadline_exceeded"):
             return "provider_error"
         return "fault" if x.refusal.code in ("gateway_fault", "evidence_unavailable") else "refused"

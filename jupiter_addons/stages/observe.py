@@ -38,7 +38,7 @@ class Observe:
             return  # a health probe
         seconds = (time.monotonic_ns() - x.arrived_ns) / 1e9
         provider = x.candidate.provider.name if x.filled("candidate") else "-"
-        verdict = x.decision.verdict if x.filled("decision") else "-"
+        verdict = x.verdict if x.filled("decision") else "-"
         code = self._code(x)
         METRICS.requests.labels(x.door, provider, verdict, code).inc()
         METRICS.duration.labels(x.door).observe(seconds)

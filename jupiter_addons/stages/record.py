@@ -49,7 +49,7 @@ class Record:
         """Append the leaf this exchange still owes; a second call changes nothing.  Raises StoreError."""
         if x.recorded:
             return
-        status = flow.response.status_code if flow.response is not None else 0
+        status = x.head_status or (flow.response.status_code if flow.response is not None else 0)
         if x.filled("permit"):
             await self._leaves.outcome(x, status=status)
         else:

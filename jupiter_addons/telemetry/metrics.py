@@ -40,6 +40,12 @@ class Metrics:
         self.in_flight = Gauge("jupiter_in_flight", "Requests being served.", registry=registry)
         self.reservations = Gauge("jupiter_reservations_open", "Reservations not settled yet.", registry=registry)
         self.connections = Gauge("jupiter_connections", "Client connections.", registry=registry)
+        self.attempts_failed = Counter(
+            "jupiter_attempts_failed",
+            "Attempts at a provider that failed before anything of an answer had gone out.",
+            ("provider", "reason"),
+            registry=registry,
+        )
         self.tasks = Gauge("jupiter_tasks", "Tasks in the event loop.", registry=registry)
         self.upstream_connections = Gauge(
             "jupiter_upstream_connections", "Connections to providers, idle or not.", registry=registry

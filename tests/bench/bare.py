@@ -62,7 +62,7 @@ async def main(port: int, upstream: int) -> None:
     host.close = nothing_to_close
     seams.install(host)
     opts = Options(listen_host="127.0.0.1", listen_port=port)
-    master = JupiterMaster(opts, [PassThrough(upstream)])
+    master = JupiterMaster(opts, [PassThrough(upstream)], host.speed)
     options.require(opts)
     shortcuts.tune_collector(host.speed)
     loop = asyncio.get_running_loop()

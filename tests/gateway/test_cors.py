@@ -23,7 +23,7 @@ def gateway(provider: RehearsalThread, tmp_path_factory: pytest.TempPathFactory)
 def preflight(origin: str, path: str = CHAT) -> bytes:
     return (
         f"OPTIONS {path} HTTP/1.1\r\nHost: gateway\r\nOrigin: {origin}\r\n"
-        "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n\r\n"
+        "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization, x-stainless-os,x-other\r\n\r\n"
     ).encode()
 
 
@@ -34,6 +34,10 @@ def test_a_preflight_of_an_allowed_origin_is_answered_without_a_key(gateway: Gat
     assert answer.headers["access-control-allow-origin"] == APP
     assert "POST" in answer.headers["access-control-allow-methods"]
     assert "authorization" in answer.headers["access-control-allow-headers"]
+    allowed = answer.headers["access-control-allow-headers"]
+    assert "x-stainless-os" in allowed
+    assert "x-other" not in allowed
+    assert "*" not in allowed
     assert answer.headers["access-control-max-age"] == "3600"
     assert answer.headers["vary"] == "origin"
 
