@@ -57,7 +57,7 @@ class Ticker:
             await asyncio.sleep(due - time.monotonic())
             now, used_now = time.monotonic(), time.thread_time()
             self.lag_s = now - due
-            self.shedder.tick(self.lag_s, (used_now - used) / max(now - before, 1e-6))
+            self.shedder.tick(self.lag_s, (used_now - used) / max(now - before, 1e-6), now)
             before, used = now, used_now
             try:
                 self._tell(now)

@@ -146,7 +146,8 @@ class EdgeServer(Http1Server):
         found = _LENGTH.findall(head)
         if len(found) != 1 or len(data) != end + 4 + int(found[0]):
             return b""
-        if not self.host.is_full and not self.host.ticker.shedder.refuses():
+        shedder = self.host.ticker.shedder
+        if not self.host.is_full and not (shedder.sheds and shedder.refuses()):
             return b""
         if self.host.rejected is not None and self.conn.peername:
             self.host.rejected(self.conn.peername[0], OVERLOADED.code)

@@ -29,6 +29,11 @@ PAUSE_S = 1.0
 """How long nothing is accepted once no file can be opened."""
 TOO_MANY = Refusal("overloaded", "too many connections", retry_after_s=1)
 
+UNSENT_BYTES = 128 * 1024
+"""How much of an answer the kernel keeps for a client that does not take it: megabytes otherwise, for each."""
+
+_NOTSENT_LOWAT = 25
+"""TCP_NOTSENT_LOWAT of Linux (tcp(7)); Python has no name for it."""
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -42,6 +47,8 @@ class ClientWire(Wire):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start serving; nothing is read before somebody owns the wire."""
         super().connection_made(transport)
+        with contextlib.suppress(OSError):  # not every system has it
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
         self._task = asyncio.ensure_future(self._serve(self, self))
 
 

@@ -10,8 +10,12 @@ else sheds nothing: refusing our own requests would not help.
 import asyncio
 import time
 
+ENTER_S, ENTER_AFTER_S = 0.25, 0.5
+"""Shedding begins when the loop has been so late for so long: below it a busy gateway is slow, and serves everybody."""
 TARGET_S = 0.04
-"""The lag up to which everybody is served."""
+"""The lag that is aimed at from then on, so that who is refused is refused soon."""
+LEAVE_AFTER_S = 2.0
+"""Shedding ends when nobody had to be refused for so long."""
 BUSY = 0.7
 """The share of a core that the loop must have used for a late tick to be its own doing."""
 TURN_S = 0.02
@@ -26,6 +30,9 @@ class Shedder:
         self.share = 0.0
         """How many of the requests that come are refused, from 0 to 1."""
         self._due = 0.0
+        self._sheds = False
+        self._since: float | None = None
+        """Not shedding: since when the loop is late; shedding: when somebody had to be refused last."""
         self._turn: float | None = None
 
     def _turn_s(self) -> float:
@@ -39,18 +46,35 @@ class Shedder:
     def _next_turn(self) -> None:
         self._turn = None
 
-    def tick(self, lag_s: float, busy: float) -> None:
-        """Take one measurement: how late the tick came, and which share of the time since the last the loop was at work."""
-        if lag_s > TARGET_S and busy > BUSY:
+    def tick(self, lag_s: float, busy: float, now: float) -> None:
+        """Take one measurement: how late the tick came, and which share of the time since the last the loop was at work.
+
+        `now` is in monotonic seconds.
+        """
+        late = lag_s > (TARGET_S if self._sheds else ENTER_S) and busy > BUSY
+        if not self._sheds:
+            self._since = self._since if late and self._since is not None else now if late else None
+            if self._since is None or now - self._since < ENTER_AFTER_S:
+                return
+            self._sheds = True
+        if late:
             self.share = min(MOST, self.share + STEP_UP * min(3.0, lag_s / TARGET_S))
-        else:
-            self.share = max(0.0, self.share - STEP_DOWN)
-            if not self.share:
-                self._due = 0.0
+            self._since = now
+            return
+        self.share = max(0.0, self.share - STEP_DOWN)
+        if self.share:
+            self._since = now
+        elif self._since is not None and now - self._since > LEAVE_AFTER_S:
+            self._sheds, self._since, self._due = False, None, 0.0
+
+    @property
+    def sheds(self) -> bool:
+        """Whether some of the requests that come are refused."""
+        return self._sheds
 
     def refuses(self) -> bool:
         """Whether the request that has just come is one of those, or one too many for this turn of the loop."""
-        if self.share and self._turn_s() > TURN_S:
+        if self._turn_s() > TURN_S:
             return True
         self._due += self.share
         if self._due < 1.0:

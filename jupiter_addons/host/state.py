@@ -109,7 +109,7 @@ class Host:
     @property
     def is_pressed(self) -> bool:
         """Whether some of the requests that come now are refused."""
-        return self.is_full or self.ticker.shedder.share > 0.0
+        return self.is_full or self.ticker.shedder.sheds
 
     def speaks_http2(self, key: Key) -> bool:
         """Whether a provider chose HTTP/2 when it was last dialled."""

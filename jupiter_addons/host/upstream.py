@@ -54,6 +54,7 @@ _BROKEN = Refusal("provider_error", "the provider ended the connection without a
 _TOO_SLOW = Refusal("deadline_exceeded", "the provider did not answer in time")
 _TOO_LARGE = Refusal("provider_invalid_response", "the provider's answer is too large")
 _CUT_SHORT = Refusal("provider_error", "the provider ended the stream before it was complete")
+_TOO_LONG = Refusal("deadline_exceeded", "the answer took longer than a call may take")
 _STALLED = Refusal("deadline_exceeded", "the provider stopped sending before the stream was complete")
 
 
@@ -265,7 +266,7 @@ class UpstreamStream(HttpStream):
         self.deadline = math.inf
         if self._head_sent:
             yield from self.abandon("timeout")
-            yield from self.end_refused(_STALLED)
+            yield from self.end_refused(_STALLED if now < self._ends else _TOO_LONG)
         elif self.attempt_id is not None:
             yield from self.try_again(AttemptFailure("timeout", "the provider did not answer in time", sent=True))
 

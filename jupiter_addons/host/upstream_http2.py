@@ -8,7 +8,9 @@ from typing import Any
 
 import h2.connection
 import h2.events
+from hyperframe.frame import GoAwayFrame
 from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import ErrorCode, Http2Client, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import RequestProtocolError, ResponseProtocolError
 
@@ -22,6 +24,19 @@ class UpstreamHttp2(Http2Client):
 
     going_away = False
     """The provider takes no more requests on this connection."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        table = self.h2_conn._frame_dispatch_table
+        stock = table[GoAwayFrame]
+
+        def received(frame: Any) -> Any:
+            answer = stock(frame)
+            # The library closes the connection for itself, and would refuse what is still to come in the same breath.
+            self.h2_conn.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
+            return answer
+
+        table[GoAwayFrame] = received
 
     def _handle_event(self, event: events.Event) -> Commands:
         yield from super()._handle_event(event)
@@ -45,8 +60,6 @@ class UpstreamHttp2(Http2Client):
         self.going_away = True
         for stream_id in [number for number in self.streams if number > last]:
             yield from self._lose(stream_id, CLOSED)
-        if self.streams:  # the library has closed the connection for itself and would refuse what is still to come
-            self.h2_conn.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
 
     def _lose(self, stream_id: int, message: str) -> Commands:
         """Forget a stream first: whoever hears of its end may give it up in the same breath."""

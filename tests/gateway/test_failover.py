@@ -228,6 +228,29 @@ def test_when_every_provider_turns_the_call_away_the_client_gets_the_last_ones_a
     assert [leaf["kind"] for leaf in leaves_of(bench, answer)] == ["decision", "attempt", "outcome"]
 
 
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_provider_that_says_goodbye_and_answers_in_one_breath_is_heard(
+    tmp_path_factory: pytest.TempPathFactory, kind: str
+) -> None:
+    async def leaving(call: Call, out: Out) -> None:
+        out.go_away()  # type: ignore[attr-defined] # of HTTP/2 alone
+        await ANSWERS[kind](call, out)
+
+    authority = Authority()
+    with Provider(leaving, tls=authority.server(), http2=True) as provider:
+        overrides = {
+            "providers": {"rehearsal": {"base_url": provider.url}},
+            "security": {"upstream_ca_file": str(authority.path)},
+        }
+        with start_gateway(tmp_path_factory.mktemp("leaving"), provider.port, Setup(overrides=overrides)) as gateway:
+            for count in (1, 2):
+                with Client(gateway.port) as client:
+                    answer = client.ask(post("/v1/chat/completions", chat(stream=kind == "sse"), gateway.key))
+                assert answer.status == 200, answer.body
+                assert answer.body == bytes(provider.calls[-1].sent)
+                assert provider.connections == count, "a connection that is being closed was used again"
+
+
 def test_an_intercepted_call_goes_nowhere_else_unless_that_is_configured(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from jupiter_addons.host.shedding import BUSY, MOST, TARGET_S, TURN_S, Shedder
+from jupiter_addons.host.shedding import BUSY, ENTER_S, LEAVE_AFTER_S, MOST, TARGET_S, TURN_S, Shedder
 
 
 def refused(shedder: Shedder, of: int) -> int:
@@ -32,45 +32,64 @@ def test_while_some_are_refused_a_turn_of_the_loop_serves_only_so_much():
     assert asyncio.run(ask()) == [False, True, False]
 
 
-def test_nobody_is_refused_while_the_loop_keeps_up():
+TICK_S = 0.05
+
+
+def ticks(shedder: Shedder, count: int, lag_s: float, busy: float = 1.0, start: float = 0.0) -> float:
+    """Tick so many times; return the time then."""
+    for _ in range(count):
+        start += TICK_S + lag_s
+        shedder.tick(lag_s, busy, start)
+    return start
+
+
+def test_a_busy_gateway_serves_everybody():
     shedder = Shedder()
-    for _ in range(100):
-        shedder.tick(TARGET_S / 2, 1.0)
-    assert refused(shedder, 1000) == 0
+    ticks(shedder, 100, ENTER_S * 0.9)
+    assert not shedder.sheds
 
 
 def test_a_loop_that_others_keep_from_running_sheds_nothing():
     shedder = Shedder()
-    for _ in range(100):
-        shedder.tick(TARGET_S * 10, BUSY / 2)
-    assert refused(shedder, 1000) == 0
+    ticks(shedder, 100, ENTER_S * 4, BUSY / 2)
+    assert not shedder.sheds
+
+
+def test_one_long_stall_refuses_nobody():
+    shedder = Shedder()
+    now = ticks(shedder, 1, 10.0)
+    ticks(shedder, 100, 0.0, start=now)
+    assert not shedder.sheds
 
 
 def test_the_share_grows_while_the_loop_is_late_but_some_are_always_served():
     shedder = Shedder()
-    shares = []
+    shares, now = [], 0.0
     for _ in range(100):
-        shedder.tick(TARGET_S * 2, 1.0)
+        now = ticks(shedder, 1, ENTER_S * 2, start=now)
         shares.append(shedder.share)
+    assert shedder.sheds
     assert shares == sorted(shares)
     assert shares[-1] == MOST
     assert 0 < 1000 - refused(shedder, 1000) <= 21
 
 
-def test_the_share_shrinks_to_nothing_when_the_loop_is_in_time_again():
+def test_once_it_sheds_it_aims_at_a_small_lag():
     shedder = Shedder()
-    for _ in range(100):
-        shedder.tick(TARGET_S * 2, 1.0)
-    for _ in range(100):
-        shedder.tick(0.0, 1.0)
-    assert shedder.share == 0.0
-    assert refused(shedder, 1000) == 0
+    now = ticks(shedder, 3, ENTER_S * 2)
+    before = shedder.share
+    ticks(shedder, 1, TARGET_S * 1.5, start=now)
+    assert shedder.share > before
 
 
-def test_one_long_stall_refuses_hardly_anybody():
+def test_it_ends_when_nobody_had_to_be_refused_for_a_while():
     shedder = Shedder()
-    shedder.tick(2.0, 1.0)
-    assert refused(shedder, 3) == 0
+    now = ticks(shedder, 10, ENTER_S * 2)
+    while shedder.share:
+        now = ticks(shedder, 1, 0.0, start=now)
+    assert shedder.sheds
+    ticks(shedder, int(LEAVE_AFTER_S / TICK_S) + 2, 0.0, start=now)
+    assert not shedder.sheds
 
 
 def test_those_refused_are_spread_evenly():

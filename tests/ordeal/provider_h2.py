@@ -53,6 +53,8 @@ class Http2(asyncio.Protocol):
         self.moved = asyncio.Event()
         """Set and replaced whenever a window may have grown or a stream has ended."""
         self.cancelled: set[int] = set()
+        self.ahead = b""
+        """What is to be written before whatever comes next."""
         self._requests: dict[int, tuple[list[tuple[str, str]], bytearray]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -85,7 +87,7 @@ class Http2(asyncio.Protocol):
         self.moved = asyncio.Event()
 
     def flush(self) -> None:
-        data = self.h2.data_to_send()
+        data, self.ahead = self.ahead + self.h2.data_to_send(), b""
         if data and not self.transport.is_closing():
             self.transport.write(data)
 
@@ -182,9 +184,12 @@ class Http2Out(Out):
         connection.transport.write(head.serialize() + frame.DataFrame(self._id, body).serialize())
 
     def go_away(self) -> None:
-        """Announce that no request after this one will be looked at; those that run are answered (RFC 9113, section 6.8)."""
+        """Announce that no request after this one will be looked at; those that run are answered (RFC 9113, section 6.8).
+
+        It goes out with what is sent next, in one write, as servers do it.
+        """
         goodbye = frame.GoAwayFrame(0, last_stream_id=self._id, error_code=h2.errors.ErrorCodes.NO_ERROR)
-        self._connection.transport.write(goodbye.serialize())  # the library would take the connection for closed
+        self._connection.ahead += goodbye.serialize()  # the library would take the connection for closed
 
     def close(self) -> None:
         self.ended = True
