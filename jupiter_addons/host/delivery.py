@@ -46,6 +46,8 @@ class DeliveringStream(UpstreamStream):
     """What of a request happens from its answer on."""
 
     _ending = False
+    _stores = False
+    """Whether what is streamed is kept as well, for mitmweb; an option that costs something to look up."""
     _closed = False
     """The hook that settles and records, `response` or `error`, has been asked."""
     _answered = False
@@ -55,7 +57,7 @@ class DeliveringStream(UpstreamStream):
 
     def _open(self, head: ResponseHeaders) -> layer.CommandGenerator[bool]:
         """Ask the chain about the head of an answer; return whether it may be delivered."""
-        x, response = EXCHANGES[self.flow], head.response
+        x, response = self.exchange, head.response
         try:
             validate.validate_headers(response)
         except ValueError:
@@ -87,14 +89,15 @@ class DeliveringStream(UpstreamStream):
         """Ask the chain about the head of an event stream; return whether its events are to be read now."""
         if not (yield from self._open(head)):
             return False
-        if not EXCHANGES[self.flow].filled("relay"):
+        self._stores = self.context.options.store_streamed_bodies
+        if not self.exchange.filled("relay"):
             self.server_state = self.state_read_whole
             return False
         return True
 
     def pass_on(self, data: bytes) -> Commands:
         """Give bytes of an event stream to the relay, and what it lets go to the client, after the head."""
-        relay = EXCHANGES[self.flow].relay
+        relay = self.exchange.relay
         try:
             chunks = relay.feed(data)
         except UpstreamError as error:
@@ -113,16 +116,16 @@ class DeliveringStream(UpstreamStream):
             self._head_sent = True
             self.server_state = self.state_stream_response_body
             assert self.flow.response is not None
-            EXCHANGES[self.flow].head_status = self.flow.response.status_code
+            self.exchange.head_status = self.flow.response.status_code
             yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response), self.context.client)
-        if self.context.options.store_streamed_bodies:
+        if self._stores:
             self.response_body_buf += b"".join(chunks)
         for chunk in chunks:
             yield SendHttp(ResponseData(self.stream_id, chunk), self.context.client)
 
     def end_stream(self) -> Commands:
         """End an event stream that is complete."""
-        EXCHANGES[self.flow].relay.drain()
+        self.exchange.relay.drain()
         yield from self.send_response(already_streamed=True)
 
     def send_response(self, already_streamed: bool = False) -> Commands:
@@ -130,7 +133,7 @@ class DeliveringStream(UpstreamStream):
         flow, x = self.flow, EXCHANGES.get(self.flow)
         assert flow.response is not None
         flow.response.timestamp_end = time.time()
-        if already_streamed and self.context.options.store_streamed_bodies:
+        if already_streamed and self._stores:
             flow.response.data.content = bytes(self.response_body_buf)
         self.response_body_buf.clear()
         self._closed = True
@@ -189,7 +192,7 @@ class DeliveringStream(UpstreamStream):
 
     def end_refused(self, refusal: Refusal) -> Commands:
         """End the exchange with an error: a JSON answer or, once a stream has begun, an error event."""
-        x = EXCHANGES[self.flow]
+        x = self.exchange
         if x.refusal is None or refusal is GATEWAY_FAULT:
             x.refuse(refusal)
         self.server_state = self.state_errored

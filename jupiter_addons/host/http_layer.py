@@ -107,6 +107,7 @@ class GuardedHttpLayer(HttpLayer):
         context.client, context.options, context.server = self.context.client, self.context.options, self.context.server
         context.layers = self.context.layers.copy()
         stream = self.streams[stream_id] = GuardedStream(context, stream_id)
+        stream.http_layer = self
         yield from self.event_to_child(stream, events.Start())
 
     # -- where commands of children go ----------------------------------------------------------------------------------

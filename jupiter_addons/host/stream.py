@@ -134,7 +134,7 @@ class GuardedStream(DeliveringStream):
             return
         refusal = self._locate(request)
         if refusal is not None:
-            EXCHANGES[flow].refuse(refusal)
+            self.exchange.refuse(refusal)
             flow.error = mitmflow.Error(refusal.message)
         yield HttpRequestHeadersHook(flow)
         if refusal is not None:
@@ -162,13 +162,14 @@ class GuardedStream(DeliveringStream):
         intercepted = connect is not None or self._absolute or request.method == "CONNECT"
         found = None if request.method == "CONNECT" else endpoints.find(request.method, request.path)
         peer = self.context.client.peername
-        EXCHANGES[self.flow] = begin(
+        exchange = begin(
             door="intercept" if intercepted else "gateway",
             endpoint=None if isinstance(found, Refusal) else found,
             family=endpoints.error_family(request.path),
             client_address=peer[0] if peer else "",
             claimed_id=request.headers.get("x-request-id"),
         )
+        self.exchange = EXCHANGES[self.flow] = exchange
 
     def _locate(self, request: http.Request) -> Refusal | None:
         """Check the head, and find out where the client wants to go, as far as it says."""
@@ -197,7 +198,7 @@ class GuardedStream(DeliveringStream):
 
     def _too_much(self, size: int) -> Refusal | None:
         """Return why a body of this size cannot be taken now, or make a note of what it takes."""
-        x, limits = EXCHANGES[self.flow], self.host.limits
+        x, limits = self.exchange, self.host.limits
         if size > limits.body_bytes:
             return Refusal("request_too_large", f"the request body is larger than {limits.body_bytes} bytes")
         held = 2 * size  # as bytes to be sent, and as the text that was read from them
@@ -209,7 +210,7 @@ class GuardedStream(DeliveringStream):
 
     def _refuse_body(self, refusal: Refusal | None) -> None:
         if refusal is not None:
-            x = EXCHANGES[self.flow]
+            x = self.exchange
             x.refuse(refusal)
             self.flow.response = refusal_response(x, refusal)
 

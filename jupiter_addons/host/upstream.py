@@ -35,7 +35,7 @@ from mitmproxy.proxy.layers.http._events import (
 )
 
 from jupiter_addons.errors import Refusal
-from jupiter_addons.exchange import EXCHANGES, AttemptFailure, Exchange
+from jupiter_addons.exchange import AttemptFailure, Exchange
 from jupiter_addons.host.commands import CLOSED, Dial, Pause
 from jupiter_addons.host.permits import GATEWAY_FAULT, is_permitted
 from jupiter_addons.host.state import Host
@@ -91,6 +91,9 @@ class UpstreamStream(HttpStream):
     """What of a request happens between the decision and the answer."""
 
     host: ClassVar[Host]
+    http_layer: Any
+    """The layer that holds this stream; set by it."""
+    exchange: Exchange
     attempt_id: int | None = None
     """What the upstream connection calls the attempt that is running; None if there is none."""
     deadline: float = math.inf
@@ -127,16 +130,10 @@ class UpstreamStream(HttpStream):
 
     # -- an attempt -----------------------------------------------------------------------------------------------------
 
-    @property
-    def http_layer(self) -> Any:
-        """The layer that holds this stream."""
-        layers = self.context.layers
-        return layers[layers.index(self) - 1]
-
     def begin_attempt(self) -> Commands:
         """Dial and send what the permit names; on failure, ask for another target."""
         while True:
-            x = EXCHANGES[self.flow]
+            x = self.exchange
             if not is_permitted(self.flow):
                 yield from self.end_refused(_BROKEN)
                 return
@@ -182,8 +179,10 @@ class UpstreamStream(HttpStream):
         yield SendHttp(RequestEndOfMessage(attempt_id), connection)
 
     def _wake_in(self, seconds: float) -> None:
-        self.deadline = min(time.monotonic() + seconds, self._ends)
-        self.http_layer.clock.wake_by(self.deadline)
+        self.deadline = at = min(time.monotonic() + seconds, self._ends)
+        clock = self.http_layer.clock
+        if at < clock.at:  # else it fires earlier, and looks again
+            clock.at = at
 
     def _client_is_gone(self) -> bool:
         return any(isinstance(event, RequestProtocolError) for event in self._paused_event_queue)
@@ -202,7 +201,7 @@ class UpstreamStream(HttpStream):
 
     def attempt_failed(self, failure: AttemptFailure) -> layer.CommandGenerator[bool]:
         """Ask for another target.  Returns True if there is one; otherwise the exchange has been ended."""
-        x = EXCHANGES[self.flow]
+        x = self.exchange
         held, body = self._head, bytes(self.response_body_buf)
         if failure.reason == "status":
             self._leave_complete()
@@ -300,7 +299,7 @@ class UpstreamStream(HttpStream):
         yield from ()
         if not isinstance(event, ResponseHeaders):
             return
-        x = EXCHANGES[self.flow]
+        x = self.exchange
         x.times_ns["first_byte"] = time.monotonic_ns()
         self._head = event
         status = event.response.status_code
@@ -335,7 +334,7 @@ class UpstreamStream(HttpStream):
                 yield from self.abandon("too large")
                 yield from self.end_refused(_TOO_LARGE)
                 return
-            self._wake_in(EXCHANGES[self.flow].permit.timeouts.idle)
+            self._wake_in(self.exchange.permit.timeouts.idle)
         elif isinstance(event, ResponseEndOfMessage):
             head, body = self._head, bytes(self.response_body_buf)
             assert head is not None
@@ -348,7 +347,7 @@ class UpstreamStream(HttpStream):
             return
         head = self._head
         assert head is not None
-        x = EXCHANGES[self.flow]
+        x = self.exchange
         if self.flow.response is None and not (yield from self.open_stream(head)):
             if self.server_state == self.state_read_whole:
                 yield from self.server_state(event)
@@ -364,7 +363,7 @@ class UpstreamStream(HttpStream):
     def state_stream_response_body(self, event: events.Event) -> Commands:
         """Pass an event stream on."""
         if isinstance(event, ResponseData):
-            self._wake_in(EXCHANGES[self.flow].permit.timeouts.idle)
+            self._wake_in(self.exchange.permit.timeouts.idle)
             yield from self.pass_on(event.data)
         elif isinstance(event, ResponseEndOfMessage):
             self._leave_complete()

@@ -17,7 +17,7 @@ from bench.processes import Proxy
 from bench.upstream import call
 
 JSON = call()
-STREAMS, EVENTS, GAP_S = 8, 250, 0.002
+STREAMS, EVENTS, GAP_S = 8, 600, 0.002
 
 
 @dataclass(frozen=True)
