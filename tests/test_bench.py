@@ -17,6 +17,8 @@ NAMES = {
     "streams_1000_rss_mb",
     "streams_1000_served",
     "worker_efficiency",
+    "bare_added_latency_ms_p50",
+    "bare_added_latency_ms_p99",
     "added_latency_ms_p50",
     "added_latency_ms_p99",
     "added_latency_rate_per_s",

@@ -177,16 +177,21 @@ async def _hold(proxy: Proxy, count: int) -> _Held:
 
 def _latencies(rounds: Rounds, folder: Path, upstream: Proxy) -> Iterator[tuple[str, float]]:
     plan = rounds.plan
-    direct: list[float] = []
-    through: list[float] = []
-    with processes.governed(folder / "three", upstream.port) as ours:
-        _keep_alive(plan)(ours)
+    with ExitStack() as stack:
+        bare = stack.enter_context(processes.bare(upstream.port))
+        ours = stack.enter_context(processes.governed(folder / "three", upstream.port))
+        found: dict[str, list[float]] = {"direct": [], "bare": [], "governed": []}
+        for proxy in (bare, ours):
+            _keep_alive(plan)(proxy)
         for number in range(plan.rounds):
-            for proxy, found in ((upstream, direct), (ours, through)):
-                found += asyncio.run(load.open_loop(proxy.port, proxy.raw(JSON), plan.rate, plan.seconds, number))
+            for name, proxy in zip(found, (upstream, bare, ours), strict=True):
+                raw = proxy.raw(JSON)
+                found[name] += asyncio.run(load.open_loop(proxy.port, raw, plan.rate, plan.seconds, number))
             rounds.say(f"latencies {number + 1}/{plan.rounds}: {plan.rate:g} requests/s for {plan.seconds:g} s")
-    yield "added_latency_ms_p50", _added(through, direct, 0.50)
-    yield "added_latency_ms_p99", _added(through, direct, 0.99)
+    for name, prefix in (("bare", "bare_"), ("governed", "")):
+        for quantile in (0.50, 0.99):
+            added = _added(found[name], found["direct"], quantile)
+            yield f"{prefix}added_latency_ms_p{round(quantile * 100)}", added
     yield "added_latency_rate_per_s", plan.rate
 
 
