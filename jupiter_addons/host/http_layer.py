@@ -221,6 +221,8 @@ class GuardedHttpLayer(HttpLayer):
                 above.connections.pop(upstream.server, None)
         self.upstreams.pop(upstream.server, None)
         upstream.holder = None
+        layers = upstream.client.context.layers
+        del layers[: layers.index(upstream.top)]  # it must not keep what held it
 
     def register_connection(self, command: RegisterHttpConnection) -> Commands:
         """A connection stands, or could not be had: tell who waited for it."""

@@ -22,6 +22,7 @@ from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events, mode_servers, server_hooks
 
 from jupiter_addons.host.commands import Pause, PauseCompleted, Throttle
+from jupiter_addons.host.remains import take_apart
 from jupiter_addons.host.state import Host
 from jupiter_addons.host.wire import Wire
 
@@ -74,6 +75,11 @@ class Pump(mode_servers.ProxyConnectionHandler):
         for task in list(self._tasks):
             if task.get_name() == "open":
                 task.cancel()
+        while self._tasks:  # what is being recorded
+            await asyncio.wait(self._tasks)
+        self._busy = True  # whatever still comes has nobody to go to
+        self.timeout_watchdog: Any = None  # stock's, which calls back here and is not used
+        take_apart(self.layer)
 
     def let_go(self, connection: Connection) -> None:
         """The client is gone: do with an upstream connection what is to be done with it."""

@@ -44,7 +44,8 @@ class Wire(asyncio.Protocol):
         """The peer has sent its last byte."""
         self.congested = False
         self._pauses = 0
-        self._stuck = (0, 0.0)
+        self._written = self._taken = 0
+        self._since: float | None = None
 
     # -- asyncio's side -----------------------------------------------------------------------------------------------
 
@@ -104,9 +105,11 @@ class Wire(asyncio.Protocol):
         """Write, unless the connection is being closed."""
         if self.transport.is_closing():
             return
+        size = sum(map(len, pieces))
+        self._written += size
         if len(pieces) == 1:
             self.transport.write(pieces[0])
-        elif sum(map(len, pieces)) < JOINED_BYTES:
+        elif size < JOINED_BYTES:
             self.transport.write(b"".join(pieces))
         else:
             self.transport.writelines(pieces)  # does not copy what may have to wait
@@ -125,12 +128,10 @@ class Wire(asyncio.Protocol):
 
     def is_stuck(self, longest_s: float) -> bool:
         """Whether the peer has taken no byte for `longest_s`, seen from when this was first asked."""
-        waiting, now = self.transport.get_write_buffer_size(), time.monotonic()
-        before, since = self._stuck
-        if not self.congested or waiting < before or not before:
-            since = now
-        self._stuck = (waiting if self.congested else 0, since)
-        return self.congested and now - since > longest_s
+        taken, now = self._written - self.transport.get_write_buffer_size(), time.monotonic()
+        if not self.congested or taken > self._taken or self._since is None:
+            self._taken, self._since = taken, now
+        return self.congested and now - self._since > longest_s
 
     def half_close(self) -> None:
         """Send our last byte; the peer may go on."""

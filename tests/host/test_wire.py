@@ -152,9 +152,11 @@ def stuck_after(sizes: list[tuple[float, int]], longest_s: float) -> bool:
     """Ask at these times, with so much unsent; return the last answer."""
     wire, transport = a_wire(Owner())
     wire.pause_writing()
-    found = False
+    found, before = False, 0
     for at, size in sizes:
-        transport.unsent = size
+        if size > before:
+            wire.write([bytes(size - before)])
+        transport.unsent = before = size
         with mock.patch.object(time, "monotonic", lambda at=at: at):
             found = wire.is_stuck(longest_s)
     return found
