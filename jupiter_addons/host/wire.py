@@ -111,8 +111,9 @@ class Wire(asyncio.Protocol):
             self.transport.write(pieces[0])
         elif size < JOINED_BYTES:
             self.transport.write(b"".join(pieces))
-        else:
-            self.transport.writelines(pieces)  # does not copy what may have to wait
+        else:  # without a copy; asyncio's `writelines` would not say that the peer is congested
+            for piece in pieces:
+                self.transport.write(piece)
 
     def pause(self) -> None:
         """Stop reading until as many `resume` have followed as there were `pause`."""
