@@ -78,7 +78,11 @@ def build(parts: Parts) -> Sequence[object]:
         Reserve(parts.stores.ledger, parts.limits_for),
         Translate(client_key=settings.intercept.client_key),
         Commit(parts.leaves),
-        ReadReply(holds_streams=parts.policies.reads_response, rate_headers=parts.rate_headers),
+        ReadReply(
+            holds_streams=parts.policies.reads_response,
+            most_held_bytes=settings.proxy.limits.response,
+            rate_headers=parts.rate_headers,
+        ),
         Screen(parts.policies, environment=settings.environment),
         Settle(parts.stores.ledger),
         Record(parts.leaves),

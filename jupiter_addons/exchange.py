@@ -161,6 +161,11 @@ class Exchange:
         return not self.recorded or (self.filled("reservation") and not self.settled)
 
     @property
+    def may_be_billed(self) -> bool:
+        """Whether an attempt that failed may have cost something: it was sent, and nobody said that it was turned away."""
+        return any(f.sent and f.status is None and f.reason != "stale" for f in self.failures)
+
+    @property
     def verdict(self) -> str:
         """What was decided, for the client and for the record: a call that was refused before it was sent is denied."""
         if self.refusal is not None and not self.filled("permit"):

@@ -45,7 +45,6 @@ _INVALID_ANSWER = Refusal("provider_invalid_response", "the provider's answer is
 class DeliveringStream(UpstreamStream):
     """What of a request happens from its answer on."""
 
-    _ending = False
     _stores = False
     """Whether what is streamed is kept as well, for mitmweb; an option that costs something to look up."""
     _closed = False
@@ -106,8 +105,8 @@ class DeliveringStream(UpstreamStream):
             return
         yield from self._to_client(chunks)
         if relay.ending and not self._ending:
-            self._ending = True
             self._wake_in(AFTER_TERMINAL_S)
+            self._ending = True
 
     def _to_client(self, chunks: list[bytes]) -> Commands:
         if not chunks:

@@ -102,6 +102,22 @@ def _is_literal(host: str) -> bool:
     return True
 
 
+def is_local(address: str) -> bool:
+    """Whether a connection to this address ends on this machine: one of its own addresses, however it is written."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    inner = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    if inner is not None:
+        return is_local(str(inner))
+    if ip.is_loopback or ip.is_unspecified:
+        return True
+    with socket.socket(socket.AF_INET6 if ip.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(ip), 0))  # the kernel gives away its own addresses only
+        except OSError:
+            return False
+    return True
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the public internet, whatever form it is written or wrapped in."""
     ip = ipaddress.ip_address(address.partition("%")[0])

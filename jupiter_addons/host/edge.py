@@ -60,6 +60,8 @@ class EdgeServer(Http1Server):
     _scanned = 0
     """How much of a head that is not whole yet has been looked at."""
     _chunked = False
+    _head_only = False
+    """The answer has no body, whatever its length says (RFC 9110, section 9.3.2)."""
     _closing = False
     """The client wants the connection closed after its answer."""
     _last = False
@@ -112,6 +114,7 @@ class EdgeServer(Http1Server):
             return
         self.request = head.request
         # Noted now: the chain makes the provider's request out of the client's.
+        self._head_only = head.request.method == "HEAD"
         self._closing = _asks_to_close(head.request.headers) or head.request.http_version != "HTTP/1.1"
         refusal = self._inspect(head)
         if refusal is not None:
@@ -195,11 +198,11 @@ class EdgeServer(Http1Server):
             yield commands.SendData(self.conn, http1.assemble_response_head(response))
         elif kind is ResponseData:
             data: bytes = event.data  # type: ignore[attr-defined] # as above
-            if data:
+            if data and not self._head_only:
                 yield commands.SendData(self.conn, b"%x\r\n%s\r\n" % (len(data), data) if self._chunked else data)
         elif kind is ResponseEndOfMessage:
             assert self.request is not None
-            if self._chunked and self.request.method != "HEAD":
+            if self._chunked and not self._head_only:
                 yield commands.SendData(self.conn, b"0\r\n\r\n")
             yield from self.mark_done(response=True)
             if self.response_done and not self.request_done:

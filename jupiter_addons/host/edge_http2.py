@@ -160,7 +160,8 @@ class EdgeHttp2(Http2Server):
         pseudo = {name: value for name, value in fields if name.startswith(b":")}
         authority = pseudo.get(b":authority", b"")
         hosts = [value for name, value in fields if name == b"host"]
-        if not is_method(pseudo.get(b":method", b"")) or not is_plain_target(pseudo.get(b":path", b"")):
+        method = pseudo.get(b":method", b"")
+        if not is_method(method) or method == b"CONNECT" or not is_plain_target(pseudo.get(b":path", b"")):
             return Refusal("bad_request", "the method or the path of the request is not valid")
         if pseudo.get(b":scheme") != (b"https" if self.context.client.tls else b"http"):
             return Refusal("bad_request", "the scheme of the request is not that of its connection")

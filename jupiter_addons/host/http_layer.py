@@ -81,9 +81,9 @@ class GuardedHttpLayer(HttpLayer):
             return
         now = time.monotonic()
         for stream in {id(stream): stream for stream in self.streams.values()}.values():
-            if event.shutdown:
+            if event.shutdown and stream.child_layer is None:  # a tunnel's requests hear it from their own layer
                 yield from self.event_to_child(stream, ShutDown())
-            elif stream.deadline <= now:
+            elif not event.shutdown and stream.deadline <= now:
                 yield from self.event_to_child(stream, event)
         self.clock.at = min((stream.deadline for stream in self.streams.values()), default=math.inf)
 

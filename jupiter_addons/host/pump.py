@@ -48,6 +48,7 @@ class Pump(mode_servers.ProxyConnectionHandler):
         self._throttled_since = 0.0
         self._coalesce, self._inline = self.host.speed.coalesced_writes, self.host.speed.inline_hooks
         self._timers: set[asyncio.TimerHandle] = set()
+        self._pauses: dict[Pause, Callable[[], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._loop = asyncio.get_running_loop()
@@ -69,6 +70,8 @@ class Pump(mode_servers.ProxyConnectionHandler):
         self.client.timestamp_end = time.time()
         for timer in self._timers:
             timer.cancel()
+        for over in list(self._pauses.values()):
+            over()  # who waits has to learn that nobody is there any more
         await self.handle_hook(server_hooks.ClientDisconnectedHook(self.client))
         for connection in list(self.transports):
             self.let_go(connection)
@@ -239,11 +242,11 @@ class Pump(mode_servers.ProxyConnectionHandler):
 
     def _pause(self, command: Pause) -> None:
         def over() -> None:
-            self._timers.discard(handle)
-            self.dispatch(PauseCompleted(command))
+            if self._pauses.pop(command, None) is not None:
+                self.dispatch(PauseCompleted(command))
 
-        handle = self._loop.call_later(command.seconds, over)
-        self._timers.add(handle)
+        self._pauses[command] = over
+        self._timers.add(self._loop.call_later(command.seconds, over))
 
     def _throttle(self, command: Throttle) -> None:
         changed, self._throttled, self._throttled_since = command.on != self._throttled, command.on, time.monotonic()

@@ -129,7 +129,7 @@ class GuardedStream(DeliveringStream):
         flow.request, flow.live = request, True
         self._absolute = not request.is_http2 and bool(request.data.authority)
         self._begin_exchange()
-        if request.method == "CONNECT":
+        if request.method == "CONNECT" and self.mode is HTTPMode.regular:
             yield from self.handle_connect()
             return
         refusal = self._locate(request)
@@ -173,7 +173,7 @@ class GuardedStream(DeliveringStream):
 
     def _locate(self, request: http.Request) -> Refusal | None:
         """Check the head, and find out where the client wants to go, as far as it says."""
-        if validate_request(self.mode, request, True) is not None:
+        if validate_request(self.mode, request, True) is not None or request.method == "CONNECT":
             return _INVALID
         if self.mode is HTTPMode.transparent:
             assert self.context.server.address

@@ -105,6 +105,8 @@ class UpstreamStream(HttpStream):
     _fresh = False
     _head: ResponseHeaders | None = None
     _head_sent = False
+    _ending = False
+    """The terminal event has come: the end of the stream is not waited for as long as events are."""
 
     # -- what the other half gives --------------------------------------------------------------------------------------
 
@@ -179,6 +181,8 @@ class UpstreamStream(HttpStream):
         yield SendHttp(RequestEndOfMessage(attempt_id), connection)
 
     def _wake_in(self, seconds: float) -> None:
+        if self._ending:
+            return
         self.deadline = at = min(time.monotonic() + seconds, self._ends)
         clock = self.http_layer.clock
         if at < clock.at:  # else it fires earlier, and looks again
@@ -212,7 +216,7 @@ class UpstreamStream(HttpStream):
             self.host.attempt_failed(x, failure)
         x.forget_answer()
         self.flow.response = None
-        if not failure.sent or failure.status is not None:
+        if not x.may_be_billed:
             x.times_ns.pop("sent", None)  # not sent, or turned away: nothing to pay for
         attempt = Attempt(self.flow, self._attempts, failure)
         if failure.reason == "stale":

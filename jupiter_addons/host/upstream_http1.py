@@ -4,6 +4,7 @@ Stock takes `103 Early Hints` for the answer, reads a head without bound and quo
 same headers again after every message.
 """
 
+import re
 from typing import Any
 
 from mitmproxy import http
@@ -29,6 +30,7 @@ type Commands = layer.CommandGenerator[Any]
 
 HEAD_BYTES = 64 * 1024
 """The longest head of an answer."""
+_CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 INTERIM = 16
 """How many interim answers (1xx) may come before one that counts."""
 
@@ -98,6 +100,8 @@ class UpstreamHttp1(Http1Client):
                     raise ValueError("an interim answer that leads nowhere")
                 return True
             size = http1.expected_http_body_size(self.request, response)
+            if _has_controls(response):
+                raise ValueError("control characters, which other readers may take for line ends")
             if "transfer-encoding" in response.headers and "content-length" in response.headers:
                 raise ValueError("two lengths, of which another reader may take the other")
         except ValueError:
@@ -135,3 +139,9 @@ def _closes(response: http.Response) -> bool:
     """Whether the provider ends the connection after this answer (RFC 9112, section 9.3; stock minds the letters' case)."""
     options = {token.strip().lower() for value in response.headers.get_all("connection") for token in value.split(",")}
     return "close" in options or (response.http_version != "HTTP/1.1" and "keep-alive" not in options)
+
+
+def _has_controls(response: http.Response) -> bool:
+    """Whether a header or the reason phrase has a byte that RFC 9110, section 5.5, keeps out of it."""
+    texts = [response.data.reason, *(value for _, value in response.headers.fields)]
+    return any(_CONTROLS.search(text) for text in texts)

@@ -7,6 +7,7 @@ still answer (RFC 9113, section 6.8).  Stock, and the library under it, give all
 from typing import Any
 
 import h2.connection
+import h2.errors
 import h2.events
 from hyperframe.frame import GoAwayFrame
 from mitmproxy.proxy import events, layer
@@ -55,6 +56,10 @@ class UpstreamHttp2(Http2Client):
             return False
         stop: bool = yield from super().handle_h2_event(event)
         return stop
+
+    def protocol_error(self, message: str, error_code: int = h2.errors.ErrorCodes.PROTOCOL_ERROR) -> Commands:
+        """As stock; `message` quotes the provider's bytes and goes no further."""
+        yield from super().protocol_error("the provider broke HTTP/2", error_code)
 
     def _go_away(self, last: int) -> Commands:
         self.going_away = True

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -117,7 +118,13 @@ class Supervisor:
                 "worker %d has ended with %d; the next one starts in %.1f s", worker.number, code, worker.pause_s
             )
             await asyncio.sleep(worker.pause_s)
-            await self._spawn(worker)
+            while True:
+                try:
+                    await self._spawn(worker)
+                    break
+                except OSError as error:
+                    logger.error("worker %d cannot be started: %s", worker.number, error)
+                    await asyncio.sleep(LONGEST_PAUSE_S)
 
     def stop(self) -> None:
         """Ask every worker to end; a second call forces them."""
@@ -157,6 +164,9 @@ async def ask(socket: Path, path: str, timeout_s: float = 2.0) -> tuple[int, byt
             try:
                 writer.write(f"GET {path} HTTP/1.0\r\nHost: worker\r\n\r\n".encode())
                 head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+                length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+                if length is None or len(body) != int(length[1]):
+                    return 0, b""  # it ended while it was answering
                 return int(head.split(b" ", 2)[1]), body
             finally:
                 writer.close()

@@ -25,3 +25,9 @@ def authenticate(
         return INVALID
     profile = directory.get(record.user, _STRANGER)
     return Principal(record.user, record.id, profile.team, profile.roles, profile.attributes)
+
+
+def still_valid(key_id: str, keys: Mapping[str, KeyRecord], now_s: float) -> Refusal | None:
+    """Return `invalid_key` if a key that was shown earlier is good no longer: revoked, expired or gone."""
+    record = keys.get(key_id)
+    return None if record is not None and record.is_active(now_s) else INVALID

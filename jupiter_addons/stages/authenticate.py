@@ -14,7 +14,7 @@ from mitmproxy import http
 
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import CONNECTS, Exchange
-from jupiter_addons.identity.authenticate import authenticate
+from jupiter_addons.identity.authenticate import authenticate, still_valid
 from jupiter_addons.identity.credentials import Presented, from_proxy_authorization, presented
 from jupiter_addons.identity.keys import KeyRecord
 from jupiter_addons.identity.principals import Principal, Profile
@@ -44,7 +44,11 @@ class Authenticate:
         """Authenticate a request: by its tunnel, its proxy credentials, or its key."""
         connect = CONNECTS.get(flow.client_conn)
         if connect is not None:
-            x.principal = connect.principal
+            refusal = still_valid(connect.principal.key_id, self._keys.current(), time.time())
+            if refusal is None:
+                x.principal = connect.principal
+            else:
+                x.refuse(refusal)
         elif x.door == "intercept":
             self._by_proxy_credentials(flow, x)
         else:

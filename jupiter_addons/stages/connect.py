@@ -16,7 +16,7 @@ from mitmproxy.proxy.layer import NextLayer
 
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import CONNECTS, Connect, Exchange
-from jupiter_addons.host.dialling import is_public, resolve
+from jupiter_addons.host.dialling import is_local, is_public, resolve
 from jupiter_addons.host.tunnel import BlindTunnel
 from jupiter_addons.stages.stage import stage
 
@@ -80,8 +80,9 @@ class ConnectTo:
             if x.intercepted is None:
                 x.refuse(Refusal("host_denied", "this host is not allowed through the proxy"))
             return
-        x.intercepted = connect.provider
-        if connect.provider is None:
+        # The rules may have been reloaded since the CONNECT: the door can have been closed, or the host taken away.
+        x.intercepted = self._rules.hosts.get(connect.host.lower().rstrip(".")) if self._rules.enabled else None
+        if connect.provider is None or x.intercepted is None:
             x.refuse(Refusal("host_denied", "this host is not opened"))
         elif (flow.client_conn.sni or "").lower().rstrip(".") != connect.host.lower().rstrip("."):
             x.refuse(Refusal("sni_mismatch", "the TLS server name is not the host of the CONNECT"))
@@ -93,6 +94,8 @@ class ConnectTo:
         except OSError as error:
             logger.warning("a tunnel was refused: its host cannot be resolved: %s", error)
             return Refusal("provider_error", "the name of this host cannot be resolved")
+        if port in self._rules.own_ports and any(map(is_local, addresses)):
+            return Refusal("host_denied", "this host is not allowed through the proxy")
         if self._rules.private_tunnels or all(map(is_public, addresses)):
             return None
         logger.warning(

@@ -9,20 +9,24 @@ import hashlib
 from jupiter_addons.dialects import envelope
 from jupiter_addons.dialects.call import DialectName, ErrorFamily, Reply
 from jupiter_addons.dialects.registry import STREAM_READERS
-from jupiter_addons.dialects.sse import Splitter
-from jupiter_addons.errors import Refusal
+from jupiter_addons.dialects.sse import MAX_EVENT_BYTES, Splitter
+from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Digest
 
 
 class EventRelay:
     """See `exchange.Relay` for the contract."""
 
-    def __init__(self, dialect: DialectName, family: ErrorFamily, *, hold: bool = False) -> None:
+    def __init__(
+        self, dialect: DialectName, family: ErrorFamily, *, hold: bool = False, most_held_bytes: int = MAX_EVENT_BYTES
+    ) -> None:
         """`hold` keeps every event back until the end, and its text: a rule has to see the whole answer first."""
         self._splitter = Splitter()
         self._reader = STREAM_READERS[dialect](keep_text=hold)
         self._family: ErrorFamily = family
         self._hold = hold
+        self._most_held_bytes = most_held_bytes
+        self._held_bytes = 0
         self._held: list[bytes] = []
         self._answered, self._answered_bytes = hashlib.sha256(), 0
         self._delivered, self._delivered_bytes = hashlib.sha256(), 0
@@ -37,8 +41,19 @@ class EventRelay:
             self.begun = self.begun or frame.data is not None
             terminal = self._reader.read(frame)
             self.ending = self.ending or terminal
-            (self._held if self.ending or self._hold else ready).append(frame.raw)
+            if self.ending or self._hold:
+                self._keep_back(frame.raw)
+            else:
+                ready.append(frame.raw)
         return self._deliver(b"".join(ready))
+
+    def _keep_back(self, raw: bytes) -> None:
+        self._held.append(raw)
+        self._held_bytes += len(raw)
+        if self._held_bytes > self._most_held_bytes:
+            raise UpstreamError(
+                Refusal("provider_invalid_response", "the provider's stream is too large to be held back")
+            )
 
     def drain(self) -> None:
         """Keep what never became a whole event: it is the provider's, and goes out as it came."""

@@ -18,7 +18,8 @@ from jupiter_addons.stages.stage import closing, stage
 from jupiter_addons.units import usd
 
 DROPPED = frozenset(
-    b"connection keep-alive proxy-connection proxy-authenticate te trailer transfer-encoding upgrade set-cookie alt-svc"
+    b"connection keep-alive proxy-connection proxy-authenticate te trailer transfer-encoding upgrade set-cookie set-cookie2"
+    b" alt-svc clear-site-data"
     b" x-request-id openai-organization openai-project anthropic-organization-id".split()
 )
 
@@ -26,8 +27,11 @@ DROPPED = frozenset(
 class ReadReply:
     """Provider's answer -> reply, and on to the client."""
 
-    def __init__(self, *, holds_streams: bool, rate_headers: Callable[[Reservation], dict[str, str]]) -> None:
+    def __init__(
+        self, *, holds_streams: bool, most_held_bytes: int, rate_headers: Callable[[Reservation], dict[str, str]]
+    ) -> None:
         self._holds_streams = holds_streams
+        self._most_held_bytes = most_held_bytes
         self._rate_headers = rate_headers
 
     @stage
@@ -40,7 +44,9 @@ class ReadReply:
         streamed = is_event_stream(response)
         self._clean(response, x)
         if streamed:
-            x.relay = EventRelay(x.call.dialect, x.family, hold=self._holds_streams)
+            x.relay = EventRelay(
+                x.call.dialect, x.family, hold=self._holds_streams, most_held_bytes=self._most_held_bytes
+            )
             response.stream = True
             response.headers.pop("content-length", None)  # an error event may have to follow
             if flow.client_conn.alpn != b"h2":
@@ -65,7 +71,12 @@ class ReadReply:
             )
 
     def _clean(self, response: http.Response, x: Exchange) -> None:
-        fields = [field for field in response.headers.fields if not self._is_dropped(field[0].lower())]
+        named = {token.strip().lower().encode() for token in response.headers.get("connection", "").split(",")}
+        fields = [
+            field
+            for field in response.headers.fields
+            if not self._is_dropped(name := field[0].lower()) and name not in named
+        ]
         if x.door == "gateway":  # which pages may read an answer of ours is not the provider's to say
             fields = [field for field in fields if not field[0].lower().startswith(b"access-control-")]
         ours = {**response_headers(x), **self._rate_headers(x.reservation)}

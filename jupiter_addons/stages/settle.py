@@ -37,5 +37,7 @@ class Settle:
             return
         if "sent" in x.times_ns:
             x.charge = charge(x.reply if x.filled("reply") else None, x.profile, x.price)
+            if x.may_be_billed and not x.charge.nusd:  # the last attempt was free, an earlier one was not
+                x.charge = charge(None, x.profile, x.price)
         self._ledger.settle(x.reservation)
         x.settled = True

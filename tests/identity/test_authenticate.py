@@ -5,7 +5,7 @@ import os
 import pytest
 
 from jupiter_addons.errors import Refusal
-from jupiter_addons.identity.authenticate import authenticate
+from jupiter_addons.identity.authenticate import authenticate, still_valid
 from jupiter_addons.identity.credentials import Presented
 from jupiter_addons.identity.keys import KeyRecord, mint
 from jupiter_addons.identity.principals import Principal, Profile
@@ -45,3 +45,11 @@ def test_every_bad_key_gets_the_same_answer(given, keys, now_s):
 
 def test_the_owners_own_name_may_be_claimed():
     assert isinstance(authenticate(Presented(TEXT, "alice"), KEYS, DIRECTORY, 1), Principal)
+
+
+def test_a_key_that_was_good_once_is_asked_about_again():
+    assert still_valid(RECORD.id, KEYS, 1) is None
+    assert still_valid(RECORD.id, KEYS, 100) is not None
+    assert still_valid(RECORD.id, {}, 1) is not None
+    revoked = KeyRecord(RECORD.id, RECORD.digest, "alice", 0, revoked_s=1)
+    assert still_valid(RECORD.id, {RECORD.id: revoked}, 2) is not None
