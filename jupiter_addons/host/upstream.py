@@ -215,6 +215,7 @@ class UpstreamStream(HttpStream):
         if self.host.attempt_failed is not None:
             self.host.attempt_failed(x, failure)
         x.forget_answer()
+        self._ending = False
         self.flow.response = None
         if not x.may_be_billed:
             x.times_ns.pop("sent", None)  # not sent, or turned away: nothing to pay for
@@ -280,6 +281,10 @@ class UpstreamStream(HttpStream):
 
     def upstream_broke(self, event: ResponseProtocolError) -> Commands:
         """The upstream connection ended, or what it sent made no sense."""
+        if self._ending:  # nothing but the end was awaited
+            yield from self.abandon("complete")
+            yield from self.end_stream()
+            return
         if self._head_sent:
             yield from self.abandon("broken")
             yield from self.end_refused(_CUT_SHORT)

@@ -113,6 +113,15 @@ def test_late_bytes_of_an_abandoned_attempt_never_reach_the_client():
     assert abandoned > RUNS // 20, f"only {abandoned} of {RUNS} runs failed over: they prove nothing"
 
 
+def test_a_stream_that_breaks_after_its_terminal_event_is_complete():
+    play = Playbook(Chain("a.test", "b.test", timeouts=TIMEOUTS))
+    play.client_says(post())
+    play.upstream_says(0, SSE_HEAD + chunk(DONE))
+    play.upstream_leaves(0)
+    assert unchunked(play.client_saw)[1] == DONE
+    assert (play.asked, play.settled) == ([], 1)
+
+
 def nothing_more(play: Playbook) -> None:
     pass
 
