@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.enrichment.prices import Price, PriceTable
-from jupiter_addons.errors import ConfigError, Problem, StoreError
+from jupiter_addons.errors import ConfigError, Problem
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.limits.demand import Limit, LimitPlan
@@ -62,10 +62,7 @@ class Parts:
         """Authorities that providers are checked against; None for the public ones alone."""
         self.ca_certificate: Path | None = None
         if settings.intercept.enabled:
-            try:
-                self.ca_certificate = certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
-            except OSError as error:
-                raise StoreError(f"cannot keep the certificate authority in `{settings.ca_dir}`: {error}") from error
+            self.ca_certificate = certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
         self.stores = stores()
         self.leaves = Leaves(self.stores.log, self.stores.pseudonym_key, settings.digest)
 

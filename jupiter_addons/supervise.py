@@ -7,7 +7,6 @@ import signal
 import tempfile
 from pathlib import Path
 
-from jupiter_addons.errors import StoreError
 from jupiter_addons.host import certificates, workers
 from jupiter_addons.host.workers import Supervisor
 from jupiter_addons.settings.load import Configuration
@@ -54,10 +53,7 @@ def _make_once(settings: Configuration) -> None:
     signing_keys.load_or_create(settings.signing_dir)
     KeyStore(settings.keys_path).close()
     if settings.intercept.enabled:
-        try:
-            certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
-        except OSError as error:
-            raise StoreError(f"cannot keep the certificate authority in `{settings.ca_dir}`: {error}") from error
+        certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
 
 
 async def _look(supervisor: Supervisor, sums: Sums) -> None:

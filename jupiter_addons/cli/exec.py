@@ -5,11 +5,10 @@ import shutil
 from pathlib import Path
 from tempfile import gettempdir
 
-import certifi
 import click
 
 from jupiter_addons.cli.options import config_option, configuration
-from jupiter_addons.host.certificates import CERTIFICATE_FILE
+from jupiter_addons.host.certificates import CERTIFICATE_FILE, with_public
 
 BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 
@@ -49,7 +48,7 @@ def variables(address: tuple[str, int], key: str, authority: Path) -> dict[str, 
 def bundle_with(authority: Path) -> Path:
     """Return a bundle of the public authorities and ours: these variables replace a program's own list."""
     bundle = authority.with_name("bundle.pem")
-    text = Path(certifi.where()).read_bytes() + b"\n" + authority.read_bytes()
+    text = with_public(authority.read_bytes())
     try:
         bundle.write_bytes(text)
     except OSError:

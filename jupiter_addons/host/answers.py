@@ -19,20 +19,11 @@ def refusal_response(x: Exchange, refusal: Refusal) -> http.Response:
 
 
 @functools.lru_cache(maxsize=64)
-def bare_refusal(family: ErrorFamily, refusal: Refusal) -> bytes:
-    """Return a whole HTTP/1.1 answer for a connection that never got as far as a request, and close after it."""
-    headers = [*envelope.headers(refusal), ("connection", "close")]
+def bare_refusal(family: ErrorFamily, refusal: Refusal, *, keep: bool = False) -> bytes:
+    """Return a whole HTTP/1.1 answer to what never became a request with a flow; the connection ends with it, unless `keep`."""
+    headers = [*envelope.headers(refusal), *(() if keep else (("connection", "close"),))]
     response = _response(refusal.row.status, headers, envelope.body(family, refusal))
     raw: bytes = http1.assemble_response(response)
-    return raw
-
-
-@functools.lru_cache(maxsize=32)
-def kept_refusal(family: ErrorFamily, refusal: Refusal) -> bytes:
-    """Return a whole HTTP/1.1 answer after which the connection goes on; made once."""
-    raw: bytes = http1.assemble_response(
-        _response(refusal.row.status, envelope.headers(refusal), envelope.body(family, refusal))
-    )
     return raw
 
 

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from jupiter_addons.errors import StoreError
+
 KEY_FILE = "mitmproxy-ca.pem"
 """Key and certificate, under the name mitmproxy looks for."""
 CERTIFICATE_FILE = "mitmproxy-ca-cert.pem"
@@ -25,10 +27,17 @@ _YEARS = 10
 
 
 def ensure(directory: Path, now: datetime.datetime) -> Path:
-    """Create the authority in `directory` if there is none; return the certificate's path.
+    """Create the authority in `directory` if there is none; return the certificate's path.  Raises StoreError.
 
     The key file is 0600 in a directory that is 0700: whoever has it can impersonate any host to the clients.
     """
+    try:
+        return _ensure(directory, now)
+    except OSError as error:
+        raise StoreError(f"cannot keep the certificate authority in `{directory}`: {error}") from error
+
+
+def _ensure(directory: Path, now: datetime.datetime) -> Path:
     certificate, key = directory / CERTIFICATE_FILE, directory / KEY_FILE
     if key.exists():
         return certificate
@@ -54,8 +63,13 @@ def bundle(directory: Path, more: Path) -> Path:
         raise ValueError("it holds no certificate")
     target = directory / BUNDLE_FILE
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    target.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + pem)
+    target.write_bytes(with_public(pem))
     return target
+
+
+def with_public(pem: bytes) -> bytes:
+    """Return the public authorities and these."""
+    return Path(certifi.where()).read_bytes() + b"\n" + pem
 
 
 def _self_signed(private: ec.EllipticCurvePrivateKey, now: datetime.datetime) -> x509.Certificate:

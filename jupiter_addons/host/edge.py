@@ -23,9 +23,10 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._http1 import make_body_reader
 
 from jupiter_addons.dialects import endpoints
+from jupiter_addons.dialects.call import ErrorFamily
 from jupiter_addons.errors import Refusal
 from jupiter_addons.host import framing
-from jupiter_addons.host.answers import bare_refusal, kept_refusal
+from jupiter_addons.host.answers import bare_refusal
 from jupiter_addons.host.framing import CHUNKED, ChunkedBody, Head
 from jupiter_addons.host.permits import OVERLOADED
 from jupiter_addons.host.state import Host
@@ -152,9 +153,9 @@ class EdgeServer(Http1Server):
         shedder = self.host.ticker.shedder
         if not self.host.is_full and not (shedder.sheds and shedder.refuses()):
             return b""
-        if self.host.rejected is not None and self.conn.peername:
-            self.host.rejected(self.conn.peername[0], OVERLOADED.code)
-        return kept_refusal("anthropic" if head.startswith(b"post /v1/messages") else "openai", OVERLOADED)
+        self.host.tell_rejected(self.conn.peername, OVERLOADED.code)
+        family: ErrorFamily = "anthropic" if head.startswith(b"post /v1/messages") else "openai"
+        return bare_refusal(family, OVERLOADED, keep=True)
 
     def _inspect(self, head: Head) -> Refusal | None:
         request, limits = head.request, self.host.limits
@@ -172,8 +173,7 @@ class EdgeServer(Http1Server):
     def _reject(self, refusal: Refusal) -> Commands:
         """Answer without a flow: there is no request that a stage could look at."""
         family = endpoints.error_family(self.request.path) if self.request else "openai"
-        if self.host.rejected is not None and self.conn.peername:
-            self.host.rejected(self.conn.peername[0], refusal.code)
+        self.host.tell_rejected(self.conn.peername, refusal.code)
         if self.response is None:
             yield commands.SendData(self.conn, bare_refusal(family, refusal))
         yield commands.CloseConnection(self.conn)

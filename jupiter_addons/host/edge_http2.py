@@ -182,7 +182,7 @@ class EdgeHttp2(Http2Server):
 
     def _refuse(self, stream_id: int, path: str, refusal: Refusal) -> Commands:
         """Answer without a flow: there is no request that a stage could look at."""
-        self._tell(refusal.code)
+        self.host.tell_rejected(self.conn.peername, refusal.code)
         fields = [(name.encode(), value.encode()) for name, value in envelope.headers(refusal)]
         self.h2_conn.send_headers(stream_id, [(b":status", b"%d" % refusal.row.status), *fields])
         self.h2_conn.send_data(stream_id, envelope.body(endpoints.error_family(path), refusal), end_stream=True)
@@ -193,14 +193,10 @@ class EdgeHttp2(Http2Server):
     def protocol_error(self, message: str, error_code: int = h2.errors.ErrorCodes.PROTOCOL_ERROR) -> Commands:
         """Say GOAWAY and close; `message` quotes the client's bytes and goes no further."""
         if error_code != h2.errors.ErrorCodes.NO_ERROR:
-            self._tell("bad_request")
+            self.host.tell_rejected(self.conn.peername, "bad_request")
         last = self.h2_conn.data_to_send()  # h2 has said it already where it found the error itself
         if not last or error_code == h2.errors.ErrorCodes.NO_ERROR:
             self.h2_conn.close_connection(error_code)
             last += self.h2_conn.data_to_send()
         yield commands.SendData(self.conn, last)
         yield from self.close_connection("the client broke the protocol")
-
-    def _tell(self, code: str) -> None:
-        if self.host.rejected is not None and self.conn.peername:
-            self.host.rejected(self.conn.peername[0], code)

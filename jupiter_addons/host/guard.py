@@ -70,8 +70,7 @@ class GuardedHandler(Pump):
         if not isinstance(self.transports[self.client], Wire):
             self._turn_away(NOT_READY)  # under `mitmdump -s`: came in on the stock listener, before ours was there
             return
-        full = len(host.handlers) >= host.limits.connections
-        if full or host.addresses[address] >= host.limits.connections_per_address:
+        if not host.has_room_for(address):
             self._turn_away(TOO_MANY)
             return
         host.handlers.add(self)
@@ -284,9 +283,7 @@ class GuardedHandler(Pump):
 
     async def _close_exchange(self, flow: http.HTTPFlow) -> None:
         x = EXCHANGES.get(flow)
-        if x is None:
-            return
-        if not x.owes:
+        if x is None or not x.owes:
             return
         if x.refusal is None and not x.client_closed:
             x.refuse(GATEWAY_FAULT)  # a stage that should have closed it has failed; who knows what else it left undone

@@ -80,9 +80,7 @@ class Listener:
                 self._pause(error)
                 return
             connection.setblocking(False)
-            limits = self._host.limits
-            full = len(self._host.handlers) >= limits.connections
-            if full or self._host.addresses[address[0]] >= limits.connections_per_address:
+            if not self._host.has_room_for(address[0]):
                 self._turn_away(connection)
                 continue
             made = self._loop.connect_accepted_socket(lambda: ClientWire(self._serve), connection)

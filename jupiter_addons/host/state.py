@@ -101,6 +101,16 @@ class Host:
     """Client connections that have ended since the collector has looked for what they left behind."""
     _http2: dict[Key, bool] = field(default_factory=dict)
 
+    def has_room_for(self, address: str) -> bool:
+        """Whether one more client connection from this address may be had."""
+        limits = self.limits
+        return len(self.handlers) < limits.connections and self.addresses[address] < limits.connections_per_address
+
+    def tell_rejected(self, peer: tuple[Any, ...] | None, code: str) -> None:
+        """Tell whoever counts them of a request that was refused before there was a flow."""
+        if self.rejected is not None and peer:
+            self.rejected(peer[0], code)
+
     @property
     def is_full(self) -> bool:
         """Whether as many requests are in flight as may be."""

@@ -184,9 +184,7 @@ class UpstreamStream(HttpStream):
         if self._ending:
             return
         self.deadline = at = min(time.monotonic() + seconds, self._ends)
-        clock = self.http_layer.clock
-        if at < clock.at:  # else it fires earlier, and looks again
-            clock.at = at
+        self.http_layer.clock.wake_by(at)
 
     def _client_is_gone(self) -> bool:
         return any(isinstance(event, RequestProtocolError) for event in self._paused_event_queue)

@@ -22,8 +22,6 @@ from jupiter_addons.stages.stage import stage
 
 logger = logging.getLogger("jupiter.tunnels")
 
-_ANY = ("::1", "0.0.0.0", "::", "[::1]", "[::]")  # noqa: S104 - compared with, not listened on
-
 
 @dataclass(frozen=True, slots=True)
 class InterceptRules:
@@ -52,7 +50,7 @@ class ConnectTo:
         provider = self._rules.hosts.get(host)
         if not self._rules.enabled:
             x.refuse(Refusal("host_denied", "the intercept door is closed"))
-        elif provider is None and (self._rules.unknown_hosts == "deny" or self._is_own(host, flow.request.port)):
+        elif provider is None and self._rules.unknown_hosts == "deny":
             x.refuse(Refusal("host_denied", "this host is not allowed through the proxy"))
         elif (
             provider is None and (refusal := await self._unreachable(flow.request.host, flow.request.port)) is not None
@@ -102,9 +100,6 @@ class ConnectTo:
             "a tunnel was refused: its host has an address that is not public; `intercept.private_tunnels` allows it"
         )
         return Refusal("host_denied", "this host has an address that is not public")
-
-    def _is_own(self, host: str, port: int) -> bool:
-        return port in self._rules.own_ports and (host == "localhost" or host.startswith("127.") or host in _ANY)
 
     def next_layer(self, nextlayer: NextLayer) -> None:
         """Relay a blind tunnel byte for byte; mitmproxy's own choice would open it."""
