@@ -150,9 +150,8 @@ class UpstreamStream(HttpStream):
                 return  # the event that says so is next in the queue
             if not error:
                 if not self._may_send(x, connection):
-                    yield from self.end_refused(
-                        x.refusal or _TOO_SLOW if time.monotonic() >= self._ends else GATEWAY_FAULT
-                    )
+                    late = time.monotonic() >= self._ends
+                    yield from self.end_refused(x.refusal or (_TOO_SLOW if late else GATEWAY_FAULT))
                     return
                 break
             if not (yield from self.attempt_failed(AttemptFailure("connect", error, sent=False))):

@@ -203,6 +203,14 @@ def test_no_attempt_goes_out_whose_permit_went_while_it_was_dialled(prepare):
     assert play.upstream_saw(0) == b"" and play.client_saw.startswith(b"HTTP/1.1 ") and play.settled == 1
 
 
+def test_a_refusal_made_while_its_target_was_dialled_is_what_the_client_gets():
+    play = Playbook(Chain("a.test"), holding={"open"})
+    play.client_says(post())
+    EXCHANGES[play.flow].refuse(Refusal("budget_exceeded", "the budget is spent"))
+    play.release()
+    assert b"budget_exceeded" in play.client_saw and play.upstream_saw(0) == b"" and play.settled == 1
+
+
 def test_no_attempt_goes_out_whose_permit_went_during_the_delay():
     play = Playbook(Chain("a.test", "b.test", delay_s=5))
     play.client_says(post())
