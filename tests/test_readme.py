@@ -33,6 +33,10 @@ def python_blocks() -> list[str]:
     return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
+def yaml_blocks(start: str) -> list[str]:
+    return [block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if block.startswith(start)]
+
+
 def shell(command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     path = f"{BIN}:{os.environ['PATH']}"
     env = {name: value for name, value in os.environ.items() if not name.startswith("JUPITER_")}
@@ -114,6 +118,13 @@ def test_the_built_in_provider_starts_by_itself():
         assert knob in help_text, f"the README names `{knob}`, which `--help` does not"
 
 
+def test_the_configuration_for_the_built_in_provider_is_one(tmp_path: Path):
+    (block,) = yaml_blocks("providers:")
+    (tmp_path / "jupiter.yaml").write_text(block)
+    done = shell("jupiter config check -c jupiter.yaml", tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_curl_through_the_gateway_door(gateway):
     if not shutil.which("curl"):
         pytest.skip("there is no curl")
@@ -159,8 +170,12 @@ def test_the_evidence_commands(command, gateway):
     assert done.returncode == 0, done.stderr
 
 
+def test_every_yaml_block_is_known_to_this_test():
+    assert len(yaml_blocks("")) == len(yaml_blocks("mpl_version:")) + len(yaml_blocks("providers:")) == 2
+
+
 def test_the_rules_load():
-    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (block,) = yaml_blocks("mpl_version:")
     assert len(load({"README": block.encode()}).rules) == 1
 
 

@@ -1,8 +1,10 @@
 """From a file to settings, or to everything that is wrong with it."""
 
+import functools
 import hashlib
 import ipaddress
 import json
+import operator
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -133,10 +135,20 @@ def _assemble(path: Path, root: Node, environ: Mapping[str, str]) -> Configurati
 
 
 def _validate(root: Node) -> tuple[Settings | None, list[Problem]]:
-    try:
-        return Settings.model_validate(root.plain()), []
-    except pydantic.ValidationError as error:
-        return None, explain(root, error.errors(include_url=False, include_input=False))
+    """Return the settings, as far as they can be had, and what is wrong with them; an unknown key hides nothing else."""
+    values: Any = root.plain()
+    found: list[Problem] = []
+    while True:
+        try:
+            return Settings.model_validate(values), found
+        except pydantic.ValidationError as error:
+            errors = error.errors(include_url=False, include_input=False)
+        found += explain(root, errors)
+        if any(one["type"] != "extra_forbidden" for one in errors):
+            return None, found
+        for one in errors:
+            *path, key = one["loc"]
+            functools.reduce(operator.getitem, path, values).pop(key)
 
 
 def _cross_check(root: Node, settings: Settings) -> list[Problem]:

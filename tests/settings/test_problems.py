@@ -314,6 +314,19 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file(refused):
     ]
 
 
+def test_an_unknown_key_hides_nothing_else(refused):
+    text = (
+        PROVIDERS
+        + "unknown_model: free\nproxy: {workers: 2, workrs: 3}\nintercept: {hosts: {api.openai.com: nobody}}\n"
+    )
+    found = refused(text)
+    assert [problem.partition(": ")[0] for problem in found] == ["2:1", "3:18", "3:21", "4:37"]
+    assert "unknown key `unknown_model`" in found[0]
+    assert "each worker would count the limits" in found[1]
+    assert "unknown key `proxy.workrs`" in found[2]
+    assert "`nobody` is not one of the providers" in found[3]
+
+
 def test_no_problem_repeats_a_key(refused):
     entry = "{type: openai, base_url: https://h, models: [m], api_key: 'a secret key'}"
     assert "secret" not in "".join(refused(f"providers: {{p: {entry}}}\n"))
