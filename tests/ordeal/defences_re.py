@@ -42,9 +42,9 @@ def connection_caps() -> None:
 @defence
 def accept_pause() -> None:
     """No pause after a connection could not be accepted for want of a file."""
-    import asyncio.constants
+    from jupiter_addons.host import listener
 
-    asyncio.constants.ACCEPT_RETRY_DELAY = 0
+    listener.PAUSE_S = 0
 
 
 @defence
