@@ -164,13 +164,14 @@ class Conditions:
         return Compare(subject, name, value, node.mark, self._pattern(place, value) if name == "matches" else None)
 
     def _pattern(self, node: Node, value: str) -> Any:
+        """Return an expression that searches UTF-8: what is found where is not asked, and costs as much again as text."""
         if len(value.encode("utf-8", "surrogatepass")) > MAX_PATTERN_BYTES:
             self._reading.wrong(node, f"the expression is longer than {MAX_PATTERN_BYTES} bytes")
             return None
         options = re2.Options()
         options.log_errors = False
         try:
-            return re2.compile(value, options)
+            return re2.compile(value.encode(), options)
         except UnicodeEncodeError:
             self._reading.wrong(node, "the expression holds half a surrogate pair")
         except re2.error as error:

@@ -14,11 +14,10 @@ rule that ended evaluation is not consulted, as it would not be if it were enfor
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jupiter_addons.policy.interpret import Evaluation, Facts, Truth
+from jupiter_addons.policy.interpret import Consult, Evaluation, Facts, Truth
 from jupiter_addons.policy.nodes import Allow, Deny, Field, Log, PolicySet, Rule, Tag, Template
 from jupiter_addons.policy.vocabulary import Phase
 
@@ -69,39 +68,40 @@ class Decision:
     """The digest of the policy set."""
 
 
-def evaluate(policies: PolicySet, rules: Iterable[Rule], facts: Facts, phase: Phase) -> Decision:
-    """Decide by `rules`, which are those of `phase` in `policies`.
+def evaluate(policies: PolicySet, consult: Consult, facts: Facts, phase: Phase) -> Decision:
+    """Decide by what `consult` goes through: the rules of `phase` in `policies`.
 
     Pure, and total over facts that are JSON: it has an answer for every value.  What a callable of `facts` raises is raised.
     """
-    evaluation = Evaluation(facts)
-    run = _Run(evaluation)
-    permitted: Rule | None = None
-    for rule in rules:
-        met = evaluation.truth(rule.condition)
-        if met is False:
-            continue
-        terminal = run.fire(rule, met)
-        if isinstance(terminal, Deny):
-            return run.decision(policies.digest, "deny", rule, terminal)
-        if terminal is not None and rule.tier == "normal":
-            return run.decision(policies.digest, "allow", rule, None)
-        if terminal is not None and permitted is None:
-            permitted = rule
-    if permitted is not None or policies.default == "allow" or phase == "response":
-        return run.decision(policies.digest, "allow", permitted, None)
+    run = _Run(Evaluation(facts))
+    consult(run.evaluation, run.meet)
+    if isinstance(run.terminal, Deny):
+        return run.decision(policies.digest, "deny", run.decided_by, run.terminal)
+    if run.decided_by is not None or policies.default == "allow" or phase == "response":
+        return run.decision(policies.digest, "allow", run.decided_by, None)
     return run.decision(policies.digest, "deny", None, None)
 
 
 class _Run:
     def __init__(self, evaluation: Evaluation) -> None:
-        self._evaluation = evaluation
+        self.evaluation = evaluation
+        self.decided_by: Rule | None = None
+        self.terminal: Deny | Allow | None = None
         self._tags: dict[str, str] = {}
         self._logs: list[LogLine] = []
         self._fired: list[Fired] = []
         self._errors: list[str] = []
 
-    def fire(self, rule: Rule, met: Truth) -> Deny | Allow | None:
+    def meet(self, rule: Rule, met: Truth) -> bool:
+        """Take a rule whose condition is met, or unknown; return whether it ends the evaluation."""
+        terminal = self._fire(rule, met)
+        ends = isinstance(terminal, Deny) or (terminal is not None and rule.tier == "normal")
+        if ends or (terminal is not None and self.decided_by is None):
+            # A mandatory `allow` holds only if nothing after it decides: the first of them, unless something does.
+            self.decided_by, self.terminal = rule, terminal
+        return ends
+
+    def _fire(self, rule: Rule, met: Truth) -> Deny | Allow | None:
         """Do what a rule says whose condition is met, or unknown; return its terminal action if that is to be acted on."""
         if met is None:
             self._errors.append(f"{rule.policy}/{rule.name}")
@@ -143,7 +143,7 @@ class _Run:
 
     def _text(self, field: Field) -> str:
         """Print a value for a message or tag: one line, bounded, nothing that a terminal would act on."""
-        text = _printed(self._evaluation.value(field))[: 4 * MAX_TEXT_CHARS]
+        text = _printed(self.evaluation.value(field))[: 4 * MAX_TEXT_CHARS]
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return line if len(line) <= MAX_TEXT_CHARS else line[: MAX_TEXT_CHARS - 1] + "…"
 

@@ -16,12 +16,18 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, assert_never
 
 from jupiter_addons.dialects.call import Json
-from jupiter_addons.policy.nodes import ALL, Apply, Compare, Condition, Every, Field, Literally, Negation, Some
+from jupiter_addons.policy.nodes import ALL, Apply, Compare, Condition, Every, Field, Literally, Negation, Rule, Some
 
 type Facts = Mapping[str, Callable[[], Json]]
 """Root name -> what gives its value."""
 
 type Truth = bool | None
+
+type Fire = Callable[[Rule, Truth], bool]
+"""Told of each rule that is met (True) or cannot be evaluated (None); returns whether evaluation ends with it."""
+
+type Consult = Callable[["Evaluation", Fire], None]
+"""Goes through some rules in order."""
 
 
 class Many(list[Any]):
@@ -91,10 +97,27 @@ class Evaluation:
                 actual = self._look_up(subject)
         else:
             actual = self.value(subject)
-        if isinstance(actual, Many):
-            holds = _HOLDS[condition.operator]
-            return _any(None if element is SURPRISE else holds(element, condition) for element in actual)
-        return None if actual is SURPRISE else _HOLDS[condition.operator](actual, condition)
+        return holds(actual, condition)
+
+
+def interpreted(rules: Iterable[Rule]) -> Consult:
+    """Return a function that consults rules in order: what is faster has to do the same."""
+
+    def consult(evaluation: Evaluation, fire: Fire) -> None:
+        for rule in rules:
+            met = evaluation.truth(rule.condition)
+            if met is not False and fire(rule, met):
+                return
+
+    return consult
+
+
+def holds(actual: Any, condition: Compare) -> Truth:
+    """Return whether a comparison holds for what its subject was found to be."""
+    if isinstance(actual, Many):
+        one = _HOLDS[condition.operator]
+        return _any(None if element is SURPRISE else one(element, condition) for element in actual)
+    return None if actual is SURPRISE else _HOLDS[condition.operator](actual, condition)
 
 
 def _any(truths: Iterable[Truth]) -> Truth:
@@ -156,18 +179,19 @@ def _exists(actual: Any, condition: Compare) -> Truth:
     return (actual is not None) is condition.value
 
 
-def _listed(actual: Any, wanted: Any) -> bool:
+def listed(actual: Any, wanted: Any) -> bool:
+    """Whether a value is one of a list."""
     if isinstance(actual, str):
         return actual in wanted  # nothing but the same text equals text
     return any(same(actual, element) for element in wanted)
 
 
 def _in(actual: Any, condition: Compare) -> Truth:
-    return actual is not None and _listed(actual, condition.value)
+    return actual is not None and listed(actual, condition.value)
 
 
 def _not_in(actual: Any, condition: Compare) -> Truth:
-    return actual is not None and not _listed(actual, condition.value)
+    return actual is not None and not listed(actual, condition.value)
 
 
 def _contains(actual: Any, wanted: Any) -> Truth:
@@ -180,17 +204,28 @@ def _contains(actual: Any, wanted: Any) -> Truth:
     return any(same(element, wanted) for element in actual)
 
 
+def contain(actual: Any, wanted: Any) -> Truth:
+    """Whether text holds a text, or a list an element: what `contains` says."""
+    return False if actual is None else _contains(actual, wanted)
+
+
 def _contain(actual: Any, condition: Compare) -> Truth:
-    return False if actual is None else _contains(actual, condition.value)
+    return contain(actual, condition.value)
 
 
-def _matches(actual: Any, condition: Compare) -> Truth:
+def match(actual: Any, pattern: Any) -> Truth:
+    """Whether an expression is found in text."""
     if not isinstance(actual, str):
         return False if actual is None else None
     try:
-        return condition.pattern.search(actual) is not None
+        text = actual.encode()
     except UnicodeEncodeError:  # half a surrogate pair has no UTF-8 to search in
         return None
+    return pattern.search(text) is not None
+
+
+def _matches(actual: Any, condition: Compare) -> Truth:
+    return match(actual, condition.pattern)
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Compare], Truth]:

@@ -43,7 +43,7 @@ class Literally:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A subject, an operator and a value.  `pattern` is the compiled expression of `matches`."""
+    """A subject, an operator and a value.  `pattern` is the compiled expression of `matches`, over UTF-8."""
 
     subject: Field | Apply
     operator: str

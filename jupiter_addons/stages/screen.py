@@ -7,6 +7,7 @@ from mitmproxy import http
 
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.policy.decide import evaluate
+from jupiter_addons.policy.index import indexed
 from jupiter_addons.policy.nodes import PolicySet
 from jupiter_addons.stages.denials import denial, write_logs
 from jupiter_addons.stages.facts import facts
@@ -18,15 +19,16 @@ class Screen:
 
     def __init__(self, policies: PolicySet, *, environment: str) -> None:
         self._policies = policies
-        self._rules = policies.in_phase("response")
+        rules = policies.in_phase("response")
+        self._consult = indexed(rules) if rules else None
         self._environment = environment
 
     @stage
     def response(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Evaluate the response rules."""
-        if not self._rules or not x.opened:
+        if self._consult is None or not x.opened:
             return
-        x.reply_decision = evaluate(self._policies, self._rules, facts(x, self._environment), "response")
+        x.reply_decision = evaluate(self._policies, self._consult, facts(x, self._environment), "response")
         write_logs(x, x.reply_decision)
         if x.reply_decision.verdict == "deny":
             x.refuse(denial(x.reply_decision))

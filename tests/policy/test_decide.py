@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupiter_addons.policy.decide import evaluate
+from jupiter_addons.policy.index import indexed
 from jupiter_addons.policy.load import load
 
 ALLOW, DENY, LOG = (
@@ -25,7 +26,10 @@ def decide(*rules: str, default="allow", facts=None, phase="request"):
     policies = load({"p": f'mpl_version: "1.0"\nname: p\nrules:\n{"".join(rules)}'.encode()}, default=default)
     facts = {"model": "gpt-5", "metadata": {"x": "text"}} if facts is None else facts
     return evaluate(
-        policies, policies.in_phase(phase), {"request": lambda: facts, "response": lambda: {"content": "x"}}, phase
+        policies,
+        indexed(policies.in_phase(phase)),
+        {"request": lambda: facts, "response": lambda: {"content": "x"}},
+        phase,
     )
 
 
@@ -119,5 +123,7 @@ def test_the_order_of_files_never_changes_what_the_mandatory_tier_says(seed):
     for _ in range(4):
         names = dice.sample("abcd", 4)
         policies = load({name: files[number] for number, name in enumerate(names)})
-        verdicts.add(evaluate(policies, policies.rules, {"request": lambda: {"model": "gpt-5"}}, "request").verdict)
+        verdicts.add(
+            evaluate(policies, indexed(policies.rules), {"request": lambda: {"model": "gpt-5"}}, "request").verdict
+        )
     assert len(verdicts) == 1

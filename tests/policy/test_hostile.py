@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from jupiter_addons.errors import ConfigError
 from jupiter_addons.policy.decide import MAX_TEXT_CHARS, evaluate
+from jupiter_addons.policy.index import indexed
 from jupiter_addons.policy.load import load
 
 HEAD = {"mpl_version": "1.0", "name": "p"}
@@ -40,7 +41,7 @@ def decide(condition: dict, request: object, action: dict | None = None, default
     deny = {"type": "deny", "message": "{{ request.metadata.x }}"}
     rules = [{"name": "r", "conditions": [condition] if condition else [], "actions": [action or deny]}]
     policies = load({"p": json.dumps({**HEAD, "rules": rules}).encode()}, default=default)
-    return evaluate(policies, policies.rules, {"request": lambda: request}, "request")
+    return evaluate(policies, indexed(policies.rules), {"request": lambda: request}, "request")
 
 
 def test_half_a_surrogate_pair_cannot_be_searched_so_a_denial_holds():
@@ -91,7 +92,7 @@ def test_a_mapping_is_equal_all_the_way_down():
 )
 def test_an_allow_comes_before_the_default(default, tier, rule):
     policies = load({"p": json.dumps({**HEAD, "tier": tier, "rules": [ALLOW_ALL]}).encode()}, default=default)
-    decision = evaluate(policies, policies.rules, {}, "request")
+    decision = evaluate(policies, indexed(policies.rules), {}, "request")
     assert (decision.verdict, decision.rule) == ("allow", rule)
 
 

@@ -4,10 +4,10 @@ import json
 import re
 
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from support.conditions import CONDITIONS, REQUESTS
 
 from jupiter_addons.policy.decide import evaluate
-from jupiter_addons.policy.interpret import Evaluation
+from jupiter_addons.policy.interpret import Evaluation, interpreted
 from jupiter_addons.policy.load import load
 
 # -- the naive reading: conditions as they are written, facts as JSON --------------------------------------------------
@@ -108,82 +108,28 @@ def naive(condition, facts):
     return kleene(truths, True) if several else truths[0]
 
 
-# -- what is compared ------------------------------------------------------------------------------------------------
-
-TEXT = st.text(alphabet="aAb1é", max_size=3)
-SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([0.0, 1.0, 1.5, 2.0**53, 1e300]), TEXT
-)
-SCALARS |= st.sampled_from([2**53, 2**53 + 1])
-JSON = st.recursive(
-    SCALARS, lambda below: st.lists(below, max_size=3) | st.dictionaries(TEXT, below, max_size=2), max_leaves=6
-)
-PATHS = st.sampled_from(
-    [f"request.metadata.{end}" for end in ("a", "b", "a[0]", "a[-1]", "a[*]", "b[*].c", "a[*][*]", "b.c")]
-)
-
-
-@st.composite
-def comparisons(draw, subject):
-    operator = draw(
-        st.sampled_from(["==", "!=", "<", ">=", "contains", "matches", "starts_with", "in", "not_in", "exists"])
-    )
-    values = {
-        "<": st.integers(-2, 2), ">=": st.sampled_from([0.5, 1, 1.0]), "contains": JSON.filter(lambda v: v is not None),
-        "matches": st.sampled_from(["a", "^a", "b$", "(?i)AB", "a.?b"]), "starts_with": TEXT, "exists": st.booleans(),
-        "in": st.lists(JSON, max_size=3), "not_in": st.lists(JSON, max_size=3),
-    }  # fmt: skip
-    return {**subject, "operator": operator, "value": draw(values.get(operator, JSON))}
-
-
-@st.composite
-def functions(draw):
-    name, path = draw(st.sampled_from(["len", "lower", "upper", "contains"])), draw(PATHS)
-    rest = [draw(TEXT | st.lists(TEXT | st.integers(0, 2), max_size=2))] if name == "contains" else []
-    value = {"len": st.integers(0, 3), "contains": st.booleans()}.get(name, TEXT)
-    return {
-        "function": name,
-        "args": [path, *rest],
-        "operator": draw(st.sampled_from(["==", "!="])),
-        "value": draw(value),
-    }
-
-
-LEAVES = PATHS.flatmap(lambda path: comparisons({"field": path})) | functions()
-CONDITIONS = st.recursive(
-    LEAVES,
-    lambda below: st.one_of(
-        st.builds(lambda parts: {"all": parts}, st.lists(below, min_size=1, max_size=3)),
-        st.builds(lambda parts: {"any": parts}, st.lists(below, min_size=1, max_size=3)),
-        st.builds(lambda part: {"not": part}, below),
-    ),
-    max_leaves=5,
-)
-FACTS = st.fixed_dictionaries(
-    {"metadata": st.dictionaries(st.sampled_from("ab"), JSON | st.lists(JSON | st.fixed_dictionaries({"c": JSON})))}
-)
-
-
 def policy(condition, action):
     rules = [{"name": "r", "conditions": [condition], "actions": [action]}]
     return load({"p": json.dumps({"mpl_version": "1.0", "name": "p", "rules": rules}).encode()})
 
 
 @settings(max_examples=400, deadline=None)
-@given(CONDITIONS, FACTS)
+@given(CONDITIONS, REQUESTS)
 def test_the_interpreter_agrees_with_the_naive_reading(condition, request):
     facts = {"request": request}
     policies = policy(condition, {"type": "deny", "message": "no"})
     expected = naive(condition, facts)
     assert Evaluation({"request": lambda: request}).truth(policies.rules[0].condition) is expected
-    decision = evaluate(policies, policies.rules, {"request": lambda: request}, "request")
+    decision = evaluate(policies, interpreted(policies.rules), {"request": lambda: request}, "request")
     assert decision.verdict == ("allow" if expected is False else "deny")
     assert bool(decision.errors) is (expected is None)
 
 
 @settings(max_examples=100, deadline=None)
-@given(CONDITIONS, FACTS)
+@given(CONDITIONS, REQUESTS)
 def test_what_cannot_be_known_never_allows(condition, request):
     decided = policy(condition, {"type": "allow"})
     expected = naive(condition, {"request": request})
-    assert (evaluate(decided, decided.rules, {"request": lambda: request}, "request").rule == "r") is (expected is True)
+    assert (evaluate(decided, interpreted(decided.rules), {"request": lambda: request}, "request").rule == "r") is (
+        expected is True
+    )

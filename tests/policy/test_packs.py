@@ -6,6 +6,7 @@ import pytest
 
 from jupiter_addons.documents import read
 from jupiter_addons.policy.decide import evaluate
+from jupiter_addons.policy.index import indexed
 from jupiter_addons.policy.load import load
 from jupiter_addons.policy.vocabulary import ACTIONS, FUNCTIONS, LATER_ACTIONS, LATER_FUNCTIONS, OPERATORS, ROOTS
 
@@ -25,7 +26,7 @@ def decided(path: Path, case: dict):
     policies = load(files, default=case.get("default", "allow"))
     phase = "response" if "response" in case else "request"
     facts = {root: (lambda root=root: case.get(root)) for root in ROOT_NAMES}
-    return evaluate(policies, policies.in_phase(phase), facts, phase)
+    return evaluate(policies, indexed(policies.in_phase(phase)), facts, phase)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,215 @@
+"""The compiler: rules to one Python function that consults them in order.
+
+Where the interpreter answers with one of three values, this asks two questions with plain answers:
+
+* *possible*: is the condition not false?  If it is not possible, there is nothing more to ask.
+* *doubtful*: is it not true?  What is possible and doubtful is unknown; what is possible and not doubtful is true.
+
+Kleene's logic makes both Boolean: `all` is possible if every part is and doubtful if one part is, `any` the other way
+round, and `not` swaps the two.  Fields are read into local variables once; constants are bound by name, so that no text of
+a policy is ever part of the source.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from jupiter_addons.policy.interpret import Consult, contain, holds, listed, match, same
+from jupiter_addons.policy.nodes import ALL, Apply, Compare, Condition, Every, Field, Literally, Negation, Rule, Some
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The two questions as expressions.  Without `doubtful` the condition is never unknown: it is not true if not possible."""
+
+    possible: str
+    doubtful: str | None = None
+
+    @property
+    def not_true(self) -> str:
+        return f"(not {self.possible})" if self.doubtful is None else self.doubtful
+
+
+def compiled(rules: tuple[Rule, ...]) -> Consult:
+    """Return a function that consults rules as `interpret.interpreted` does, for as many evaluations as one likes."""
+    source = _Source()
+    body: list[str] = []
+    for rule in rules:
+        asked = source.condition(rule.condition)
+        body += [f"    {line}" for line in source.take_reads()]
+        met = "True" if asked.doubtful is None else f"None if {asked.doubtful} else True"
+        body.append(f"    if {asked.possible} and fire({source.bind(rule)}, {met}): return")
+    unread = [f"    {name} = UNREAD" for name in source.lazy]
+    lines = ["def consult(evaluation, fire):", "    value = evaluation.value", *unread, *body]
+    names = source.names
+    exec(compile("\n".join(lines), "<rules>", "exec"), names)  # noqa: S102 - nothing but names and operators of ours is in it
+    consult: Consult = names["consult"]
+    return consult
+
+
+class _Source:
+    """Expressions, and the constants and variables they name."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {
+            "UNREAD": object(),
+            "same": same,
+            "listed": listed,
+            "contain": contain,
+            "match": match,
+        }
+        self.lazy: list[str] = []
+        """The variables that are read where they are needed first."""
+        self._reads: list[str] = []
+        self._variables: dict[str, str] = {}
+
+    def bind(self, value: Any) -> str:
+        """Return the name of a constant."""
+        name = f"K{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def take_reads(self) -> list[str]:
+        """Return the lines that read the fields which nobody has read so far."""
+        reads, self._reads = self._reads, []
+        return reads
+
+    def condition(self, condition: Condition) -> _Asked:
+        """Return the questions of a condition."""
+        if isinstance(condition, Compare):
+            return self._compare(condition)
+        if isinstance(condition, Negation):
+            inner = self.condition(condition.condition)
+            return _Asked(inner.not_true) if inner.doubtful is None else _Asked(inner.doubtful, inner.possible)
+        if isinstance(condition, (Every, Some)):
+            parts = [self.condition(part) for part in condition.conditions]
+            both = ("and", "or") if isinstance(condition, Every) else ("or", "and")
+            possible = _join(both[0], [part.possible for part in parts])
+            if all(part.doubtful is None for part in parts):
+                return _Asked(possible)
+            return _Asked(possible, _join(both[1], [part.not_true for part in parts]))
+        assert_never(condition)
+
+    def _compare(self, condition: Compare) -> _Asked:
+        subject = condition.subject
+        if isinstance(subject, Field) and ALL not in subject.steps:
+            read = self._field(subject)
+            if condition.operator == "matches":
+                truth = f"match({read}, {self.bind(condition.pattern)})"
+                return _Asked(f"({truth} is not False)", f"({truth} is not True)")
+            return _WRITTEN[condition.operator](self, read, condition.value)
+        else:
+            read = self._lazily(subject)
+        truth = f"{self.bind(functools.partial(holds, condition=condition))}({read})"
+        return _Asked(f"({truth} is not False)", f"({truth} is not True)")
+
+    def _field(self, field: Field) -> str:
+        name = self._variables.get(field.text)
+        if name is None:
+            name = self._variables[field.text] = f"v{len(self._variables)}"
+            self._reads.append(f"{name} = value({self.bind(field)})")
+        return name
+
+    def _lazily(self, subject: Field | Apply) -> str:
+        """Return an expression that works a subject out when it is needed: a function may be costly."""
+        spelled = _spelled(subject)
+        name = self._variables.get(spelled)
+        if name is None:
+            name = self._variables[spelled] = f"v{len(self._variables)}"
+            self.lazy.append(name)
+        return f"({name} if {name} is not UNREAD else ({name} := value({self.bind(subject)})))"
+
+
+def _spelled(subject: Field | Apply | Literally) -> str:
+    """Return the same text for the same subject, wherever it stands."""
+    if isinstance(subject, Field):
+        return subject.text
+    if isinstance(subject, Literally):
+        return repr(subject.value)
+    return f"{subject.name}({', '.join(map(_spelled, subject.arguments))})"
+
+
+def _join(word: str, expressions: list[str]) -> str:
+    if not expressions:
+        return "True" if word == "and" else "False"
+    return expressions[0] if len(expressions) == 1 else f"({f' {word} '.join(expressions)})"
+
+
+# -- operators on the value of a field: what the interpreter's table says, written out ------------------------------------
+
+
+def _equal(source: _Source, v: str, wanted: Any) -> _Asked:
+    if wanted is None or isinstance(wanted, bool):
+        return _Asked(f"({v} is {wanted})")
+    if isinstance(wanted, str) or (isinstance(wanted, (int, float)) and wanted not in (0, 1)):
+        return _Asked(f"({v} == {source.bind(wanted)})")  # nothing but the same text, or number, is equal to it
+    return _Asked(f"same({v}, {source.bind(wanted)})")
+
+
+def _unequal(source: _Source, v: str, wanted: Any) -> _Asked:
+    return _Asked(f"(not {_equal(source, v, wanted).possible})")
+
+
+def _exists(source: _Source, v: str, wanted: Any) -> _Asked:
+    return _Asked(f"({v} is not None)" if wanted else f"({v} is None)")
+
+
+def _is_listed(source: _Source, v: str, wanted: Any) -> str:
+    if all(isinstance(one, str) for one in wanted):
+        return f"(isinstance({v}, str) and {v} in {source.bind(frozenset(wanted))})"
+    return f"({v} is not None and listed({v}, {source.bind(wanted)}))"
+
+
+def _in(source: _Source, v: str, wanted: Any) -> _Asked:
+    return _Asked(_is_listed(source, v, wanted))
+
+
+def _not_in(source: _Source, v: str, wanted: Any) -> _Asked:
+    return _Asked(f"({v} is not None and not {_is_listed(source, v, wanted)})")
+
+
+def _ordered(operator: str) -> Callable[[_Source, str, Any], _Asked]:
+    def write(source: _Source, v: str, wanted: Any) -> _Asked:
+        number, holds = f"{v}.__class__ is int or {v}.__class__ is float", f"{v} {operator} {source.bind(wanted)}"
+        return _Asked(f"({holds} if {number} else {v} is not None)", f"(not {holds} if {number} else True)")
+
+    return write
+
+
+def _text(holds: str) -> Callable[[_Source, str, Any], _Asked]:
+    def write(source: _Source, v: str, wanted: Any) -> _Asked:
+        text = holds.format(v=v, wanted=source.bind(wanted))
+        return _Asked(
+            f"({text} if isinstance({v}, str) else {v} is not None)", f"(not {text} if isinstance({v}, str) else True)"
+        )
+
+    return write
+
+
+def _contain(source: _Source, v: str, wanted: Any) -> _Asked:
+    constant = source.bind(wanted)
+    rest = f"contain({v}, {constant})"
+    if not isinstance(wanted, str):
+        return _Asked(f"({rest} is not False)", f"({rest} is not True)")
+    return _Asked(
+        f"({constant} in {v} if isinstance({v}, str) else {rest} is not False)",
+        f"({constant} not in {v} if isinstance({v}, str) else {rest} is not True)",
+    )
+
+
+_WRITTEN: Mapping[str, Callable[[_Source, str, Any], _Asked]] = {
+    "==": _equal,
+    "!=": _unequal,
+    "<": _ordered("<"),
+    ">": _ordered(">"),
+    "<=": _ordered("<="),
+    ">=": _ordered(">="),
+    "in": _in,
+    "not_in": _not_in,
+    "exists": _exists,
+    "contains": _contain,
+    "starts_with": _text("{v}.startswith({wanted})"),
+    "ends_with": _text("{v}.endswith({wanted})"),
+}
+"""How each operator is written, but for `matches`."""

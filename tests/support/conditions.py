@@ -1,0 +1,56 @@
+"""Random conditions, and requests that fit them more often than chance."""
+
+from hypothesis import strategies as st
+
+TEXT = st.text(alphabet="aAb1é", max_size=3)
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([0.0, 1.0, 1.5, 2.0**53, 1e300]), TEXT
+)
+SCALARS |= st.sampled_from([2**53, 2**53 + 1])
+JSON = st.recursive(
+    SCALARS, lambda below: st.lists(below, max_size=3) | st.dictionaries(TEXT, below, max_size=2), max_leaves=6
+)
+PATHS = st.sampled_from(
+    [f"request.metadata.{end}" for end in ("a", "b", "a[0]", "a[-1]", "a[*]", "b[*].c", "a[*][*]", "b.c")]
+)
+
+
+@st.composite
+def comparisons(draw, subject):
+    operator = draw(
+        st.sampled_from(["==", "!=", "<", ">=", "contains", "matches", "starts_with", "in", "not_in", "exists"])
+    )
+    values = {
+        "<": st.integers(-2, 2), ">=": st.sampled_from([0.5, 1, 1.0]), "contains": JSON.filter(lambda v: v is not None),
+        "matches": st.sampled_from(["a", "^a", "b$", "(?i)AB", "a.?b"]), "starts_with": TEXT, "exists": st.booleans(),
+        "in": st.lists(JSON, max_size=3), "not_in": st.lists(JSON, max_size=3),
+    }  # fmt: skip
+    return {**subject, "operator": operator, "value": draw(values.get(operator, JSON))}
+
+
+@st.composite
+def functions(draw):
+    name, path = draw(st.sampled_from(["len", "lower", "upper", "contains"])), draw(PATHS)
+    rest = [draw(TEXT | st.lists(TEXT | st.integers(0, 2), max_size=2))] if name == "contains" else []
+    value = {"len": st.integers(0, 3), "contains": st.booleans()}.get(name, TEXT)
+    return {
+        "function": name,
+        "args": [path, *rest],
+        "operator": draw(st.sampled_from(["==", "!="])),
+        "value": draw(value),
+    }
+
+
+LEAVES = PATHS.flatmap(lambda path: comparisons({"field": path})) | functions()
+CONDITIONS = st.recursive(
+    LEAVES,
+    lambda below: st.one_of(
+        st.builds(lambda parts: {"all": parts}, st.lists(below, min_size=1, max_size=3)),
+        st.builds(lambda parts: {"any": parts}, st.lists(below, min_size=1, max_size=3)),
+        st.builds(lambda part: {"not": part}, below),
+    ),
+    max_leaves=5,
+)
+REQUESTS = st.fixed_dictionaries(
+    {"metadata": st.dictionaries(st.sampled_from("ab"), JSON | st.lists(JSON | st.fixed_dictionaries({"c": JSON})))}
+)
