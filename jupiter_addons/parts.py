@@ -18,7 +18,7 @@ from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.limits.demand import Limit, LimitPlan
 from jupiter_addons.limits.ledger import Reservation
 from jupiter_addons.policy.load import load as load_policies
-from jupiter_addons.policy.nodes import PolicySet
+from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.routing.plan import listing
 from jupiter_addons.routing.provider import Provider, Timeouts, address
 from jupiter_addons.settings.load import Configuration

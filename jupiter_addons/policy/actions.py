@@ -8,8 +8,8 @@ import re
 
 from jupiter_addons.documents import Node
 from jupiter_addons.errors import CODES
-from jupiter_addons.policy.nodes import Action, Allow, Deny, Log, Tag
 from jupiter_addons.policy.reading import Reading
+from jupiter_addons.policy.rules import Action, Allow, Deny, Log, Tag
 from jupiter_addons.policy.terms import Terms
 from jupiter_addons.policy.vocabulary import ACTIONS, LATER_ACTIONS, LOG_LEVELS
 

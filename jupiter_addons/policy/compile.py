@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from jupiter_addons.policy.interpret import Consult, contain, holds, listed, match, same
-from jupiter_addons.policy.nodes import ALL, Apply, Compare, Condition, Every, Field, Literally, Negation, Rule, Some
+from jupiter_addons.policy.nodes import ALL, Apply, Compare, Condition, Every, Field, Literally, Negation, Some
+from jupiter_addons.policy.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jupiter_addons.policy.interpret import Consult, Evaluation, Facts, Truth
-from jupiter_addons.policy.nodes import Allow, Deny, Field, Log, PolicySet, Rule, Tag, Template
+from jupiter_addons.policy.nodes import Field
+from jupiter_addons.policy.rules import Allow, Deny, Log, PolicySet, Rule, Tag, Template
 from jupiter_addons.policy.vocabulary import Phase
 
 Verdict = Literal["allow", "deny"]

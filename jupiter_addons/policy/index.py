@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from jupiter_addons.policy.compile import compiled
 from jupiter_addons.policy.interpret import Consult, Evaluation, Fire
-from jupiter_addons.policy.nodes import ALL, Compare, Field, Rule
+from jupiter_addons.policy.nodes import ALL, Compare, Field
+from jupiter_addons.policy.rules import Rule
 
 LEAST = 48
 """Fewer rules are consulted one after the other as fast as a table is read."""

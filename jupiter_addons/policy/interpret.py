@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, assert_never
 
 from jupiter_addons.dialects.call import Json
-from jupiter_addons.policy.nodes import ALL, Apply, Compare, Condition, Every, Field, Literally, Negation, Rule, Some
+from jupiter_addons.policy.nodes import ALL, Apply, Compare, Condition, Every, Field, Literally, Negation, Some
+from jupiter_addons.policy.rules import Rule
 
 type Facts = Mapping[str, Callable[[], Json]]
 """Root name -> what gives its value."""

@@ -12,8 +12,9 @@ from jupiter_addons.documents import Node, read
 from jupiter_addons.errors import ConfigError, Problem
 from jupiter_addons.policy.actions import read_actions
 from jupiter_addons.policy.conditions import Conditions
-from jupiter_addons.policy.nodes import Every, Mode, PolicySet, Rule, Tier
+from jupiter_addons.policy.nodes import Every
 from jupiter_addons.policy.reading import Reading
+from jupiter_addons.policy.rules import Mode, PolicySet, Rule, Tier
 from jupiter_addons.policy.terms import Terms
 from jupiter_addons.policy.vocabulary import Phase
 

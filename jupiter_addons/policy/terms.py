@@ -9,8 +9,9 @@ import re
 from typing import Any
 
 from jupiter_addons.documents import Node
-from jupiter_addons.policy.nodes import ALL, Field, Step, Template
+from jupiter_addons.policy.nodes import ALL, Field, Step
 from jupiter_addons.policy.reading import Reading
+from jupiter_addons.policy.rules import Template
 from jupiter_addons.policy.vocabulary import FIELDS, FREE, LATER_FIELDS, MESSAGE_FIELDS, Kind, canonical
 
 # Patterns of ours over field paths and templates, without nested repeats; what a policy author writes goes to RE2 only.

@@ -5,7 +5,7 @@ from mitmproxy import http
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.policy.decide import evaluate
 from jupiter_addons.policy.index import indexed
-from jupiter_addons.policy.nodes import PolicySet
+from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.stages.denials import denial, write_logs
 from jupiter_addons.stages.facts import facts
 from jupiter_addons.stages.stage import stage

@@ -1,7 +1,8 @@
 """Actions are read as what they say."""
 
 from jupiter_addons.policy.load import load
-from jupiter_addons.policy.nodes import Allow, Deny, Field, Log, Tag
+from jupiter_addons.policy.nodes import Field
+from jupiter_addons.policy.rules import Allow, Deny, Log, Tag
 
 
 def actions(text: str):

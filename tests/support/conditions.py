@@ -1,6 +1,11 @@
-"""Random conditions, and requests that fit them more often than chance."""
+"""Random conditions and requests that fit them more often than chance, and what rules made of them come to."""
+
+import json
 
 from hypothesis import strategies as st
+
+from jupiter_addons.policy.interpret import Evaluation
+from jupiter_addons.policy.load import load
 
 TEXT = st.text(alphabet="aAb1é", max_size=3)
 SCALARS = st.one_of(
@@ -54,3 +59,24 @@ CONDITIONS = st.recursive(
 REQUESTS = st.fixed_dictionaries(
     {"metadata": st.dictionaries(st.sampled_from("ab"), JSON | st.lists(JSON | st.fixed_dictionaries({"c": JSON})))}
 )
+
+
+def rules_of(*conditions):
+    rules = [
+        {"name": f"r{number}", "conditions": [condition] if isinstance(condition, dict) else condition}
+        | {"actions": [{"type": "deny", "message": "no"}]}
+        for number, condition in enumerate(conditions)
+    ]
+    return load({"p": json.dumps({"mpl_version": "1.0", "name": "p", "rules": rules}).encode()}).rules
+
+
+def met(consult, request, last=None):
+    """What was met, as far as `last`."""
+    found = []
+
+    def fire(rule, truth):
+        found.append((rule.name, truth))
+        return rule.name == last
+
+    consult(Evaluation({"request": lambda: request}), fire)
+    return found
