@@ -20,9 +20,11 @@ from typing import Any, ClassVar
 
 from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events, mode_servers, server_hooks
+from mitmproxy.proxy.layer import CommandGenerator
 
 from jupiter_addons.host.commands import Pause, PauseCompleted, Throttle
 from jupiter_addons.host.remains import take_apart
+from jupiter_addons.host.shortcuts import chosen_layer
 from jupiter_addons.host.state import Host
 from jupiter_addons.host.wire import Wire
 
@@ -47,6 +49,9 @@ class Pump(mode_servers.ProxyConnectionHandler):
         self._busy = self._throttled = False
         self._throttled_since = 0.0
         self._coalesce, self._inline = self.host.speed.coalesced_writes, self.host.speed.inline_hooks
+        self._direct = self.host.speed.direct_layers
+        self._below: Callable[[events.Event], CommandGenerator[None]] | None = None
+        """Where events go once the layers on top have chosen what is below them."""
         self._timers: set[asyncio.TimerHandle] = set()
         self._pauses: dict[Pause, Callable[[], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,6 +87,7 @@ class Pump(mode_servers.ProxyConnectionHandler):
             await asyncio.wait(self._tasks)
         self._busy = True  # whatever still comes has nobody to go to
         self.timeout_watchdog: Any = None  # stock's, which calls back here and is not used
+        self._below = None
         take_apart(self.layer)
 
     def let_go(self, connection: Connection) -> None:
@@ -169,7 +175,7 @@ class Pump(mode_servers.ProxyConnectionHandler):
             while self._events:
                 current = self._events.popleft()
                 try:
-                    for command in self.layer.handle_event(current):
+                    for command in (self._below or self._give_to_top)(current):
                         action = ACTIONS.get(command.__class__) or _action_for(command.__class__)
                         action(self, command)
                 except Exception as fault:  # noqa: BLE001 - a layer that failed must not leave its client waiting
@@ -178,6 +184,11 @@ class Pump(mode_servers.ProxyConnectionHandler):
                     self._flush()
         finally:
             self._busy = False
+
+    def _give_to_top(self, event: events.Event) -> CommandGenerator[None]:
+        yield from self.layer.handle_event(event)
+        if self._direct and (chosen := chosen_layer(self.layer)) is not self.layer:
+            self._below = chosen.handle_event
 
     def crashed(self, fault: Exception) -> None:
         """Drop the connection whose layers failed; stock would leave the client waiting."""

@@ -4,14 +4,18 @@
   name it looks at.
 * The types of a message's fields: stock checks them all whenever one is made, unless Python runs with `-O`.  mitmproxy's own
   code makes them, and a type checker has seen ours.
+* The layers that chose a connection's protocol: every later event passes them, each wrapped in two generators.
 * The garbage collector: stock lets it look through everything that was imported again and again.
 
 Each can be left as it is (`state.Speed`); `tests/host/test_shortcuts.py` compares.
 """
 
 import gc
+from typing import Any, cast
 
 from mitmproxy import http
+from mitmproxy.proxy.layer import Layer, NextLayer
+from mitmproxy.proxy.layers.modes import HttpProxy
 
 from jupiter_addons.host.state import Speed
 
@@ -48,6 +52,22 @@ def install(speed: Speed) -> None:
         http.Headers.__contains__ = contains  # type: ignore[method-assign,assignment]
     if speed.unchecked_types and __debug__:
         http.MessageData.__post_init__ = unchecked  # type: ignore[method-assign]
+
+
+def chosen_layer(top: Layer) -> Layer:
+    """Return the layer that was chosen for a connection, or the first of those above it that has not chosen yet.
+
+    What is left out has nothing left to do but to call the one below; stock binds their methods to it.
+    """
+    layer: Any = top
+    while layer.debug is None:
+        if layer.__class__ is HttpProxy and "_handle_event" in layer.__dict__:
+            layer = layer._handle_event.__self__
+        elif layer.__class__ is NextLayer and layer._handle is not None:
+            layer = layer.layer
+        else:
+            break
+    return cast(Layer, layer)
 
 
 def tune_collector(speed: Speed) -> None:

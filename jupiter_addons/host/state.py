@@ -55,6 +55,8 @@ class Speed:
     """Call whoever listens to a hook; stock asks every addon, twice."""
     inline_hooks: bool = True
     """Run hooks that do not wait at once, without a task of their own."""
+    direct_layers: bool = True
+    """Give events to the layer that was chosen for a connection; stock has every one pass those that chose it."""
     coalesced_writes: bool = True
     """Write what one round of events produced in one go."""
     fast_headers: bool = True

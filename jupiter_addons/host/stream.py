@@ -8,6 +8,7 @@ leaving the client waiting.
 What happens between the decision and the answer is `upstream`; from the answer on it is `delivery`.
 """
 
+import functools
 import logging
 import math
 import time
@@ -173,7 +174,8 @@ class GuardedStream(DeliveringStream):
 
     def _locate(self, request: http.Request) -> Refusal | None:
         """Check the head, and find out where the client wants to go, as far as it says."""
-        if validate_request(self.mode, request, True) is not None or request.method == "CONNECT":
+        # What `framing` has read of HTTP/1 has passed a stricter check than stock's already.
+        if validate_request(self.mode, request, request.is_http2) is not None or request.method == "CONNECT":
             return _INVALID
         if self.mode is HTTPMode.transparent:
             assert self.context.server.address
@@ -181,14 +183,14 @@ class GuardedStream(DeliveringStream):
             request.scheme = "https" if self.context.server.tls else "http"
         elif not request.host:
             try:
-                host, port = url.parse_authority(request.host_header or "", check=True)
+                host, port = _authority(request.host_header or "")
             except ValueError:
                 return _NO_HOST
             in_tls = self.context.client.tls
             request.data.host, request.data.port = host, port or (443 if in_tls else 80)
-            request.scheme = "https" if in_tls else "http"
+            request.data.scheme = b"https" if in_tls else b"http"
         if self.mode is HTTPMode.regular and not request.is_http2:
-            request.authority = ""
+            request.data.authority = b""
         return None
 
     def _limit_declared_body(self) -> None:
@@ -274,6 +276,12 @@ class GuardedStream(DeliveringStream):
                     yield from self.send_response()
             else:
                 yield from self.begin_attempt()
+
+
+@functools.lru_cache(1024)
+def _authority(text: str) -> tuple[str, int | None]:
+    """Return the host and port of a `Host` header; most clients send the same one again and again.  Raises ValueError."""
+    return url.parse_authority(text, check=True)
 
 
 def _go_on() -> http.Response:

@@ -20,7 +20,15 @@ from mitmproxy.connection import Server
 from jupiter_addons.host.pump import Pump
 from jupiter_addons.host.state import Host, Speed
 
-SWITCHES = ["direct_hooks", "inline_hooks", "coalesced_writes", "fast_headers", "unchecked_types", "tuned_collector"]
+SWITCHES = [
+    "direct_hooks",
+    "inline_hooks",
+    "direct_layers",
+    "coalesced_writes",
+    "fast_headers",
+    "unchecked_types",
+    "tuned_collector",
+]
 PUMPS = ["pump", *SWITCHES, "all"]
 
 ORDER = {"server_disconnected"}

@@ -78,7 +78,7 @@ def resolve_in_thread() -> None:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
-    dialling._resolve = at_once
+    dialling.resolve = at_once
 
 
 @defence
