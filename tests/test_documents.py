@@ -1,11 +1,13 @@
 """YAML with positions."""
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupiter_addons import documents
 from jupiter_addons.documents import MAX_NODES, read
 from jupiter_addons.errors import ConfigError
 
@@ -80,3 +82,13 @@ def test_places_count_from_one_and_a_missing_value_is_at_its_parent():
 def test_any_bytes_are_read_or_refused(data):
     with contextlib.suppress(ConfigError):
         read("f", data).plain()
+
+
+FILES = sorted([*Path(__file__).parents[1].glob("config/*.yaml"), *Path(__file__).parents[1].glob("policies/*.yaml")])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_both_parsers_read_the_same_with_the_same_marks(path, monkeypatch):
+    fast = read(path.name, path.read_bytes())
+    monkeypatch.setattr(documents, "_FastLoader", documents._Loader)
+    assert read(path.name, path.read_bytes()) == fast

@@ -1,6 +1,7 @@
 """scripts/bench: measure what governing a call costs, against stock mitmdump in the same run.
 
 scripts/bench              a table, about five minutes
+scripts/bench policy       what evaluating rules costs, half a minute
 scripts/bench --quick      fewer and shorter rounds
 scripts/bench --json       one object: {"figures": {NAME: number}, "machine": {...}}
 """
@@ -13,13 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench import figures
+from bench import figures, policy
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("what", nargs="?", choices=["all", "policy"], default="all", help="what is measured")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--rate", type=float, help="requests a second of the latency rounds")
@@ -32,7 +34,8 @@ def main() -> None:
         if not options.json:
             print(line, file=sys.stderr, flush=True)
 
-    found, machine = figures.run(plan, say), figures.machine(plan)
+    found = policy.run(plan, say) if options.what == "policy" else figures.run(plan, say)
+    machine = figures.machine(plan)
     if options.json:
         print(json.dumps({"figures": found, "machine": machine}))
         return
