@@ -47,6 +47,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "pydantic": ("settings/",),
     "pydantic_core": ("settings/",),
     "re2": ("policy/patterns.py",),
+    "lark": ("policy/expression.py", "policy/trees.py"),
     "genai_prices": ("enrichment/prices.py",),
     "prometheus_client": ("telemetry/",),
     "tornado": ("telemetry/", "service.py"),

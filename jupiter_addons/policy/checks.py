@@ -56,7 +56,9 @@ class Checks:
             self._reading.wrong(value, f"what `{operator}` is given has to be written in the policy")
             return NOTHING
         ours, theirs = kind_of(left), kind_of(right)
-        several = isinstance(right, Field) and right.many and operator in ("in", "not_in", "contains_any")
+        several = (
+            isinstance(right, Field) and right.many and operator in ("in", "not_in", "contains_any", "not_contains_any")
+        )
         wanted = {"same": ours, "texts": "list"}.get(takes.right, takes.right)
         if "any" not in (wanted, theirs) and wanted != theirs and not several:
             said = (

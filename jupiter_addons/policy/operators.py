@@ -145,6 +145,7 @@ _HOLDS: Mapping[str, Callable[[Any, Any], Truth]] = {
     "contains": contain,
     "not_contains": _negated(contain),
     "contains_any": _contain_any,
+    "not_contains_any": _negated(_contain_any),
     "matches": match,
     "not_matches": _negated(match),
     "starts_with": _starts,
@@ -157,4 +158,4 @@ _HOLDS: Mapping[str, Callable[[Any, Any], Truth]] = {
 }
 """What each operator of the vocabulary means for one value."""
 
-_TAKE_LISTS = frozenset({"in", "not_in", "contains_any"})
+_TAKE_LISTS = frozenset({"in", "not_in", "contains_any", "not_contains_any"})

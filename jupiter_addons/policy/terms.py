@@ -55,7 +55,7 @@ class Terms:
         for name in node.entries:
             self._variable(name, node, ())
 
-    def _variable(self, name: str, place: Node, around: tuple[str, ...]) -> Plain:
+    def _variable(self, name: str, place: Node | Mark, around: tuple[str, ...]) -> Plain:
         """Return what a variable holds, working it out when it is asked for first; `around` are those that ask."""
         if name in self.variables:
             return self.variables[name]
@@ -80,12 +80,12 @@ class Terms:
             return node.scalar
         whole = _TEMPLATE.fullmatch(node.scalar.strip())
         if whole is not None:
-            return self._held(whole[1].strip(), node, around)
+            return self.held(whole[1].strip(), node, around)
         self._check_braces(node, node.scalar)
         return _TEMPLATE.sub(lambda match: self._text_of(match[1].strip(), node, around), node.scalar)
 
-    def _held(self, expression: str, node: Node, around: tuple[str, ...] = ()) -> Plain:
-        """Return what `variables.x` holds, or `variables.x.y` below it."""
+    def held(self, expression: str, node: Node | Mark, around: tuple[str, ...] = ()) -> Plain:
+        """Return what `variables.x` holds, or `variables.x.y` below it, or note that there is no such variable."""
         root, *path = expression.split(".")
         if root != "variables" or not path:
             hint = "a field can be the whole value of a condition, and stand in messages"
@@ -105,7 +105,7 @@ class Terms:
 
     def _text_of(self, expression: str, node: Node, around: tuple[str, ...] = ()) -> str:
         """Print a variable that stands inside text: a list by its elements."""
-        value = self._held(expression, node, around)
+        value = self.held(expression, node, around)
         if isinstance(value, dict):
             self._reading.wrong(node, f"`{expression}` is a mapping and cannot stand inside text")
         elements = value if isinstance(value, list) else [value]

@@ -62,6 +62,7 @@ OPERATORS: Mapping[str, Operator] = {
     "contains": Operator(_SIZED, "any"),
     "not_contains": Operator(_SIZED, "any"),
     "contains_any": Operator(_SIZED, "texts"),
+    "not_contains_any": Operator(_SIZED, "texts"),
     "matches": _PATTERN,
     "not_matches": _PATTERN,
     "starts_with": _TEXT,

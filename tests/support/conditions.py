@@ -65,6 +65,19 @@ REQUESTS = st.fixed_dictionaries(
 )
 
 
+def file_of(*rules, **policy):
+    """A policy file with rules that allow, unless they say otherwise."""
+    named = [{"name": f"r{number}", "actions": [{"type": "allow"}], **rule} for number, rule in enumerate(rules)]
+    return json.dumps({"mpl_version": "1.0", "name": "p", **policy, "rules": named}).encode()
+
+
+def condition_of(when, **policy):
+    """What an expression is read as."""
+    (rule,) = load({"p": file_of({"when": when}, **policy)}).rules
+    only = rule.condition.conditions
+    return only[0] if len(only) == 1 else rule.condition
+
+
 def rules_of(*conditions):
     rules = [
         {"name": f"r{number}", "conditions": [condition] if isinstance(condition, dict) else condition}

@@ -95,7 +95,7 @@ BOUND = [resolve(path, HERE, bound={"m": False}) for path in ("m", "m.c", "m[0]"
 PATTERNS = [expression(text) for text in ("a", "^a", "b$", "(?i)AB", "a.?b", "", r"\d")]
 GLOBS = [wildcard(text) for text in ("*", "a*", "?", "*b", "a?b")]
 ORDERED, TEXT = ("<", ">", "<=", ">="), ("starts_with", "not_starts_with", "ends_with", "not_ends_with")
-RELATING = ("==", "!=", *ORDERED, *TEXT, "contains", "not_contains", "contains_any", "in", "not_in")
+RELATING = ("==", "!=", *ORDERED, *TEXT, "contains", "not_contains", "contains_any", "not_contains_any", "in", "not_in")
 OPERATORS = (*RELATING, "==", "==", "in", "matches", "not_matches", "exists")
 
 
@@ -164,7 +164,7 @@ class Dice(random.Random):
             return self.random() < 0.5
         if operator in ("in", "not_in"):
             return self.choice([[self.json(1) for _ in range(self.randrange(4))], self.sample(TEXTS, 3)])
-        if operator == "contains_any":
+        if operator in ("contains_any", "not_contains_any"):
             return self.sample(TEXTS, 2) if self.random() < 0.7 else [self.json(1)]
         if operator in ("contains", "not_contains"):
             return self.choice(TEXTS) if self.random() < 0.6 else [self.json(1) for _ in range(2)]
