@@ -74,9 +74,23 @@ class Detect(Protocol):
 
 def follow(value: Any, field: Field, start: int, faults: dict[str, Exception]) -> Any:
     """Return where a field's steps from `start` lead from `value`; note in `faults` what failed on the way."""
-    if field.steps[-1] is LENGTH:
-        return length(_follow(value, field.steps[:-1], start, faults))
-    return _follow(value, field.steps, start, faults)
+    steps = field.steps[:-1] if field.steps[-1] is LENGTH else field.steps
+    found = _follow(value, steps, start, faults)
+    if found is None and field.owed and not _is_given(value, steps[start:]):
+        return SURPRISE
+    return length(found) if field.steps[-1] is LENGTH else found
+
+
+def _is_given(value: Any, steps: tuple[Step, ...]) -> bool:
+    """Whether the facts have a field, be it null: what is owed and not there would be a limit that never holds."""
+    for step in steps:
+        if not isinstance(step, str):
+            return True
+        value = value.value() if isinstance(value, Lazy) else value
+        if not isinstance(value, Mapping) or step not in value:
+            return False
+        value = value[step]
+    return True
 
 
 def _follow(value: Any, steps: tuple[Step, ...], start: int, faults: dict[str, Exception]) -> Any:

@@ -3,7 +3,8 @@
 The table is also the contract with whoever supplies facts: each root is a callable that gives nested mappings, lists and
 values of JSON in the shape the paths spell; what is absent is null.  A field that is costly (`scan` reads all text, `lookup`
 asks a counter or another part) is best given as a `facts.Lazy`: it is worked out only where a rule needs it, and if that
-fails, the field is a surprise.  A cheap field may not fail.
+fails, the field is a surprise.  So it is if the facts do not have it, were it as null: a counter that is never filled would
+be a limit that never holds.  A cheap field may not fail.
 
 Lists hold: `request.messages` mappings {role, name, content (its text), parts [{type, text, …}]}, `request.tools` and the
 `types`, `patterns`, `categories` of findings texts.  `content[…]` of a message reads its parts.  Costs are US dollars because

@@ -78,6 +78,8 @@ class Field:
     mark: Mark
     lazy: bool = False
     """Whether it may be costly, or a surprise: it is then read only where a condition needs it."""
+    owed: bool = False
+    """Whether facts without it are incomplete: it is then a surprise, where other fields would be null."""
 
     @property
     def many(self) -> bool:

@@ -82,7 +82,7 @@ def length_of(field: Field) -> Field:
     It may be a surprise: what should be a list and is a number has no length.
     """
     steps = (*field.steps, LENGTH)
-    return Field(spelled(steps), steps, "number", field.mark, lazy=True)
+    return Field(spelled(steps), steps, "number", field.mark, lazy=True, owed=field.owed)
 
 
 def _unknown(written: str) -> BadPath:
@@ -190,7 +190,7 @@ def _is_lazy(steps: list[Step]) -> bool:
 def _field(steps: list[Step], kind: Kind | None, sized: bool, lazy: bool, mark: Mark) -> Field | None:
     if kind is None or (sized and kind not in ("string", "list", "any")):
         return None
-    field = Field(spelled(tuple(steps)), tuple(steps), kind, mark, lazy)
+    field = Field(spelled(tuple(steps)), tuple(steps), kind, mark, lazy, owed=lazy)
     return length_of(field) if sized else field
 
 

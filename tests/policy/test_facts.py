@@ -1,5 +1,7 @@
 """Facts: lazy values, surprises, and where paths lead."""
 
+import itertools
+
 import pytest
 
 from jupiter_addons.documents import Mark
@@ -41,6 +43,23 @@ def test_a_surprise_where_none_can_be_is_a_fault_of_ours():
     evaluation = Evaluation({"request": lambda: {"model": SURPRISE}})
     with pytest.raises(ValueError, match="no value for `request.model`"):
         evaluation.value(resolve("request.model", HERE))
+
+
+@pytest.mark.parametrize(
+    ("path", "facts", "found"),
+    [
+        ("processing.risk_score", {}, SURPRISE), ("processing.risk_score", None, SURPRISE), ("processing.risk_score", {"risk_score": None}, None),
+        ("processing.content_analysis.sensitive_content.severity", {"content_analysis": Lazy(lambda: {"sensitive_content": {"severity": None}})}, None),
+        ("processing.content_analysis.sensitive_content.severity", {"content_analysis": Lazy(dict)}, SURPRISE),
+        ("processing.content_analysis.pii_detection.types[0]", {"content_analysis": {"pii_detection": {"types": []}}}, None),
+        ("processing.content_analysis.pii_detection.types.length", {}, SURPRISE), ("provider.a.region", {"b": {}}, SURPRISE),
+        ("processing.token_estimate.total_tokens", {}, None), ("request.metadata.a.length", {}, None),
+    ],
+    ids=itertools.count(),
+)  # fmt: skip
+def test_what_facts_owe_and_do_not_have_is_a_surprise(path, facts, found):
+    """A counter that nobody fills would be a limit that never holds."""
+    assert at(path, facts) is found
 
 
 PARTS = {

@@ -219,7 +219,7 @@ class Dice(random.Random):
                 "request": request,
                 "processing": {"risk_score": risk(), "content_analysis": whole},
                 "context": {"team": "a", "user_attributes": {"daily_cost": cost()}, "time": {"timestamp": timestamp}},
-                "provider": {"a": {"health_status": health()}},
+                "provider": {"a": {"health_status": health()} if without < 0.8 else {}},
                 "detect": Detectors() if without < 0.9 else None,
             }
             return {name: (lambda value=value: value) for name, value in roots.items()}
