@@ -7,6 +7,7 @@ be a rule that never holds.
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from jupiter_addons.documents import Mark, Node, Plain
 from jupiter_addons.policy.nodes import Field, Literally
@@ -136,7 +137,7 @@ class Terms:
             self.roots.add(str(found.steps[0]))
         return found
 
-    def value(self, node: Node) -> Plain:
+    def value(self, node: Node) -> Any:
         """Return a value written in the policy, with variables replaced.  A field in it is a problem."""
         return self._plain(node)
 
