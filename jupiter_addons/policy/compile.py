@@ -6,17 +6,30 @@ Where the interpreter answers with one of three values, this asks two questions 
 * *doubtful*: is it not true?  What is possible and doubtful is unknown; what is possible and not doubtful is true.
 
 Kleene's logic makes both Boolean: `all` is possible if every part is and doubtful if one part is, `any` the other way
-round, and `not` swaps the two.  Fields are read into local variables once; constants are bound by name, so that no text of
-a policy is ever part of the source.
+round, and `not` swaps the two.  Cheap fields are read into local variables once, where a rule first asks for them; functions
+and fields that may be costly, or a surprise, where a condition first needs them.  Constants are bound by name, so that no
+text of a policy is ever part of the source.  Quantified conditions are left to the interpreter.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from jupiter_addons.policy.interpret import Consult, contain, holds, listed, match, same
-from jupiter_addons.policy.nodes import ALL, Apply, Compare, Condition, Every, Field, Literally, Negation, Some
+from jupiter_addons.policy.interpret import Consult
+from jupiter_addons.policy.nodes import (
+    Apply,
+    Compare,
+    Condition,
+    Every,
+    Field,
+    Literally,
+    Negation,
+    Quantified,
+    Relate,
+    Some,
+    Subject,
+)
+from jupiter_addons.policy.operators import contain, judge, listed, match, same
 from jupiter_addons.policy.rules import Rule
 
 
@@ -42,7 +55,7 @@ def compiled(rules: tuple[Rule, ...]) -> Consult:
         met = "True" if asked.doubtful is None else f"None if {asked.doubtful} else True"
         body.append(f"    if {asked.possible} and fire({source.bind(rule)}, {met}): return")
     unread = [f"    {name} = UNREAD" for name in source.lazy]
-    lines = ["def consult(evaluation, fire):", "    value = evaluation.value", *unread, *body]
+    lines = ["def consult(evaluation, fire):", "    value, truth = evaluation.value, evaluation.truth", *unread, *body]
     names = source.names
     exec(compile("\n".join(lines), "<rules>", "exec"), names)  # noqa: S102 - nothing but names and operators of ours is in it
     consult: Consult = names["consult"]
@@ -59,6 +72,7 @@ class _Source:
             "listed": listed,
             "contain": contain,
             "match": match,
+            "judge": judge,
         }
         self.lazy: list[str] = []
         """The variables that are read where they are needed first."""
@@ -90,20 +104,33 @@ class _Source:
             if all(part.doubtful is None for part in parts):
                 return _Asked(possible)
             return _Asked(possible, _join(both[1], [part.not_true for part in parts]))
+        if isinstance(condition, Relate):
+            left, right = self._read(condition.left), self._read(condition.right)
+            return _either(f"judge({condition.operator!r}, {left}, {right})")
+        if isinstance(condition, Quantified):
+            return _either(f"truth({self.bind(condition)})")
         assert_never(condition)
 
     def _compare(self, condition: Compare) -> _Asked:
-        subject = condition.subject
-        if isinstance(subject, Field) and ALL not in subject.steps:
+        subject, operator = condition.subject, condition.operator
+        if isinstance(subject, Field) and not subject.many and not subject.lazy:
             read = self._field(subject)
-            if condition.operator == "matches":
-                truth = f"match({read}, {self.bind(condition.pattern)})"
-                return _Asked(f"({truth} is not False)", f"({truth} is not True)")
-            return _WRITTEN[condition.operator](self, read, condition.value)
+            if operator == "matches":
+                return _either(f"match({read}, {self.bind(condition.pattern)})")
+            if operator in _WRITTEN:
+                return _WRITTEN[operator](self, read, condition.value)
         else:
-            read = self._lazily(subject)
-        truth = f"{self.bind(functools.partial(holds, condition=condition))}({read})"
-        return _Asked(f"({truth} is not False)", f"({truth} is not True)")
+            read = self._read(subject)
+        wanted = condition.value if condition.pattern is None else condition.pattern
+        return _either(f"judge({operator!r}, {read}, {self.bind(wanted)})")
+
+    def _read(self, subject: Subject) -> str:
+        """Return an expression for the value of a subject."""
+        if isinstance(subject, Literally):
+            return self.bind(subject.value)
+        if isinstance(subject, Field) and not subject.lazy and not subject.many:
+            return self._field(subject)
+        return self._lazily(subject)
 
     def _field(self, field: Field) -> str:
         name = self._variables.get(field.text)
@@ -112,23 +139,30 @@ class _Source:
             self._reads.append(f"{name} = value({self.bind(field)})")
         return name
 
-    def _lazily(self, subject: Field | Apply) -> str:
-        """Return an expression that works a subject out when it is needed: a function may be costly."""
-        spelled = _spelled(subject)
-        name = self._variables.get(spelled)
+    def _lazily(self, subject: Subject) -> str:
+        """Return an expression that works a subject out when it is needed."""
+        spelling = _spelling(subject)
+        name = self._variables.get(spelling)
         if name is None:
-            name = self._variables[spelled] = f"v{len(self._variables)}"
+            name = self._variables[spelling] = f"v{len(self._variables)}"
             self.lazy.append(name)
         return f"({name} if {name} is not UNREAD else ({name} := value({self.bind(subject)})))"
 
 
-def _spelled(subject: Field | Apply | Literally) -> str:
+def _either(truth: str) -> _Asked:
+    """Return the questions of an expression with one of three values."""
+    return _Asked(f"({truth} is not False)", f"({truth} is not True)")
+
+
+def _spelling(subject: Subject) -> str:
     """Return the same text for the same subject, wherever it stands."""
     if isinstance(subject, Field):
         return subject.text
     if isinstance(subject, Literally):
         return repr(subject.value)
-    return f"{subject.name}({', '.join(map(_spelled, subject.arguments))})"
+    if isinstance(subject, Apply):
+        return f"{subject.name}({', '.join(map(_spelling, subject.arguments))})"
+    return f"({_spelling(subject.left)} {subject.operator} {_spelling(subject.right)})"
 
 
 def _join(word: str, expressions: list[str]) -> str:
@@ -213,4 +247,4 @@ _WRITTEN: Mapping[str, Callable[[_Source, str, Any], _Asked]] = {
     "starts_with": _text("{v}.startswith({wanted})"),
     "ends_with": _text("{v}.endswith({wanted})"),
 }
-"""How each operator is written, but for `matches`."""
+"""How an operator is written where speed counts; all others are judged as the interpreter does."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from jupiter_addons.policy.compile import compiled
 from jupiter_addons.policy.interpret import Consult, Evaluation, Fire
-from jupiter_addons.policy.nodes import ALL, Compare, Field
+from jupiter_addons.policy.nodes import Compare, Field
 from jupiter_addons.policy.rules import Rule
 
 LEAST = 48
@@ -77,7 +77,9 @@ def _texts(rule: Rule, text: str) -> frozenset[str] | None:
 
 def _demands(rule: Rule) -> Iterator[tuple[Field, frozenset[str]]]:
     for part in rule.condition.conditions:
-        if not isinstance(part, Compare) or not isinstance(part.subject, Field) or ALL in part.subject.steps:
+        if not isinstance(part, Compare) or not isinstance(part.subject, Field):
+            continue
+        if part.subject.many or part.subject.lazy:  # it may be several values, or none that is known
             continue
         if part.operator == "==" and isinstance(part.value, str):
             yield part.subject, frozenset({part.value})

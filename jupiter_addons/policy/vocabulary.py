@@ -1,92 +1,37 @@
-"""The words of MPL as tables: fields, operators, functions, actions.
-
-A caller supplies facts of this nested shape, each root as a callable that is asked at most once per evaluation and only
-if a rule reads it; what is absent is null:
-
-    request     model, stream, temperature, max_tokens, top_p, n, frequency_penalty, presence_penalty, stop, user (the
-                body's claim), metadata, messages [{role, content}], tools [name], prompt (text of the last user
-                message), text (all text)
-    processing  token_estimate {total_tokens, prompt_tokens, completion_tokens}, cost_estimate {total_cost, prompt_cost,
-                completion_cost} (dollars), conversation_context {turn_count}
-    context     time {hour, minute, day, month, year, day_of_week, weekday, date, timestamp}, environment, door,
-                client_ip, user_id, team, user_attributes {user_id, id, team, roles, and the operator's own}
-    response    content, finish_reason, model, usage {prompt_tokens, completion_tokens, total_tokens}
-
-Costs are dollars because published policies compare them with dollars; a comparison with them is never more exact than
-a float, and no money is counted here.
-"""
+"""The words of MPL as tables: operators, functions, actions, spellings.  Fields have a table of their own, in `fields`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["string", "number", "boolean", "list", "any"]
-Phase = Literal["request", "response"]
-
-FIELDS: Mapping[str, Kind] = {
-    "request.model": "string",
-    "request.stream": "boolean",
-    "request.temperature": "number",
-    "request.max_tokens": "number",
-    "request.top_p": "number",
-    "request.n": "number",
-    "request.frequency_penalty": "number",
-    "request.presence_penalty": "number",
-    "request.stop": "any",
-    "request.user": "string",
-    "request.messages": "list",
-    "request.tools": "list",
-    "request.prompt": "string",
-    "request.text": "string",
-    "processing.token_estimate.total_tokens": "number",
-    "processing.token_estimate.prompt_tokens": "number",
-    "processing.token_estimate.completion_tokens": "number",
-    "processing.cost_estimate.total_cost": "number",
-    "processing.cost_estimate.prompt_cost": "number",
-    "processing.cost_estimate.completion_cost": "number",
-    "processing.conversation_context.turn_count": "number",
-    "context.time.hour": "number",
-    "context.time.minute": "number",
-    "context.time.day": "number",
-    "context.time.month": "number",
-    "context.time.year": "number",
-    "context.time.day_of_week": "string",
-    "context.time.weekday": "number",
-    "context.time.date": "string",
-    "context.time.timestamp": "number",
-    "context.environment": "string",
-    "context.door": "string",
-    "context.client_ip": "string",
-    "context.user_id": "string",
-    "context.team": "string",
-    "response.content": "string",
-    "response.finish_reason": "string",
-    "response.model": "string",
-    "response.usage.prompt_tokens": "number",
-    "response.usage.completion_tokens": "number",
-    "response.usage.total_tokens": "number",
-}
-
-MESSAGE_FIELDS: Mapping[str, Kind] = {"role": "string", "content": "string"}
-"""What `request.messages[N]` has."""
-
-FREE = ("request.metadata.", "context.user_attributes.")
-"""Maps whose keys the operator or the client names; their values may be of any kind."""
-
-ROOTS = ("request.", "processing.", "context.", "response.")
-"""How every field begins: what facts are asked for."""
+from jupiter_addons.policy.fields import FIELDS
+from jupiter_addons.policy.fields import Kind as Kind
+from jupiter_addons.policy.fields import Phase as Phase
 
 ALIASES: Mapping[str, str] = {
-    "environment": "context.environment",
-    "request.ip_address": "context.client_ip",
-    "request.estimated_cost": "processing.cost_estimate.total_cost",
-    "request.user.id": "context.user_id",
-    "request.user.team": "context.team",
+    "request.pricing_tier": "context.user_attributes.tier",
+    **{alias: known.path for known in FIELDS.values() for alias in known.aliases},
 }
 """Published spellings of the same field."""
 
-PRINCIPAL_PREFIX = "request.user."
-"""`request.user` is what the body claims; `request.user.*` is the authenticated principal's."""
+PREFIXES: Mapping[str, str] = {
+    "request.user.": "context.user_attributes.",
+    "request.content_analysis.": "processing.content_analysis.",
+    "request.conversation_context.": "processing.conversation_context.",
+    "request.token_estimate.": "processing.token_estimate.",
+    "request.cost_estimate.": "processing.cost_estimate.",
+    "time.": "context.time.",
+}
+"""Published spellings of the beginning of a field.  `request.user` is what the body claims; `request.user.*` is the
+authenticated principal's."""
+
+
+def canonical(path: str) -> str:
+    """Return the canonical spelling of a field path."""
+    for prefix, meant in PREFIXES.items():
+        if path.startswith(prefix) and path not in ALIASES:
+            path = meant + path[len(prefix) :]
+    return ALIASES.get(path, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,44 +39,85 @@ class Operator:
     """What an operator compares, and with what.  `left` are the kinds of field it takes."""
 
     left: frozenset[Kind]
-    right: Literal["same", "string", "number", "list", "boolean", "any"]
+    right: Literal["same", "string", "number", "list", "boolean", "texts", "any"]
+    written: bool = False
+    """Whether its value has to stand in the policy."""
+    pattern: bool = False
+    """Whether its value is an expression."""
 
 
 _ORDERED = Operator(frozenset({"number"}), "number")
 _TEXT = Operator(frozenset({"string"}), "string")
+_PATTERN = Operator(frozenset({"string"}), "string", written=True, pattern=True)
+_ANYTHING: frozenset[Kind] = frozenset({"string", "number", "boolean", "list"})
+_SCALAR: frozenset[Kind] = frozenset({"string", "number", "boolean"})
+_SIZED: frozenset[Kind] = frozenset({"string", "list"})
 OPERATORS: Mapping[str, Operator] = {
-    "==": Operator(frozenset({"string", "number", "boolean", "list"}), "same"),
-    "!=": Operator(frozenset({"string", "number", "boolean", "list"}), "same"),
+    "==": Operator(_ANYTHING, "same"),
+    "!=": Operator(_ANYTHING, "same"),
     "<": _ORDERED,
     ">": _ORDERED,
     "<=": _ORDERED,
     ">=": _ORDERED,
-    "contains": Operator(frozenset({"string", "list"}), "any"),
-    "matches": _TEXT,
+    "contains": Operator(_SIZED, "any"),
+    "not_contains": Operator(_SIZED, "any"),
+    "contains_any": Operator(_SIZED, "texts"),
+    "not_contains_any": Operator(_SIZED, "texts"),
+    "matches": _PATTERN,
+    "not_matches": _PATTERN,
     "starts_with": _TEXT,
+    "not_starts_with": _TEXT,
     "ends_with": _TEXT,
-    "in": Operator(frozenset({"string", "number", "boolean"}), "list"),
-    "not_in": Operator(frozenset({"string", "number", "boolean"}), "list"),
-    "exists": Operator(frozenset({"string", "number", "boolean", "list"}), "boolean"),
+    "not_ends_with": _TEXT,
+    "in": Operator(_SCALAR, "list"),
+    "not_in": Operator(_SCALAR, "list"),
+    "exists": Operator(_ANYTHING, "boolean", written=True),
 }
+OPERATOR_ALIASES: Mapping[str, str] = {"matches_regex": "matches"}
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What a function takes, one set of kinds an argument, and the kind of its result."""
+    """What a function takes, one set of kinds an argument, and the kind of its result.
+
+    From `needed` arguments on they can be left out; `more` are the kinds of any number that may follow.
+    """
 
     takes: tuple[frozenset[Kind], ...]
     gives: Kind
+    needed: int
+    about: str
+    more: frozenset[Kind] | None = None
 
 
 _STRING: frozenset[Kind] = frozenset({"string"})
-_SIZED: frozenset[Kind] = frozenset({"string", "list"})
+_NUMBER: frozenset[Kind] = frozenset({"number"})
 FUNCTIONS: Mapping[str, Function] = {
-    "len": Function((_SIZED,), "number"),
-    "lower": Function((_STRING,), "string"),
-    "upper": Function((_STRING,), "string"),
-    "contains": Function((_SIZED, frozenset({"string", "number", "boolean", "list"})), "boolean"),
+    "len": Function((_SIZED,), "number", 1, "the length of a text or list; of a path with `[*]`, how many it leads to"),
+    "lower": Function((_STRING,), "string", 1, "the text in lower case"),
+    "upper": Function((_STRING,), "string", 1, "the text in upper case"),
+    "contains": Function(
+        (_SIZED, _ANYTHING), "boolean", 2, "whether a text or list holds it; two lists: whether they meet"
+    ),
+    "exists": Function((_ANYTHING,), "boolean", 1, "whether it is not null"),
+    "has_role": Function((_STRING,), "boolean", 1, "whether the authenticated user has a role"),
+    "in_business_hours": Function((_STRING,), "boolean", 0, "Monday to Friday from 9 to 17, in a time zone"),
+    "cidr": Function((_STRING, _STRING), "boolean", 2, "whether an address is in a network like 10.0.0.0/8"),
+    "glob": Function((_STRING, _STRING), "boolean", 2, "whether a text is, as a whole, of a form with `*` and `?`"),
+    "hash": Function((_SCALAR,), "number", 1, "a number below 2**32 that is always the same for the same value"),
+    "hash_bucket": Function((_SCALAR, _NUMBER), "number", 2, "`hash(x) % n`"),
+    "has_pii": Function((_ANYTHING,), "boolean", 0, "whether there is personal data, of some kinds or any", _STRING),
+    "pii": Function((_ANYTHING,), "boolean", 1, "`has_pii` of a field", _STRING),
+    "has_injection": Function((_ANYTHING,), "boolean", 0, "whether there is a prompt injection"),
+    "injection_score": Function((_ANYTHING,), "number", 0, "how surely there is one, from 0 to 1"),
+    "has_sensitive": Function(
+        (_ANYTHING, _STRING), "boolean", 0, "whether there is sensitive content, of a severity at least"
+    ),
 }
+"""What conditions can call.  Nothing that is not the same the next time: a decision can be replayed."""
+
+PII_KINDS = frozenset({"email", "phone", "ssn", "credit_card", "ip_address", "iban"})
+"""What `has_pii` can ask for."""
 
 ACTIONS: Mapping[str, frozenset[str]] = {
     "allow": frozenset(),
@@ -142,33 +128,22 @@ ACTIONS: Mapping[str, frozenset[str]] = {
 """Action -> its parameters."""
 
 LATER_ACTIONS = frozenset({"redact", "modify", "transform", "route", "alert", "rate_limit", "budget", "score"})
-LATER_FUNCTIONS = frozenset({"has_pii", "has_injection", "has_sensitive", "in_business_hours"})
-LATER_OPERATORS = frozenset({"contains_any", "not_contains", "matches_regex"})
-_LATER_POLICY_KEYS = ("includes", "tests", "timezone", "evaluation", "combining", "policies")
-_LATER_RULE_KEYS = ("when", "match", "examples", "value_from", "include_fields")
-LATER_KEYS = frozenset((*_LATER_POLICY_KEYS, *_LATER_RULE_KEYS))
-LATER_FIELDS = (
-    "processing.content_analysis.",
-    "processing.risk_score",
-    "processing.complexity_score",
-    "processing.conversation_context.",
-    "request.risk_score",
-    "request.complexity_score",
-    "request.content_analysis.",
-    "request.headers.",
-    "context.user_attributes.requests_this_hour",
-    "context.user_attributes.requests_today",
-    "context.user_attributes.daily_token_usage",
-    "context.user_attributes.monthly_token_usage",
-    "context.user_attributes.daily_cost",
-    "context.user_attributes.monthly_cost",
-    "provider.",
-    "quota.",
-    "rate_limit.",
-    "system.",
-)
-"""Published, and refused at load until they do what they say: a counter that is never filled would be a limit that never
-holds.  Fields are matched by how they begin, unless they are in FIELDS."""
+LATER_KEYS = frozenset({"value_from", "include_fields"})
+
+REFUSED: Mapping[str, str] = {
+    "random": "a decision can be replayed; `hash_bucket(context.user_id, 100)` splits users evenly",
+    "secrets": "no detector of secrets is there yet",
+    "semver": "compare with `matches`, or number by number",
+}
+"""Functions that somebody may look for -> why they are not there."""
+
+REFUSED_FIELDS: Mapping[str, str] = {
+    "provider.selected.": "it is chosen after the policies have decided; name one, as in `provider.openai.region`",
+    "feature_flags.": "no flags are read from elsewhere; `context.user_attributes` are given with the key",
+    "global.": "spending over all callers is what configured limits are for",
+    "department.": "spending of a department is what configured limits are for",
+}
+"""Beginnings of fields that published policies use -> why they are not there."""
 
 LOG_LEVELS: Mapping[str, str] = {
     "debug": "debug",
@@ -178,12 +153,3 @@ LOG_LEVELS: Mapping[str, str] = {
     "error": "error",
     "critical": "error",
 }
-
-
-def canonical(path: str) -> str:
-    """Return the canonical spelling of a field path."""
-    if path in ALIASES:
-        return ALIASES[path]
-    if path.startswith(PRINCIPAL_PREFIX):
-        return "context.user_attributes." + path[len(PRINCIPAL_PREFIX) :]
-    return path

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupiter_addons.policy.interpret import Evaluation, same
+from jupiter_addons.policy.interpret import Evaluation
 from jupiter_addons.policy.load import load
+from jupiter_addons.policy.operators import same
 
 FACTS = {
     "model": "gpt-4o",

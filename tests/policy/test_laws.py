@@ -38,7 +38,7 @@ def naive_values(path, facts):
         if step == "[*]":
             if not several and not isinstance(found[0], list):
                 return [None], False
-            found, several = [x for v in found for x in (v if isinstance(v, list) else [None])], True
+            found, several = [x for v in found for x in (v if isinstance(v, list) else [])], True
         elif step.startswith("["):
             at = int(step[1:-1])
             found = [v[at] if isinstance(v, list) and -len(v) <= at < len(v) else None for v in found]
@@ -64,8 +64,15 @@ def naive_operator(name, a, b):
         return (a is not None) is b
     if a is None:
         return False
-    if name in ("in", "not_in"):
-        return any(naive_same(a, x) for x in b) is (name == "in")
+    if name.startswith("not_"):
+        found = naive_operator(name.removeprefix("not_"), a, b)
+        return None if found is None else not found
+    if name == "contains_any" and isinstance(a, str):
+        return kleene([naive_operator("contains", a, x) for x in b], True)
+    if name == "contains_any":
+        name = "contains"
+    if name == "in":
+        return any(naive_same(a, x) for x in b)
     if name == "contains":
         return None if naive_contains(a, b) is BAD else naive_contains(a, b)
     if name in ("<", ">", "<=", ">="):

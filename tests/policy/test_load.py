@@ -65,11 +65,12 @@ def problems(data: bytes) -> list[str]:
         (condition("{feild: request.model}"), "a condition has `field`, `function`, `all`, `any` or `not`; hint: did you mean `field`?"),
         (condition("{all: []}"), "`all` is a list of at least one condition"),
         (condition("{not: [{all: []}, {all: []}]}"), "`not` takes one condition"),
-        (condition("{function: has_pii, args: [request.text]}"), "the function `has_pii` is not supported by this version"),
+        (condition("{function: random}"), "there is no function `random`; hint: a decision can be replayed"),
         (condition("{function: length, args: [request.text]}"), "unknown function `length`"),
-        (condition("{function: len, args: []}"), "`len` takes 1 argument in `args`"),
+        (condition("{function: len, args: []}"), "`len` takes 1 argument"),
         (condition("{field: request.model, operator: ==, value: '{{ variables.x }}'}"), "there is no variable `variables.x`"),
-        (condition("{field: request.model, operator: ==, value: '{{ request.n }}'}"), "there is no variable `request.n`"),
+        (condition("{field: request.model, operator: ==, value: '{{ request.n }}'}"), "a string can never equal a number"),
+        (condition("{field: request.model, operator: ==, value: 'x-{{ request.n }}'}"), "there is no variable `request.n`"),
         (condition("{when: 'request.n > 1'}"), "a condition has `field`, `function`, `all`, `any` or `not`"),
         (action("{type: redact, fields: [x]}"), "`redact` actions are not supported by this version"),
         (action("{type: denny, message: x}"), "unknown action `denny`; hint: did you mean `deny`?"),
@@ -135,3 +136,30 @@ def test_the_digest_is_that_of_the_files():
 
 def test_no_files_are_no_rules():
     assert load({}).rules == ()
+
+
+def including(*paths: str) -> bytes:
+    return policy(head=f"{HEAD}includes: [{', '.join(paths)}]\n")
+
+
+def test_included_files_have_to_be_there_and_do_not_include_one_another():
+    assert (
+        len(
+            load(
+                {"a/m.yaml": including("n.yaml", "../b.yaml"), "a/n.yaml": including("../b.yaml"), "b.yaml": policy()}
+            ).rules
+        )
+        == 3
+    )
+    with pytest.raises(
+        ConfigError, match=r"m.yaml:3:12: `n.yaml` is not among the policy files; hint: `policy.file_path`"
+    ):
+        load({"m.yaml": including("n.yaml")})
+    with pytest.raises(ConfigError) as caught:
+        load({"a": including("b"), "b": including("c"), "c": including("a"), "d": including("d")})
+    assert [str(problem) for problem in caught.value.problems] == [
+        "a:3:12: files include one another; hint: a -> b -> c -> a",
+        "b:3:12: files include one another; hint: b -> c -> a -> b",
+        "c:3:12: files include one another; hint: c -> a -> b -> c",
+        "d:3:12: files include one another; hint: d -> d",
+    ]

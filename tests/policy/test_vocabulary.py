@@ -3,6 +3,7 @@
 import pytest
 
 from jupiter_addons.policy import vocabulary as v
+from jupiter_addons.policy.fields import FIELDS, FREE
 
 
 @pytest.mark.parametrize(
@@ -11,8 +12,13 @@ from jupiter_addons.policy import vocabulary as v
         ("request.user", "request.user"),
         ("request.user.id", "context.user_id"),
         ("request.user.tier", "context.user_attributes.tier"),
+        ("request.user.daily_cost", "context.user_attributes.daily_cost"),
         ("environment", "context.environment"),
         ("request.model", "request.model"),
+        ("time.now", "context.time.timestamp"),
+        ("time.weekday", "context.time.weekday"),
+        ("request.content_analysis.pii_detection.has_pii", "processing.content_analysis.pii_detection.detected"),
+        ("rate_limit.hourly", "context.user_attributes.requests_this_hour"),
     ],
 )
 def test_published_spellings_mean_one_field(written, meant):
@@ -20,9 +26,16 @@ def test_published_spellings_mean_one_field(written, meant):
 
 
 def test_every_alias_means_a_field():
-    assert all(field in v.FIELDS or field.startswith(v.FREE) for field in v.ALIASES.values())
+    assert [field for field in v.ALIASES.values() if field not in FIELDS and not field.startswith(FREE)] == []
+    assert not v.ALIASES.keys() & FIELDS.keys()
 
 
-def test_nothing_is_both_known_and_later():
+def test_what_is_canonical_stays_as_it_is():
+    assert [path for path in FIELDS if v.canonical(path) != path] == []
+
+
+def test_nothing_is_both_known_and_refused():
     assert not v.LATER_ACTIONS & v.ACTIONS.keys()
-    assert not v.LATER_FUNCTIONS & v.FUNCTIONS.keys()
+    assert not v.REFUSED.keys() & v.FUNCTIONS.keys()
+    assert not v.OPERATOR_ALIASES.keys() & v.OPERATORS.keys()
+    assert set(v.OPERATOR_ALIASES.values()) <= v.OPERATORS.keys()

@@ -4,6 +4,7 @@ import json
 
 from hypothesis import strategies as st
 
+from jupiter_addons.errors import ConfigError
 from jupiter_addons.policy.interpret import Evaluation
 from jupiter_addons.policy.load import load
 
@@ -22,12 +23,15 @@ PATHS = st.sampled_from(
 
 @st.composite
 def comparisons(draw, subject):
-    operator = draw(
-        st.sampled_from(["==", "!=", "<", ">=", "contains", "matches", "starts_with", "in", "not_in", "exists"])
-    )
+    operator = draw(st.sampled_from([
+        "==", "!=", "<", ">=", "contains", "not_contains", "contains_any", "matches", "not_matches", "starts_with",
+        "not_ends_with", "in", "not_in", "exists",
+    ]))  # fmt: skip
     values = {
         "<": st.integers(-2, 2), ">=": st.sampled_from([0.5, 1, 1.0]), "contains": JSON.filter(lambda v: v is not None),
         "matches": st.sampled_from(["a", "^a", "b$", "(?i)AB", "a.?b"]), "starts_with": TEXT, "exists": st.booleans(),
+        "not_contains": JSON.filter(lambda v: v is not None), "not_matches": st.just("a.?b"), "not_ends_with": TEXT,
+        "contains_any": st.lists(JSON, min_size=1, max_size=3),
         "in": st.lists(JSON, max_size=3), "not_in": st.lists(JSON, max_size=3),
     }  # fmt: skip
     return {**subject, "operator": operator, "value": draw(values.get(operator, JSON))}
@@ -61,6 +65,19 @@ REQUESTS = st.fixed_dictionaries(
 )
 
 
+def file_of(*rules, **policy):
+    """A policy file with rules that allow, unless they say otherwise."""
+    named = [{"name": f"r{number}", "actions": [{"type": "allow"}], **rule} for number, rule in enumerate(rules)]
+    return json.dumps({"mpl_version": "1.0", "name": "p", **policy, "rules": named}).encode()
+
+
+def condition_of(when, **policy):
+    """What an expression is read as."""
+    (rule,) = load({"p": file_of({"when": when}, **policy)}).rules
+    only = rule.condition.conditions
+    return only[0] if len(only) == 1 else rule.condition
+
+
 def rules_of(*conditions):
     rules = [
         {"name": f"r{number}", "conditions": [condition] if isinstance(condition, dict) else condition}
@@ -68,6 +85,16 @@ def rules_of(*conditions):
         for number, condition in enumerate(conditions)
     ]
     return load({"p": json.dumps({"mpl_version": "1.0", "name": "p", "rules": rules}).encode()}).rules
+
+
+def problem_of(condition):
+    """The one thing that is wrong with a condition."""
+    try:
+        rules_of(condition)
+    except ConfigError as error:
+        (only,) = error.problems
+        return str(only)
+    raise AssertionError(f"{condition} has loaded")
 
 
 def met(consult, request, last=None):
@@ -78,5 +105,5 @@ def met(consult, request, last=None):
         found.append((rule.name, truth))
         return rule.name == last
 
-    consult(Evaluation({"request": lambda: request}), fire)
+    consult(Evaluation({"request": lambda: request, "context": lambda: None, "processing": lambda: None}), fire)
     return found
