@@ -11,7 +11,8 @@ and fields that may be costly, or a surprise, where a condition first needs them
 text of a policy is ever part of the source.  Quantified conditions are left to the interpreter.
 """
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -29,7 +30,8 @@ from jupiter_addons.policy.nodes import (
     Some,
     Subject,
 )
-from jupiter_addons.policy.operators import contain, judge, listed, match, same
+from jupiter_addons.policy.operators import contain, judge, listed, match, may_match, same
+from jupiter_addons.policy.patterns import gate
 from jupiter_addons.policy.rules import Rule
 
 
@@ -47,7 +49,7 @@ class _Asked:
 
 def compiled(rules: tuple[Rule, ...]) -> Consult:
     """Return a function that consults rules as `interpret.interpreted` does, for as many evaluations as one likes."""
-    source = _Source()
+    source = _Source(_gates(rules))
     body: list[str] = []
     for rule in rules:
         asked = source.condition(rule.condition)
@@ -65,13 +67,15 @@ def compiled(rules: tuple[Rule, ...]) -> Consult:
 class _Source:
     """Expressions, and the constants and variables they name."""
 
-    def __init__(self) -> None:
+    def __init__(self, gates: Mapping[str, Any]) -> None:
+        self._gates = gates
         self.names: dict[str, Any] = {
             "UNREAD": object(),
             "same": same,
             "listed": listed,
             "contain": contain,
             "match": match,
+            "may_match": may_match,
             "judge": judge,
         }
         self.lazy: list[str] = []
@@ -116,13 +120,25 @@ class _Source:
         if isinstance(subject, Field) and not subject.many and not subject.lazy:
             read = self._field(subject)
             if operator == "matches":
-                return _either(f"match({read}, {self.bind(condition.pattern)})")
+                return self._matches(subject, read, condition.pattern)
             if operator in _WRITTEN:
                 return _WRITTEN[operator](self, read, condition.value)
         else:
             read = self._read(subject)
         wanted = condition.value if condition.pattern is None else condition.pattern
         return _either(f"judge({operator!r}, {read}, {self.bind(wanted)})")
+
+    def _matches(self, field: Field, read: str, pattern: Any) -> _Asked:
+        asked = _either(f"match({read}, {self.bind(pattern)})")
+        gate = self._gates.get(field.text)
+        if gate is None:
+            return asked
+        name = self._variables.get(f"gate {field.text}")
+        if name is None:
+            name = self._variables[f"gate {field.text}"] = f"v{len(self._variables)}"
+            self.lazy.append(name)
+        opens = f"({name} if {name} is not UNREAD else ({name} := may_match({read}, {self.bind(gate)})))"
+        return _Asked(f"({opens} and {asked.possible})", f"(not {opens} or {asked.doubtful})")
 
     def _read(self, subject: Subject) -> str:
         """Return an expression for the value of a subject."""
@@ -147,6 +163,24 @@ class _Source:
             name = self._variables[spelling] = f"v{len(self._variables)}"
             self.lazy.append(name)
         return f"({name} if {name} is not UNREAD else ({name} := value({self.bind(subject)})))"
+
+
+def _gates(rules: Iterable[Rule]) -> dict[str, Any]:
+    """Return a gate for each field in which many expressions are searched."""
+    patterns: defaultdict[str, dict[bytes, Any]] = defaultdict(dict)
+    waiting: list[Condition] = [rule.condition for rule in rules]
+    while waiting:
+        condition = waiting.pop()
+        if isinstance(condition, (Every, Some)):
+            waiting += condition.conditions
+        elif isinstance(condition, Negation):
+            waiting.append(condition.condition)
+        elif (
+            isinstance(condition, Compare) and condition.operator == "matches" and isinstance(condition.subject, Field)
+        ):
+            patterns[condition.subject.text][condition.pattern.pattern] = condition.pattern
+    gates = {text: gate(list(found.values())) for text, found in patterns.items()}
+    return {text: made for text, made in gates.items() if made is not None}
 
 
 def _either(truth: str) -> _Asked:

@@ -83,6 +83,17 @@ def match(actual: Any, pattern: Any) -> Truth:
     return pattern.search(text) is not None
 
 
+def may_match(actual: Any, gate: Any) -> bool:
+    """Whether any of the expressions behind a gate could be found, or is unknown."""
+    if not isinstance(actual, str):
+        return True
+    try:
+        text = actual.encode()
+    except UnicodeEncodeError:
+        return True
+    return gate.search(text) is not None
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a number: true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

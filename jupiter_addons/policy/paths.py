@@ -3,6 +3,8 @@
 A path is read into steps in its canonical spelling, and found in the table of fields: its kind, and whether it may be costly.
 """
 
+import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +42,9 @@ class BadPath:
     word: str | None = None
 
 
+_NOWHERE = Mark("", 0, 0)
+
+
 def names() -> list[str]:
     """Return what a misspelt field may have meant."""
     return [*FIELDS, *ALIASES, *(f"{free.removesuffix('.')}.…" for free in FREE)]
@@ -53,6 +58,17 @@ def resolve(
     `zone` is where `context.time` is told for.  `bound` has the variables of `any` and `all` around the text, and whether
     their elements are messages.
     """
+    found = _resolved(written, zone) if bound is None else _resolve(written, zone, bound)
+    return dataclasses.replace(found, mark=mark) if isinstance(found, Field) else found
+
+
+@functools.lru_cache(4096)
+def _resolved(written: str, zone: str | None) -> Field | BadPath:
+    """Return what most texts name: most rules read the same few fields."""
+    return _resolve(written, zone, None)
+
+
+def _resolve(written: str, zone: str | None, bound: Mapping[str, bool] | None) -> Field | BadPath:
     text, sized = _sized(written)
     head = re.match(r"[^\[]*", text)
     assert head is not None
@@ -66,9 +82,9 @@ def resolve(
     if bound and steps[0] in bound:
         message = bound[str(steps[0])]
         steps[1:] = _of_message(steps[1:]) if message else steps[1:]
-        return _field(steps, _inside(steps[1:], message), sized, False, mark) or _unknown(written)
+        return _field(steps, _inside(steps[1:], message), sized, False, _NOWHERE) or _unknown(written)
     steps = _normal(steps)
-    found = _field(steps, _kind_of(steps), sized, _is_lazy(steps), mark)
+    found = _field(steps, _kind_of(steps), sized, _is_lazy(steps), _NOWHERE)
     if found is None and steps[:2] == ["request", "headers"]:
         return BadPath(f"there is no field `{written}`", f"of headers, rules read {', '.join(sorted(HEADERS))}")
     if found is None:

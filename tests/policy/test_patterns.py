@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupiter_addons.policy.patterns import MAX_BYTES, BadPatternError, expression, wildcard
+from jupiter_addons.policy.patterns import GATE_FROM, MAX_BYTES, BadPatternError, expression, gate, wildcard
 
 
 @pytest.mark.parametrize("text", ["(a", "(?=a)", "(a)\\1", "a" * (MAX_BYTES + 1), "\ud800", "a{1001}"])
@@ -36,3 +36,38 @@ def test_a_form_without_wildcards_fits_itself_only(text):
     plain = text.replace("*", "").replace("?", "")
     assert wildcard(plain).search(plain.encode()) is not None
     assert wildcard(plain).search((plain + "x").encode()) is None
+
+
+PIECES = st.sampled_from(
+    ["a", "b", "é", ".", "^", "$", "(?i)A", "(?-i)a", "[ab]", "[^a]", "a|b", "(a|b)", "(?:a)", "a*?", "b{2}", "\\b", "\\x41", "\\)", "\\|", "|", "(?s).", "\\pL", "(?m)^b", "\\Aa", "b\\z"]
+)  # fmt: skip
+PATTERNS = st.lists(PIECES, min_size=1, max_size=4).map("".join)
+TEXTS = st.text(alphabet="aAbBé)|\n ", max_size=12)
+
+
+def compiled(texts):
+    found = []
+    for text in texts:
+        try:
+            found.append(expression(text))
+        except BadPatternError:
+            continue
+    return found
+
+
+@given(st.lists(PATTERNS, min_size=GATE_FROM, max_size=7), st.lists(TEXTS, min_size=1, max_size=5))
+def test_a_gate_is_found_exactly_where_one_of_its_expressions_is(patterns, texts):
+    each = compiled(patterns)
+    together = gate(each)
+    if len(each) < GATE_FROM:
+        assert together is None
+        return
+    assert together is not None
+    for text in texts:
+        data = text.encode()
+        assert (together.search(data) is not None) is any(one.search(data) is not None for one in each)
+
+
+@pytest.mark.parametrize("odd", ["\\Qa", "b\\E"])
+def test_what_cannot_be_an_alternative_has_no_gate(odd):
+    assert gate(compiled([odd, odd, "a", "b"])) is None
