@@ -1,4 +1,4 @@
-"""What a token costs: the price library's snapshot, and the operator's own prices before it.
+"""What a token costs, and how many a model takes: the price library's snapshot, and the operator's own prices before it.
 
 Prices are integers, nano-dollars per million tokens.  Where a price has tiers (long contexts cost more), the dearest one
 holds: a budget that turns out too cautious gives money back, one that turns out too bold cannot.
@@ -65,6 +65,11 @@ class PriceTable:
             self._seen[provider, model] = self._find(provider, model)
         return self._seen[provider, model]
 
+    def window(self, provider: str, model: str) -> int | None:
+        """Return how many tokens a model takes in and gives out together, or None if the library does not say."""
+        found = self._model(provider, model)
+        return found.context_window if found is not None else None
+
     def names(self, provider: str) -> Iterator[str]:
         """Yield the models the library knows of a provider, and those the operator priced."""
         yield from self._overrides
@@ -72,10 +77,15 @@ class PriceTable:
             if known.id == provider:
                 yield from (model.id for model in known.models)
 
-    def _find(self, provider: str, model: str) -> Price | None:
+    def _model(self, provider: str, model: str) -> Any:
         try:
-            _, found = self._snapshot.find_provider_model(model, None, provider, None)
+            return self._snapshot.find_provider_model(model, None, provider, None)[1]
         except LookupError:
+            return None
+
+    def _find(self, provider: str, model: str) -> Price | None:
+        found = self._model(provider, model)
+        if found is None:
             return None
         prices = found.prices
         dearest = [prices] if not isinstance(prices, list) else [entry.prices for entry in prices]

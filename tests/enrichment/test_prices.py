@@ -53,3 +53,9 @@ def test_cached_input_costs_what_input_does_unless_said():
 
 def test_names_can_be_listed(table):
     assert {"house", "gpt-4o-mini"} <= set(table.names("openai"))
+
+
+def test_the_context_window_is_the_librarys_or_not_known(table):
+    assert table.window("openai", "gpt-4o") == 128_000
+    assert table.window("openai", "house") is None
+    assert table.window("nobody", "nothing") is None
