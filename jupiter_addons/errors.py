@@ -98,11 +98,13 @@ class Refusal:
     param: str | None = None
     retry_after_s: float | None = None
     status: int | None = None
+    by_rule: bool = False
+    """A rule denied the call: whatever code it names, trying again cannot help."""
 
     @property
     def row(self) -> Code:
         """The table's row, with the refusal's own status if it has one."""
-        row = CODES.get(self.code, CODES["policy_denied"])
+        row = CODES["policy_denied" if self.by_rule or self.code not in CODES else self.code]
         return row if self.status is None else row._replace(status=self.status)
 
 

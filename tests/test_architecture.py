@@ -46,7 +46,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "click": ("cli/",),
     "pydantic": ("settings/",),
     "pydantic_core": ("settings/",),
-    "re2": ("policy/conditions.py",),
+    "re2": ("policy/conditions.py", "policy/parameters.py"),
     "genai_prices": ("enrichment/prices.py",),
     "prometheus_client": ("telemetry/",),
     "tornado": ("telemetry/", "service.py"),

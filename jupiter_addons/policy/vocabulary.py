@@ -134,14 +134,23 @@ FUNCTIONS: Mapping[str, Function] = {
 }
 
 ACTIONS: Mapping[str, frozenset[str]] = {
-    "allow": frozenset(),
+    "allow": frozenset({"message"}),
     "deny": frozenset({"message", "code", "status"}),
-    "log": frozenset({"level", "message"}),
-    "tag": frozenset({"key", "value"}),
+    "log": frozenset({"level", "message", "include_fields"}),
+    "tag": frozenset({"key", "value", "value_from"}),
+    "redact": frozenset({"fields", "method", "replacement", "pattern", "detect", "reversible"}),
+    "modify": frozenset({"field", "value", "operation"}),
+    "transform": frozenset({"append_to_prompt", "prepend_to_prompt", "set_parameter", "message"}),
+    "route": frozenset({"provider", "model", "fallback", "reason"}),
+    "alert": frozenset({"message", "webhook", "severity"}),
+    "rate_limit": frozenset({"key", "limit", "window", "message"}),
+    "budget": frozenset({"key", "limit", "window", "budget_type", "message"}),
+    "score": frozenset({"add"}),
+    "threshold": frozenset({"score", "message", "code", "status"}),
 }
-"""Action -> its parameters."""
+"""Action -> its parameters, by the names used here; `actions` has the other published spellings."""
 
-LATER_ACTIONS = frozenset({"redact", "modify", "transform", "route", "alert", "rate_limit", "budget", "score"})
+LATER_ACTIONS: frozenset[str] = frozenset()
 LATER_FUNCTIONS = frozenset({"has_pii", "has_injection", "has_sensitive", "in_business_hours"})
 LATER_OPERATORS = frozenset({"contains_any", "not_contains", "matches_regex"})
 _LATER_POLICY_KEYS = ("includes", "tests", "timezone", "evaluation", "combining", "policies")
