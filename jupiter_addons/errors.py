@@ -13,6 +13,7 @@ A *fault* is an exception:
   x StoreError         a store failed or cannot be trusted (exit 3)
   x VerificationError  evidence is bad (exit 1)
   x HostError          mitmproxy does not have the shape we rely on (exit 2)
+  x EffectError        a rule wants of a call what cannot be done with it
   x StageOrderError    ours: a stage read what no earlier stage has written
 """
 
@@ -162,6 +163,10 @@ class VerificationError(JupiterError):
 
 class HostError(JupiterError):
     """The installed mitmproxy does not have the private shape this version was written for."""
+
+
+class EffectError(JupiterError):
+    """A rule wants something of a call that cannot be done with it; the call is not sent without it.  For the log only."""
 
 
 class StageOrderError(JupiterError):
