@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from jupiter_addons.documents import Node
 from jupiter_addons.errors import CODES
-from jupiter_addons.policy.nodes import Literally
+from jupiter_addons.policy.nodes import Field, Literally
 from jupiter_addons.policy.parameters import Parameters
 from jupiter_addons.policy.reading import Reading
 from jupiter_addons.policy.rules import (
@@ -71,6 +71,8 @@ SETTABLE = (
     "request.prompt",
 )
 """What `modify` can set, besides the text of single messages and the client's metadata."""
+WORDS = ("request.messages", "request.prompt", "request.text", "request.metadata.", "response.content")
+"""What users and models say, by how its fields begin."""
 FIXED_PARAMETERS = frozenset({"messages", "model", "stream", "stream_options", "system", "tools"})
 """What `set_parameter` leaves alone: it is governed under its own name, or the client counts on it."""
 
@@ -234,6 +236,9 @@ def _route(given: Parameters) -> list[Action]:
 
 
 def _alert(given: Parameters) -> list[Action]:
+    for part in given.template("message"):
+        if isinstance(part, Field) and part.text.startswith(WORDS):
+            given.wrong("message", f"`{part.text}` may not be in an alert: what was said does not leave this way")
     webhook = given.text("webhook")
     try:
         parts = urlsplit(webhook)

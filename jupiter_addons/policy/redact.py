@@ -11,7 +11,7 @@ reads `response.content` has it.
 
 import bisect
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -133,7 +133,7 @@ class Takes:
 class PutsBack:
     """Finds placeholders, to put back what they stand for."""
 
-    def __init__(self, contents: dict[str, str]) -> None:
+    def __init__(self, contents: Mapping[str, str]) -> None:
         self._contents = contents
         self._longest = max(map(len, contents), default=0)
 

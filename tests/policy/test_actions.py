@@ -125,6 +125,7 @@ def test_a_redaction_in_a_rule_about_personal_data_takes_out_what_was_found():
         ("{type: transform, set_parameter: {name: a.b, value: true}}", "`a.b` cannot be set"),
         ("{type: route, reason: r}", "a `route` action needs a `provider`, a `model` or both"),
         ("{type: alert, webhook: 'ftp://x/y', message: m}", "begins with http:// or https://"),
+        ("{type: alert, webhook: 'https://x/', message: 'said {{ request.prompt }}'}", "may not be in an alert"),
         ("{type: alert, message: m}", "`webhook` is required"),
         ("{type: rate_limit, limit: 1, window: 1m}", "`key` is required"),
         ("{type: rate_limit, key: k, limit: -1, window: 1m}", "`limit` is a whole number, zero or more"),
