@@ -46,8 +46,8 @@ def build(parts: Parts) -> Sequence[object]:
     """Return the stages in the order a request travels."""
     settings = parts.settings
     cors = settings.proxy.cors
-    requests = Judge(parts.policies, "request", environment=settings.environment)
-    answers = Judge(parts.policies, "response", environment=settings.environment)
+    requests = Judge(parts.policies, "request", environment=settings.environment, usage=parts.usage)
+    answers = Judge(parts.policies, "response", environment=settings.environment, usage=parts.usage)
     max_output = settings.processing.tokens.default_max_output
     return (
         AllowOrigin(

@@ -116,6 +116,10 @@ class Parts:
         """Return the limits on a call."""
         return self._limit_plan.limits_for(user, team, model)
 
+    def usage(self, user: str) -> Mapping[str, int | float]:
+        """Return what a user has taken lately, by the names that rules have for it."""
+        return self.stores.ledger.usage(user, time.monotonic_ns())
+
     def price_for(self, call: Call) -> Price | None:
         """Return the price of a call's model at the providers that offer it in its dialect; the dearest, if they differ."""
         catalogue = "anthropic" if call.dialect == "anthropic_messages" else "openai"

@@ -98,6 +98,11 @@ def parameter(dialect: DialectName, body: JsonObject, name: str) -> list[Path]:
     return [tuple(name.split("."))]
 
 
+def strings(value: Json) -> list[tuple[Path, str]]:
+    """Return every text in a JSON value but the names of members."""
+    return list(_texts((), value, every=True))
+
+
 def answer(dialect: DialectName, body: JsonObject) -> list[Place]:
     """Return the places of text in a whole answer; `message` is the number of the choice."""
     if dialect == "anthropic_messages":

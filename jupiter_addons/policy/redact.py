@@ -15,6 +15,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+import orjson
+
+from jupiter_addons.dialects.call import Json
+from jupiter_addons.dialects.places import strings
+from jupiter_addons.dialects.splice import Path, splice
 from jupiter_addons.policy.effects import By, Redaction
 
 WINDOW = 256
@@ -189,11 +194,26 @@ class Rewriter:
 
     def whole(self, text: str, *, is_json: bool) -> str:
         """Return a whole text as it is to be; `is_json`: what is put in is escaped for a JSON string."""
+        if is_json and "\\u" in text:
+            text = self._unhidden(text)
         pieces, at = [], 0
         for finding in merged([searcher.findings(text, 0) for searcher in self.searchers]):
             pieces += [text[at : finding.start], self.taken(finding, is_json=is_json)]
             at = finding.end
         return "".join([*pieces, text[at:]]) if pieces else text
+
+    def _unhidden(self, text: str) -> str:
+        """Take out what is found in the strings of a JSON text once their escapes are read: `\\u0040` is an @."""
+        takes = Rewriter([s for s in self.searchers if isinstance(s, Takes) and not s.takes_all], self.counts)
+        try:
+            value = orjson.loads(text)
+            edits: dict[Path, Json] = {}
+            for path, string in strings(value):
+                if (new := takes.whole(string, is_json=False)) != string:
+                    edits[path] = new
+            return splice(text.encode(), edits).decode() if edits else text
+        except ValueError:
+            return text  # it is no JSON, or a string alone: nobody reads escapes in it
 
     def taken(self, finding: Finding, *, is_json: bool) -> str:
         """Count a finding and return what is to stand in its place."""

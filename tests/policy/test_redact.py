@@ -73,6 +73,21 @@ def test_what_is_put_into_json_is_escaped():
     assert whole('{"a": "[PIN_1]"}', PutsBack(CONTENTS), is_json=True) == '{"a": "12\\"4"}'
 
 
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        (r'{"a": "joe\u0040x.com", "n":1E2}', '{"a": "[REDACTED]", "n":1E2}'),
+        (r'{"a": ["joe@x.com", "\u006aoe\u0040x.com"]}', '{"a": ["[REDACTED]", "[REDACTED]"]}'),
+        (r'{"a": "caf\u00e9"}', r'{"a": "caf\u00e9"}'),
+        (r'{"a": joe@x.com \u', r'{"a": [REDACTED] \u'),
+    ],
+)
+def test_escapes_in_json_hide_nothing(text, result):
+    rewriter = a_rewriter(takes(EMAIL))
+    assert rewriter.whole(text, is_json=True) == result
+    assert sum(rewriter.counts.values()) == result.count("REDACTED")
+
+
 def test_where_findings_overlap_nothing_that_anybody_found_remains():
     first, second = takes("bcd", rule="first", replacement="1"), takes("cdef|ab", rule="second", replacement="2")
     assert whole("abcdefg", first, second) == "212g"
