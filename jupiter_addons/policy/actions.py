@@ -32,7 +32,7 @@ from jupiter_addons.policy.rules import (
     Threshold,
 )
 from jupiter_addons.policy.terms import Terms
-from jupiter_addons.policy.vocabulary import ACTIONS, FREE, LATER_ACTIONS, LOG_LEVELS
+from jupiter_addons.policy.vocabulary import ACTIONS, LATER_ACTIONS, LOG_LEVELS
 
 DEFAULT_CODE = "policy_denied"
 LENT_CODES = frozenset({DEFAULT_CODE, *(name for name, row in CODES.items() if row.status == 429)})
@@ -56,6 +56,7 @@ FIELD_SPELLINGS: Mapping[str, str] = {
 }
 """Published short names of what is redacted."""
 
+METADATA = "request.metadata."
 TEXTS = ("request.messages", "request.prompt", "request.text", "request.user", "response.content")
 """What can be redacted, besides single messages and the client's metadata."""
 SETTABLE = (
@@ -163,7 +164,7 @@ def _redact(given: Parameters) -> list[Action]:
     if "fields" not in given:
         given.wrong("fields", "a `redact` action needs `fields`: what it takes something out of")
     for field in fields:
-        if not (field.text in TEXTS or field.text.startswith(("request.metadata.", "request.messages["))):
+        if not (field.text in TEXTS or field.text.startswith(METADATA) or _is_message(field)):
             given.wrong("fields", f"`{field.text}` cannot be redacted", f"what can is {', '.join(TEXTS)}")
     method = given.choice("method", ("mask", "remove", "replace"), "mask")
     if method == "replace" and "replacement" not in given:
@@ -185,6 +186,13 @@ def _redact(given: Parameters) -> list[Action]:
     return [Redact(fields, method, replacement, given.pattern("pattern"), kinds, reversible)]  # type: ignore[arg-type] # one of them
 
 
+def _is_message(field: Field) -> bool:
+    """Whether a field is a message, or its text: one of them, or each."""
+    if field.steps[:2] != ("request", "messages") or field.steps[3:] not in ((), ("content",)):
+        return False
+    return len(field.steps) > 2 and (isinstance(field.steps[2], int) or field.text.startswith("request.messages[*]"))
+
+
 def _modify(given: Parameters) -> list[Action]:
     (field,) = given.fields("field")[:1] or (None,)
     if "field" not in given:
@@ -195,8 +203,8 @@ def _modify(given: Parameters) -> list[Action]:
     if field is None:
         return []
     path = field.text
-    is_text = field.steps[:2] == ("request", "messages") and field.steps[3:] == ("content",)
-    if not (path in SETTABLE or is_text or path.startswith(FREE[0])):
+    is_text = _is_message(field) and isinstance(field.steps[2], int) and len(field.steps) == 4
+    if not (path in SETTABLE or is_text or path.startswith(METADATA)):
         given.wrong("field", f"`{path}` cannot be changed", f"what can is {', '.join(SETTABLE)}")
     place = given.place("value")
     return [Modify(path, Literally(None) if removes else given.term(place, "value"))]

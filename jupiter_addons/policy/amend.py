@@ -142,8 +142,8 @@ class _Draft:
         turns = places.turns(self._dialect, body)
         found: list[tuple[Path, str, bool]] = []
         for field in fields:
-            if field.steps[:2] == ("request", "messages") and len(field.steps) > 2 and field.steps[2] != "*":
-                number = int(field.steps[2])
+            number = field.steps[2] if field.steps[:2] == ("request", "messages") and len(field.steps) > 2 else None
+            if isinstance(number, int):
                 chosen = turns[number : number + 1 or None] if -len(turns) <= number < len(turns) else []
             elif field.text in _EVERY or field.steps[:2] == ("request", "messages"):
                 chosen = turns

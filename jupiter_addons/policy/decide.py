@@ -34,10 +34,10 @@ from jupiter_addons.policy.effects import (
     Routing,
     Setting,
 )
-from jupiter_addons.policy.interpret import SURPRISE, Consult, Evaluation, Facts, Many, Truth
+from jupiter_addons.policy.interpret import Consult, Evaluation, Facts, Truth
 from jupiter_addons.policy.nodes import Field, Literally
 from jupiter_addons.policy.parameters import is_amount
-from jupiter_addons.policy.printing import MAX_TEXT_CHARS, printed, rendered
+from jupiter_addons.policy.printing import MAX_TEXT_CHARS, plain, printed, rendered
 from jupiter_addons.policy.rules import (
     PROTECTING,
     Action,
@@ -317,8 +317,7 @@ class _Run:
         if isinstance(term, Literally):
             return term.value
         if len(term) == 1 and isinstance(term[0], Field):
-            value = self.evaluation.value(term[0])
-            return list(value) if isinstance(value, Many) else None if value is SURPRISE else value
+            return plain(self.evaluation.value(term[0]))
         return self._long_text(term)
 
 

@@ -1,9 +1,10 @@
 """Printing values of fields: for messages, tags and logs bounded to one line that no terminal acts on."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from jupiter_addons.dialects.call import Json
 from jupiter_addons.policy.nodes import Field
 from jupiter_addons.policy.rules import Template
 
@@ -22,8 +23,18 @@ def one_line(text: str, most: int) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+def plain(value: Any) -> Json:
+    """Return what a field was found to be as JSON; what could not be found out is null."""
+    if isinstance(value, (list, tuple)):
+        return [plain(element) for element in value]
+    if isinstance(value, Mapping):
+        return {name: plain(member) for name, member in value.items()}
+    return value if isinstance(value, (str, int, float, bool)) else None
+
+
 def printed(value: Any) -> str:
     """Print a value: null is nothing, text is itself, a list is its elements."""
+    value = plain(value)
     if value is None:
         return ""
     if isinstance(value, str):

@@ -147,6 +147,8 @@ type Action = Allow | Deny | Log | Tag | Redact | Modify | Extend | Route | Aler
 
 PROTECTING = (Deny, Redact, Quota, Score, Threshold)
 """What is also done if a condition cannot be evaluated: the call might be one that must not pass as it is."""
+_OF_REQUEST = ("token_estimate", "cost_estimate", "conversation_context")
+"""What of `processing` is about the request, whichever phase reads it."""
 _REQUEST_ONLY = (Modify, Extend, Route, Quota)
 
 
@@ -240,7 +242,8 @@ def _fields_of(action: Action) -> Iterator[Field]:
 
 
 def _is_of_answer(field: Field) -> bool:
-    return field.steps[0] == "response" or field.steps[:2] == ("processing", "content_analysis")
+    root, below = field.steps[0], field.steps[1]
+    return root == "response" or (root == "processing" and below not in _OF_REQUEST)
 
 
 def _is_known_before(condition: Condition) -> bool:

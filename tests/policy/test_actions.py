@@ -108,6 +108,8 @@ def test_a_redaction_in_a_rule_about_personal_data_takes_out_what_was_found():
     [
         ("{type: redact, method: mask}", "a `redact` action needs `fields`"),
         ("{type: redact, fields: [request.tools]}", "`request.tools` cannot be redacted"),
+        ("{type: redact, fields: ['request.messages[0].role']}", "cannot be redacted"),
+        ("{type: modify, field: 'request.messages[*].content', value: x}", "cannot be changed"),
         ("{type: redact, fields: [request.prompt], method: hide}", "unknown method `hide`"),
         ("{type: redact, fields: [request.prompt], method: maks}", "did you mean `mask`?"),
         ("{type: redact, fields: [request.prompt], method: replace}", "`replace` needs a `replacement`"),

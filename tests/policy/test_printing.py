@@ -8,7 +8,16 @@ from jupiter_addons.policy.printing import one_line, printed, rendered
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, ""), ("a", "a"), (["a", 1, None], "a, 1, "), (True, "true"), ({"a": 1}, '{"a": 1}')]
+    ("value", "text"),
+    [
+        (None, ""),
+        ("a", "a"),
+        (["a", 1, None], "a, 1, "),
+        (True, "true"),
+        ({"a": 1}, '{"a": 1}'),
+        (object(), ""),
+        (["a", object()], "a, "),
+    ],
 )
 def test_values_print_as_what_they_are(value, text):
     assert printed(value) == text
