@@ -1,6 +1,7 @@
 """What rules want said: log lines and alerts, once it is certain which rules had a say.
 
-After reserve, because a limit that is reached ends the rules' say earlier; nothing here can refuse.
+After reserve, because a limit that is reached ends the rules' say earlier.  Of a refused call too; and a fault here refuses,
+as it does wherever else a rule is carried out.
 """
 
 import logging
@@ -11,7 +12,7 @@ from mitmproxy import http
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.policy.decide import Decision
 from jupiter_addons.policy.effects import AlertLine
-from jupiter_addons.stages.stage import watching
+from jupiter_addons.stages.stage import closing
 from jupiter_addons.telemetry.logs import FIELDS
 
 logger = logging.getLogger("jupiter.policy")
@@ -24,19 +25,19 @@ class Tell:
         """`alert` takes an alert and the id of its call, and returns at once."""
         self._alert = alert
 
-    @watching
+    @closing
     def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Say what was decided of the request."""
         if x.filled("decision"):
             self._tell(x, x.decision)
 
-    @watching
+    @closing
     def response(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Say what was decided of the answer."""
         if x.filled("reply_decision"):
             self._tell(x, x.reply_decision)
 
-    @watching
+    @closing
     def error(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Say what was decided of an answer that broke off."""
         if x.filled("reply_decision"):
