@@ -42,7 +42,9 @@ class Amounts:
 
     def of(self, kind: Kind) -> int:
         """Return how much of a kind that is."""
-        return {"requests": 1, "tokens": self.tokens, "cost": self.nusd}[kind]
+        if kind == "requests":
+            return 1
+        return self.tokens if kind == "tokens" else self.nusd
 
 
 class LimitPlan:

@@ -5,6 +5,7 @@ there: held at its upper bound while it runs, then at what it took.  The windows
 the last 30 days.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Final
 
@@ -22,7 +23,8 @@ _METERS: Mapping[str, tuple[Kind, int]] = {
 """Name of a fact -> what is counted, and in how long a window."""
 
 
-def meters(user: str) -> dict[str, Limit]:
+@functools.lru_cache(10_000)
+def meters(user: str) -> Mapping[str, Limit]:
     """Return the limits that only count: name of a fact -> its limit."""
     subject = f"usage:{user}"
     return {name: Limit(subject, kind, UNLIMITED, window_s) for name, (kind, window_s) in _METERS.items()}
