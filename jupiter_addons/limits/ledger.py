@@ -109,8 +109,8 @@ class Ledger:
         if self._open.pop(reservation.call_id, None) is None:
             return False
         for window, kind, bucket in reservation.taken_from:
-            if kind != "requests":
-                window.correct(bucket, true.of(kind) - reservation.amounts.of(kind))
+            if change := true.of(kind) - reservation.amounts.of(kind):
+                window.correct(bucket, change)
         return True
 
     @property

@@ -52,8 +52,10 @@ def amend(dialect: DialectName, body: bytes, effects: Sequence[Effect], find: Fi
                 draft.set(effect) if isinstance(effect, Setting) else draft.add(effect)
             except ValueError as error:
                 raise _impossible(effect.by, error) from error
-    vault = Vault(lambda placeholder: placeholder.encode() in body)
     redactions = [effect for effect in ordered if isinstance(effect, Redaction)]
+    reversible = any(redaction.reversible for redaction in redactions)
+    written = orjson.dumps(orjson.loads(draft.body)) if reversible else b""  # whatever escapes it was sent with
+    vault = Vault(lambda placeholder: placeholder.encode() in written)
     if redactions:
         draft.redact(redactions, find, vault)
     return Amended(draft.body, tuple(draft.changes), vault)

@@ -94,6 +94,12 @@ def test_placeholders_are_numbered_over_the_whole_request(dialect):
     assert found.body.count(b"[EMAIL_2]") >= 4
 
 
+def test_a_placeholder_is_none_that_the_client_wrote_however_it_was_escaped():
+    body = b'{"model":"m","messages":[{"role":"user","content":"\\u005bEMAIL_1] joe@x.com"}]}'
+    hide = redaction("request.messages", pattern=None, kinds=("email",), reversible=True)
+    assert amend("openai_chat", body, [hide], find).vault.contents == {"[EMAIL_2]": "joe@x.com"}
+
+
 def test_a_redaction_cannot_be_undone_and_nothing_slips_in_behind_it():
     effects = [
         redaction("request.prompt", by=HIGH),
