@@ -67,6 +67,8 @@ class Rule:
     verdict: str
     code: str | None = None
     mode: str = "enforce"
+    unknown: bool = False
+    """Its condition could not be evaluated, and counted as met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,7 @@ def decision(
     Of too many rules the last ones are kept, because the last one decided.
     """
     guardrail, rules_omitted = _fitting([_rule(rule) for rule in reversed(rules)], MAX_RULES_BYTES)
-    pairs = [(name[:MAX_NAME], cut(value)) for name, value in tags.items() if name.isascii()]
-    kept, tags_omitted = _fitting(pairs, MAX_TAGS_BYTES)
+    kept, tags_omitted = _tags(tags)
     places, places_omitted = _changed(changed)
     held, held_omitted = _fitting([_held(one) for one in demands], MAX_DEMANDS_BYTES)
     omitted = {
@@ -191,12 +192,15 @@ def outcome(
     price_source: str | None,
     payloads: Sequence[Payload],
     rules: Sequence[Rule] = (),
+    tags: Mapping[str, str] | None = None,
     changed: Sequence[tuple[str, str, int]] = (),
 ) -> Fields:
     """Return an outcome leaf; `rules` are those that judged the answer, `changed` is what they had taken out of it."""
+    kept, tags_omitted = _tags(tags or {})
     guardrail, rules_omitted = _fitting([_rule(rule) for rule in reversed(rules)], MAX_RULES_BYTES)
     places, places_omitted = _changed(changed)
-    omitted = {name: n for name, n in (("guardrail", rules_omitted), ("changed", places_omitted)) if n}
+    left_out = (("guardrail", rules_omitted), ("tags", tags_omitted), ("changed", places_omitted))
+    omitted = {name: count for name, count in left_out if count}
     return _without_none(
         {
             "kind": "outcome",
@@ -204,6 +208,7 @@ def outcome(
             "http": _without_none({"status": end.http_status, "upstream_status": upstream_status}),
             "gen_ai": _texts(gen_ai),
             "guardrail": guardrail[::-1] or None,
+            "tags": dict(kept) or None,
             "changed": places or None,
             "omitted": omitted or None,
             "cost": _without_none({"nusd": charge_nusd, "usage": usage_source, "price": price_source}),
@@ -307,8 +312,14 @@ def _rule(rule: Rule) -> Fields:
         "verdict.type": rule.verdict,
         "reason_code": None if rule.code is None else cut(rule.code),
         "mode": None if rule.mode == "enforce" else rule.mode,
+        "unknown": rule.unknown or None,
     }
     return _without_none(entry)
+
+
+def _tags(tags: Mapping[str, str]) -> tuple[list[tuple[str, str]], int]:
+    pairs = [(name[:MAX_NAME], cut(value)) for name, value in tags.items() if name.isascii()]
+    return _fitting(pairs, MAX_TAGS_BYTES)
 
 
 def _changed(changed: Sequence[tuple[str, str, int]]) -> tuple[list[Fields], int]:

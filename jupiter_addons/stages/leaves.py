@@ -85,6 +85,7 @@ class Leaves:
     def outcome(self, x: Exchange, *, status: int) -> asyncio.Future[int]:
         """Append the outcome leaf of a call that was sent."""
         charge = x.charge if x.filled("charge") else None
+        judged = x.reply_decision if x.filled("reply_decision") else None
         return self._log.append(
             record.outcome(
                 call_id=x.call_id,
@@ -95,7 +96,8 @@ class Leaves:
                 charge_nusd=charge.nusd if charge else 0,
                 price_source=x.outgoing.price.source if x.outgoing.price else None,
                 payloads=self._response_payloads(x),
-                rules=_rules(x.reply_decision if x.filled("reply_decision") else None),
+                rules=_rules(judged),
+                tags=dict(judged.tags) if judged else {},
                 changed=_taken_out(x),
             )
         )
@@ -231,7 +233,10 @@ def _rules(decision: Decision | None) -> list[Rule]:
     """Return the rules that fired, the last ones if they are too many for a leaf."""
     if decision is None:
         return []
-    return [Rule(f.policy, f.rule, f.verdict, f.code, f.mode) for f in decision.fired[-20:]]
+    return [
+        Rule(f.policy, f.rule, f.verdict, f.code, f.mode, f"{f.policy}/{f.rule}" in decision.errors)
+        for f in decision.fired[-20:]
+    ]
 
 
 def _demands(x: Exchange) -> list[record.Held]:

@@ -41,13 +41,16 @@ def test_a_decision_holds_digests_and_a_pseudonym():
 
 def test_a_refused_call_has_its_outcome_folded_in():
     end = record.End("refused", 403, "policy_denied", {"total": 12})
-    rules = [record.Rule("house", "no-pii", "deny", "pii"), record.Rule("house", "trial", "deny", "x", "shadow")]
+    rules = [
+        record.Rule("house", "no-pii", "deny", "pii"),
+        record.Rule("house", "trial", "deny", "x", "shadow", unknown=True),
+    ]
     fields = a_decision(end=end, verdict="deny", rules=rules)
     assert fields["outcome"] == {"status": "refused", "code": "policy_denied"}
     assert fields["latency_us"] == {"total": 12}
     assert fields["http"]["status"] == 403
-    assert "mode" not in fields["guardrail"][0]
-    assert fields["guardrail"][1]["mode"] == "shadow"
+    assert not {"mode", "unknown"} & fields["guardrail"][0].keys()
+    assert (fields["guardrail"][1]["mode"], fields["guardrail"][1]["unknown"]) == ("shadow", True)
 
 
 @given(
@@ -93,6 +96,7 @@ def test_however_much_there_is_to_say_a_leaf_fits(text, rules, tags):
         price_source=None,
         payloads=[],
         rules=many,
+        tags={f"{'x' * 80}{number}"[number:]: text for number in range(tags)},
         changed=[(text, text, number) for number in range(tags)],
     )
     assert len(encode(ended)) < MAX_LEAF_BYTES - 1024

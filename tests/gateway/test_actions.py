@@ -44,7 +44,7 @@ REQUESTS = {
     "tell": "{type: alert, webhook: 'WEBHOOK', message: 'by {{ context.team }}', severity: high}",
 }
 ANSWERS = {
-    "clean": f"{{type: redact, fields: [response.content], pattern: {MAIL}}}",
+    "clean": f"{{type: redact, fields: [response.content], pattern: {MAIL}}}, {{type: tag, key: k, value: cleaned}}",
 }
 HELD = f"""
   - name: held
@@ -187,6 +187,7 @@ def test_an_answer_is_cleaned_whole_and_event_by_event(path, stream, client, gat
     (outcome,) = gateway.leaves("outcome", answer.headers["x-jupiter-evidence-id"])
     assert outcome["changed"] == [{"rule": "answers/clean", "field": "response.content", "count": 2}]
     assert outcome["guardrail"][0]["rule"] == "clean"
+    assert outcome["tags"] == {"k": "cleaned"}
     delivered = next(p for p in outcome["payload"] if p["role"] == "delivered")
     assert delivered["sha256"] == digest("delivered", answer.body).sha256
 
@@ -326,6 +327,10 @@ def test_the_evidence_is_whole(gateway, holding):
 @pytest.mark.parametrize(
     ("action", "said"),
     [
+        (
+            "{type: rate_limit, key: k, limit: 1, window: 1m}",
+            "rule `r` limits, and several workers cannot share a counter yet",
+        ),
         ("{type: route, provider: rehersal}", "rule `r` routes to `rehersal`, which is no provider here"),
         (
             "{type: redact, fields: [request.messages], detect: [email]}",
@@ -335,6 +340,8 @@ def test_the_evidence_is_whole(gateway, holding):
 )
 def test_a_gateway_that_could_not_carry_out_a_rule_does_not_start(action, said, provider, tmp_path):
     text = f'mpl_version: "1.0"\nname: p\nrules:\n  - {{name: r, conditions: [], actions: [{action}]}}\n'
-    with start_gateway(tmp_path, provider.port, Setup(policies={"p.yaml": text}, ready=False)) as gateway:
+    several = {"proxy": {"workers": 2}, "limits": {"default": {"requests_per_minute": None}}}
+    setup = Setup(policies={"p.yaml": text}, ready=False, overrides=several if "limit" in action else {})
+    with start_gateway(tmp_path, provider.port, setup) as gateway:
         assert gateway.process.wait(20) == 2
         assert said in gateway.log
