@@ -32,7 +32,7 @@ def test_a_rule_that_reads_the_answer_is_a_response_rule():
         ),
         ("{field: response.content, operator: contains, value: m}", "{type: redact, fields: [response.content]}", True),
         ("{not: {any: [{field: response.model, operator: exists}]}}", "{type: tag, key: k}", True),
-        ("{function: len, args: [request.text], operator: '>', value: 1}", "{type: tag, key: k}", True),
+        ("{function: lower, args: [request.model], operator: ==, value: m}", "{type: tag, key: k}", True),
         ("{field: processing.token_estimate.total_tokens, operator: '>', value: 1}", "{type: tag, key: k}", False),
         ("", "{type: deny, message: x}", True),
         ("", "{type: log, message: '{{ response.model }}'}", True),
