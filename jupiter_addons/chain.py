@@ -17,6 +17,7 @@ from jupiter_addons.errors import StoreError
 from jupiter_addons.exchange import EXCHANGES, Exchange
 from jupiter_addons.host.upstream import Attempt
 from jupiter_addons.parts import Parts
+from jupiter_addons.stages.amend import Amend
 from jupiter_addons.stages.answer import Answer
 from jupiter_addons.stages.authenticate import Authenticate
 from jupiter_addons.stages.commit import Commit
@@ -24,6 +25,7 @@ from jupiter_addons.stages.connect import ConnectTo, InterceptRules
 from jupiter_addons.stages.cors import AllowOrigin, CorsRules
 from jupiter_addons.stages.decide import Decide
 from jupiter_addons.stages.enrich import Enrich
+from jupiter_addons.stages.judge import Judge
 from jupiter_addons.stages.observe import Observe
 from jupiter_addons.stages.parse import Parse
 from jupiter_addons.stages.record import CountRefused, Record
@@ -33,6 +35,7 @@ from jupiter_addons.stages.route import PlanRoute
 from jupiter_addons.stages.screen import Screen
 from jupiter_addons.stages.settle import Settle
 from jupiter_addons.stages.stage import end_refused, is_cancelled
+from jupiter_addons.stages.tell import Tell
 from jupiter_addons.stages.translate import Translate
 from jupiter_addons.telemetry.metrics import METRICS
 
@@ -43,6 +46,9 @@ def build(parts: Parts) -> Sequence[object]:
     """Return the stages in the order a request travels."""
     settings = parts.settings
     cors = settings.proxy.cors
+    requests = Judge(parts.policies, "request", environment=settings.environment, usage=parts.usage)
+    answers = Judge(parts.policies, "response", environment=settings.environment, usage=parts.usage)
+    max_output = settings.processing.tokens.default_max_output
     return (
         AllowOrigin(
             CorsRules(
@@ -68,22 +74,29 @@ def build(parts: Parts) -> Sequence[object]:
             parts.leaves.tunnel,
         ),
         Parse(parts.models, body_limit_bytes=settings.proxy.limits.body),
-        Enrich(price_for=parts.price_for, default_max_output_tokens=settings.processing.tokens.default_max_output),
-        Decide(parts.policies, environment=settings.environment),
+        Enrich(price_for=parts.price_for, default_max_output_tokens=max_output),
+        Decide(requests),
+        Amend(
+            price_for=parts.price_for,
+            default_max_output_tokens=max_output,
+            body_limit_bytes=settings.proxy.limits.body,
+            find=parts.find,
+        ),
         PlanRoute(
             parts.providers,
             refuse_unpriced=settings.processing.costs.unknown_model == "refuse",
             stand_ins=settings.intercept.failover,
         ),
-        Reserve(parts.stores.ledger, parts.limits_for),
+        Reserve(parts.stores.ledger, parts.limits_for, requests),
+        Tell(parts.stores.alerts.send),
         Translate(client_key=settings.intercept.client_key),
         Commit(parts.leaves),
         ReadReply(
-            holds_streams=parts.policies.reads_response,
+            holds_streams=parts.policies.waits_for_answer,
             most_held_bytes=settings.proxy.limits.response,
             rate_headers=parts.rate_headers,
         ),
-        Screen(parts.policies, environment=settings.environment),
+        Screen(answers, waits=parts.policies.waits_for_answer, find=parts.find),
         Settle(parts.stores.ledger),
         Record(parts.leaves),
         CountRefused(parts.leaves),

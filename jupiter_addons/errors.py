@@ -13,6 +13,7 @@ A *fault* is an exception:
   x StoreError         a store failed or cannot be trusted (exit 3)
   x VerificationError  evidence is bad (exit 1)
   x HostError          mitmproxy does not have the shape we rely on (exit 2)
+  x EffectError        a rule wants of a call what cannot be done with it
   x StageOrderError    ours: a stage read what no earlier stage has written
 """
 
@@ -98,11 +99,13 @@ class Refusal:
     param: str | None = None
     retry_after_s: float | None = None
     status: int | None = None
+    by_rule: bool = False
+    """A rule denied the call: whatever code it names, trying again cannot help."""
 
     @property
     def row(self) -> Code:
         """The table's row, with the refusal's own status if it has one."""
-        row = CODES.get(self.code, CODES["policy_denied"])
+        row = CODES["policy_denied" if self.by_rule or self.code not in CODES else self.code]
         return row if self.status is None else row._replace(status=self.status)
 
 
@@ -160,6 +163,10 @@ class VerificationError(JupiterError):
 
 class HostError(JupiterError):
     """The installed mitmproxy does not have the private shape this version was written for."""
+
+
+class EffectError(JupiterError):
+    """A rule wants something of a call that cannot be done with it; the call is not sent without it.  For the log only."""
 
 
 class StageOrderError(JupiterError):

@@ -21,7 +21,10 @@ from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.errors import Refusal, StageOrderError
 from jupiter_addons.identity.principals import Principal
 from jupiter_addons.limits.ledger import Reservation
+from jupiter_addons.policy.amend import Change
 from jupiter_addons.policy.decide import Decision
+from jupiter_addons.policy.redact import Rewriter
+from jupiter_addons.policy.rewrite import EventEditor
 from jupiter_addons.routing.plan import Candidate, Route
 from jupiter_addons.routing.provider import Timeouts
 
@@ -67,6 +70,23 @@ class Digest:
     length: int
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """The call as its rules want it: what is routed, priced, held and sent.  Without rules that change it, as it came."""
+
+    call: Call
+    body: bytes = field(repr=False)
+    encoded: bool
+    """Whether `body` is still in the content encoding it came in."""
+    model: str
+    """The *routed* model: a rule's, else the one requested."""
+    price: Price | None
+    profile: Profile
+    changes: tuple[Change, ...] = ()
+    put_back: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Placeholder -> what it stands for in the answer.  Never recorded, never logged."""
+
+
 @dataclass(slots=True, eq=False)
 class Connect:
     """An authenticated CONNECT: who opened it, where to, and whether it is opened up or tunnelled blind."""
@@ -108,7 +128,9 @@ class Exchange:
     plain_bytes: int = field(init=False)  # parse: the length of the body once decoded
     price: Price | None = field(init=False)  # enrich
     profile: Profile = field(init=False)  # enrich
-    decision: Decision = field(init=False)  # decide
+    decision: Decision = field(init=False)
+    """Set through `decide`, by the stage of that name; again by reserve, if a demand of it cannot be met."""
+    outgoing: Outgoing = field(init=False)  # amend
     route: Route = field(init=False)  # route
     next_candidate: int = field(init=False)  # route: which of the route's candidates is asked next
     reservation: Reservation = field(init=False)  # reserve
@@ -122,6 +144,8 @@ class Exchange:
     answered: bytes = field(init=False)  # reply, of a whole answer
     reply: Reply = field(init=False)  # reply
     reply_decision: Decision = field(init=False)  # screen
+    rewriter: Rewriter = field(init=False)  # screen: what was to be done to the text of the answer
+    delivered: bytes = field(init=False)  # screen: a whole answer that was changed
     charge: Charge = field(init=False)  # settle, of a call that was sent
     settled: bool = field(default=False)  # settle
     recorded: bool = field(default=False)  # record
@@ -175,9 +199,13 @@ class Exchange:
     def forget_answer(self) -> None:
         """Take back what a failed attempt's answer had filled in; the next one's fills it again."""
         self.opened = False
-        for slot in ("upstream_status", "relay", "reply"):
+        for slot in ("upstream_status", "relay", "reply", "reply_decision", "rewriter"):
             if self.filled(slot):
                 delattr(self, slot)
+
+    def decide(self, decision: Decision) -> None:
+        """Take what the policies say of the request.  The last word wins: a limit that is reached is decided again."""
+        self.decision = decision
 
     def refuse(self, refusal: Refusal) -> None:
         """End the exchange with an answer of our own.  The last word wins: a fault while recording a denial is a fault."""
@@ -202,6 +230,9 @@ class Relay(Protocol):
     @property
     def ending(self) -> bool:
         """Whether the terminal event was seen: nothing but the end of the stream is awaited."""
+
+    def edit(self, editor: EventEditor) -> None:
+        """Edit the events that have not gone out yet, and those that will come."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes from the provider."""

@@ -18,7 +18,8 @@ from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.limits.demand import Limit, LimitPlan
 from jupiter_addons.limits.ledger import Reservation
 from jupiter_addons.policy.load import load as load_policies
-from jupiter_addons.policy.rules import PolicySet
+from jupiter_addons.policy.redact import Find
+from jupiter_addons.policy.rules import PolicySet, Quota, Redact, Route
 from jupiter_addons.routing.plan import listing
 from jupiter_addons.routing.provider import Provider, Timeouts, address
 from jupiter_addons.settings.load import Configuration
@@ -43,6 +44,9 @@ class Parts:
         self.providers: Sequence[Provider] = [
             _provider(name, entry, settings.proxy.workers) for name, entry in settings.providers.items()
         ]
+        self.find: Find | None = None
+        """What detects kinds of text for redactions; None while nothing does."""
+        self._check_actions()
         self.directory: Mapping[str, Profile] = {
             user: Profile(entry.team, tuple(entry.roles), entry.attributes)
             for user, entry in settings.identity.principals.items()
@@ -77,6 +81,28 @@ class Parts:
             message = f"cannot be used as a file of certificates: {error}"
             raise ConfigError([Problem(str(named), 0, 0, message)]) from error
 
+    def _check_actions(self) -> None:
+        """Refuse policies whose actions could not be carried out by this gateway.  Raises ConfigError."""
+        known = {provider.name for provider in self.providers}
+        problems: list[Problem] = []
+        for rule, route in self.policies.actions(Route):
+            written = [route.provider[0]] if len(route.provider) == 1 and isinstance(route.provider[0], str) else []
+            for name in (*written, *route.fallback):
+                if name not in known:
+                    problems.append(
+                        route.mark.problem(f"rule `{rule.name}` routes to `{name}`, which is no provider here")
+                    )
+        for rule, redact in self.policies.actions(Redact):
+            if redact.kinds and self.find is None:
+                what = ", ".join(redact.kinds)
+                problems.append(rule.mark.problem(f"rule `{rule.name}` redacts {what}, and there is no detector of it"))
+        if self.settings.proxy.workers > 1:
+            for rule, _ in self.policies.actions(Quota):
+                message = f"rule `{rule.name}` limits, and several workers cannot share a counter yet"
+                problems.append(rule.mark.problem(message, "set `proxy.workers` to 1"))
+        if problems:
+            raise ConfigError(problems)
+
     def tend(self) -> None:
         """Do what needs doing once a second."""
         self.leaves.flush()
@@ -89,6 +115,10 @@ class Parts:
     def limits_for(self, user: str, team: str | None, model: str) -> Sequence[Limit]:
         """Return the limits on a call."""
         return self._limit_plan.limits_for(user, team, model)
+
+    def usage(self, user: str) -> Mapping[str, int | float]:
+        """Return what a user has taken lately, by the names that rules have for it."""
+        return self.stores.ledger.usage(user, time.monotonic_ns())
 
     def price_for(self, call: Call) -> Price | None:
         """Return the price of a call's model at the providers that offer it in its dialect; the dearest, if they differ."""

@@ -173,6 +173,7 @@ class Service:
     async def drain(self) -> None:
         """Let what runs come to its end, within the configured time."""
         await drain(ctx.master, self.host, self.settings.proxy.shutdown_timeout)
+        await self.stores.alerts.drain()
         self.stop()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What is opened once and outlives every reload: the evidence log, the keys, the counters."""
+"""What is opened once and outlives every reload: the evidence log, the keys, the counters, the alerts on their way."""
 
 from jupiter_addons.evidence.record import control
 from jupiter_addons.limits.ledger import Ledger
@@ -6,6 +6,7 @@ from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
+from jupiter_addons.telemetry.alerts import Alerts
 
 
 class Stores:
@@ -23,6 +24,7 @@ class Stores:
             raise
         self.keys = KeyView(self._key_store)
         self.ledger = Ledger()
+        self.alerts = Alerts(settings.environment)
 
     def note_loaded(self, settings_digest: str, policies_digest: str, rules: int) -> None:
         """Record which configuration and which policies are in force from now on."""
@@ -31,5 +33,6 @@ class Stores:
 
     def close(self) -> None:
         """Write what is still to be written, and let go of everything."""
+        self.alerts.stop()
         self.log.close()
         self._key_store.close()

@@ -25,3 +25,9 @@ def test_a_problem_prints_what_is_known_of_its_place():
 def test_a_configuration_error_carries_every_problem():
     problems = [Problem("a", 1, 1, "x"), Problem("b", 2, 2, "y")]
     assert ConfigError(problems).problems == tuple(problems)
+
+
+def test_a_rules_denial_promises_nothing_whatever_code_it_names():
+    denied = Refusal("budget_exceeded", "no", status=403, by_rule=True)
+    assert (denied.row.status, denied.row.openai_type, denied.row.retry) == (403, "policy_violation", False)
+    assert Refusal("budget_exceeded", "no").row.retry

@@ -45,6 +45,14 @@ def test_only_an_authenticated_exchange_has_evidence_to_point_to():
     assert "x-jupiter-evidence-id" not in response_headers(x)
 
 
+def test_what_a_failed_attempt_had_answered_is_forgotten_with_what_was_decided_on_it():
+    x = an_exchange()
+    for slot in ("upstream_status", "relay", "reply", "reply_decision", "rewriter"):
+        setattr(x, slot, None)
+    x.forget_answer()
+    assert not any(x.filled(slot) for slot in ("upstream_status", "relay", "reply", "reply_decision", "rewriter"))
+
+
 def test_an_exchange_owes_settling_and_recording_once_it_is_somebodys():
     x = an_exchange()
     assert not x.owes

@@ -28,7 +28,10 @@ MAX_TEXT = 256
 """Text from outside that is longer than so many bytes of UTF-8 is cut; what is cut ends in `…`."""
 MAX_RULES_BYTES = 4096
 MAX_TAGS_BYTES = 2048
-"""What the rules and the tags of a decision may take of its leaf, encoded.  What is left out is counted in `omitted`."""
+MAX_CHANGED_BYTES = 2048
+MAX_DEMANDS_BYTES = 1024
+"""What the rules, the tags, the changed places and the limits of rules may take of a leaf, encoded.  What is left out is
+counted in `omitted`."""
 FEW = 2
 """So many rules or tags fit however long their texts are, and are not measured."""
 MAX_ITEMS, MAX_ITEM = 16, 32
@@ -64,6 +67,18 @@ class Rule:
     verdict: str
     code: str | None = None
     mode: str = "enforce"
+    unknown: bool = False
+    """Its condition could not be evaluated, and counted as met."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A limit of a rule that the call took from; costs in nano-dollars."""
+
+    rule: str
+    unit: str
+    limit: int
+    window_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +129,30 @@ def decision(
     payloads: Sequence[Payload],
     end: End | None,
     route: Mapping[str, str] | None = None,
+    score: int = 0,
+    demands: Sequence[Held] = (),
+    changed: Sequence[tuple[str, str, int]] = (),
 ) -> Fields:
     """Return a decision leaf.  `end` is given if the call ends here, refused or answered by the gateway itself;
-    `route` says by which strategy the provider was chosen.
+    `route` says by which strategy the provider was chosen.  `changed` names what is sent otherwise than it was received: a
+    rule, a place, and how many times.
 
     Of too many rules the last ones are kept, because the last one decided.
     """
     guardrail, rules_omitted = _fitting([_rule(rule) for rule in reversed(rules)], MAX_RULES_BYTES)
-    pairs = [(name[:MAX_NAME], cut(value)) for name, value in tags.items() if name.isascii()]
-    kept, tags_omitted = _fitting(pairs, MAX_TAGS_BYTES)
-    omitted = {name: count for name, count in (("guardrail", rules_omitted), ("tags", tags_omitted)) if count}
+    kept, tags_omitted = _tags(tags)
+    places, places_omitted = _changed(changed)
+    held, held_omitted = _fitting([_held(one) for one in demands], MAX_DEMANDS_BYTES)
+    omitted = {
+        name: count
+        for name, count in (
+            ("guardrail", rules_omitted),
+            ("tags", tags_omitted),
+            ("changed", places_omitted),
+            ("demands", held_omitted),
+        )
+        if count
+    }
     return _without_none(
         {
             "kind": "decision",
@@ -142,7 +171,9 @@ def decision(
             "tags": dict(kept),
             "omitted": omitted or None,
             "route": None if route is None else _texts(route),
-            "limits": {"hold_nusd": hold_nusd, **tokens},
+            "limits": {"hold_nusd": hold_nusd, **tokens, **({"demands": held} if held else {})},
+            "score": score or None,
+            "changed": places or None,
             "payload": [_payload(payload) for payload in payloads],
             "outcome": None if end is None else _outcome(end),
             "latency_us": _latency(end),
@@ -160,14 +191,26 @@ def outcome(
     charge_nusd: int,
     price_source: str | None,
     payloads: Sequence[Payload],
+    rules: Sequence[Rule] = (),
+    tags: Mapping[str, str] | None = None,
+    changed: Sequence[tuple[str, str, int]] = (),
 ) -> Fields:
-    """Return an outcome leaf."""
+    """Return an outcome leaf; `rules` are those that judged the answer, `changed` is what they had taken out of it."""
+    kept, tags_omitted = _tags(tags or {})
+    guardrail, rules_omitted = _fitting([_rule(rule) for rule in reversed(rules)], MAX_RULES_BYTES)
+    places, places_omitted = _changed(changed)
+    left_out = (("guardrail", rules_omitted), ("tags", tags_omitted), ("changed", places_omitted))
+    omitted = {name: count for name, count in left_out if count}
     return _without_none(
         {
             "kind": "outcome",
             "id": call_id,
             "http": _without_none({"status": end.http_status, "upstream_status": upstream_status}),
             "gen_ai": _texts(gen_ai),
+            "guardrail": guardrail[::-1] or None,
+            "tags": dict(kept) or None,
+            "changed": places or None,
+            "omitted": omitted or None,
             "cost": _without_none({"nusd": charge_nusd, "usage": usage_source, "price": price_source}),
             "payload": [_payload(payload) for payload in payloads],
             "outcome": _outcome(end),
@@ -269,8 +312,23 @@ def _rule(rule: Rule) -> Fields:
         "verdict.type": rule.verdict,
         "reason_code": None if rule.code is None else cut(rule.code),
         "mode": None if rule.mode == "enforce" else rule.mode,
+        "unknown": rule.unknown or None,
     }
     return _without_none(entry)
+
+
+def _tags(tags: Mapping[str, str]) -> tuple[list[tuple[str, str]], int]:
+    pairs = [(name[:MAX_NAME], cut(value)) for name, value in tags.items() if name.isascii()]
+    return _fitting(pairs, MAX_TAGS_BYTES)
+
+
+def _changed(changed: Sequence[tuple[str, str, int]]) -> tuple[list[Fields], int]:
+    entries = [{"rule": cut(rule), "field": cut(place), "count": count} for rule, place, count in changed]
+    return _fitting(entries, MAX_CHANGED_BYTES)
+
+
+def _held(held: Held) -> Fields:
+    return {"rule": cut(held.rule), "unit": held.unit, "limit": held.limit, "window_s": held.window_s}
 
 
 def _payload(payload: Payload) -> Fields:

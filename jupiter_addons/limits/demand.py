@@ -16,15 +16,35 @@ type Rates = Mapping[str, int]
 """Name of a rate -> how many."""
 
 
+Kind = Literal["requests", "tokens", "cost"]
+"""What is counted; cost in nano-dollars."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """At most `amount` of `kind` by `subject` in any `window_s` seconds."""
 
     subject: str
-    """What is counted together: `user:alice`, `team:lab`, `model:gpt-4o`, `global`."""
-    kind: Literal["requests"]
+    """What is counted together: `user:alice`, `team:lab`, `model:gpt-4o`, `global`; a rule's key."""
+    kind: Kind
     amount: int
     window_s: int
+    crowd: str | None = None
+    """What it is counted under if there are too many subjects: clients may be able to make up as many as they like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What one call takes, beside being one request."""
+
+    tokens: int = 0
+    nusd: int = 0
+
+    def of(self, kind: Kind) -> int:
+        """Return how much of a kind that is."""
+        if kind == "requests":
+            return 1
+        return self.tokens if kind == "tokens" else self.nusd
 
 
 class LimitPlan:

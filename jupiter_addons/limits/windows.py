@@ -28,14 +28,28 @@ class Window:
         while self._buckets and self._buckets[0][0] < oldest:
             self.taken -= self._buckets.popleft()[1]
 
-    def take(self, amount: int, now_ns: int) -> None:
-        """Add `amount`; the caller has called `advance` and compared `taken` with the limit."""
+    def take(self, amount: int, now_ns: int) -> int:
+        """Add `amount` and return the number of its bucket; the caller has called `advance` and compared `taken`."""
         number = now_ns // self._bucket_ns
         if self._buckets and self._buckets[-1][0] == number:
             self._buckets[-1][1] += amount
         else:
             self._buckets.append([number, amount])
         self.taken += amount
+        return number
+
+    def correct(self, number: int, change: int) -> None:
+        """Add to a bucket what it has too little, or take out what it has too much; one that has left is left alone."""
+        for bucket in self._buckets:
+            if bucket[0] == number:
+                bucket[1] += change
+                self.taken += change
+                return
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether everything has left, and nothing that has been taken can still be corrected."""
+        return not self._buckets
 
     def free_after_ns(self, needed: int, now_ns: int) -> int:
         """Return in how many nanoseconds `needed` of what is taken now will have left, if nothing more is taken."""

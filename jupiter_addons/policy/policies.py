@@ -14,7 +14,7 @@ from jupiter_addons.policy.expression import Expressions, quoting
 from jupiter_addons.policy.localtime import zone
 from jupiter_addons.policy.nodes import Every
 from jupiter_addons.policy.reading import Reading
-from jupiter_addons.policy.rules import Mode, Rule, Tier
+from jupiter_addons.policy.rules import Combining, Mode, Rule, Tier
 from jupiter_addons.policy.terms import Terms
 from jupiter_addons.policy.vocabulary import Phase
 
@@ -85,6 +85,7 @@ class _File:
         self._conditions = Conditions(self._reading, self._terms)
         self._expressions = Expressions(self._reading, self._terms, lines)
         self._cases: list[Case] = []
+        self._combining: Combining = "first-terminal"
 
     def policy(self) -> Policy:
         found = self._policy()
@@ -109,7 +110,7 @@ class _File:
             reading.wrong(version or root, '`mpl_version: "1.0"` is required', hint="quote it: it is not a number")
         name = reading.text(root, "name")
         self._set_zone()
-        self._check_combining()
+        self._combining = self._read_combining()
         if "variables" in root.entries:
             self._terms.declare(root.entries["variables"])
         self._cases += [Case(None, None, node) for node in self._mappings(root, "tests")]
@@ -126,15 +127,15 @@ class _File:
         else:
             self._terms.zone = named.scalar
 
-    def _check_combining(self) -> None:
+    def _read_combining(self) -> Combining:
         entries = self._root.entries or {}
         given = [key for key in ("combining", "evaluation") if key in entries]
         if len(given) == 2:
             self._reading.wrong(
                 entries["evaluation"], "`evaluation` is another spelling of `combining`, which is given too"
             )
-        if given and self._choice(self._root, given[0], COMBINING, COMBINING[0]) == "first-match":
-            self._reading.later(entries[given[0]], "`first-match` is")
+        chosen = self._choice(self._root, given[0], COMBINING, COMBINING[0]) if given else COMBINING[0]
+        return "first-match" if chosen == "first-match" else "first-terminal"
 
     def _includes(self) -> Iterator[tuple[str, Mark]]:
         """Yield the files that are included, named as files are: from the top of all policies."""
@@ -203,7 +204,9 @@ class _File:
         if len(reading) > before:
             return None
         off = enabled is not None and enabled.scalar is False
-        return Rule(policy, name, condition, actions, phase, tier, "off" if off else mode, priority, node.mark)
+        return Rule(
+            policy, name, condition, actions, phase, tier, "off" if off else mode, priority, node.mark, self._combining
+        )
 
     def _condition(self, node: Node) -> Every:
         assert node.entries is not None

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from jupiter_addons.documents import Mark, Node
 from jupiter_addons.errors import Problem
-from jupiter_addons.policy.vocabulary import LATER_KEYS
 
 MAX_SUGGESTIONS = 100
 MAX_MESSAGE_CHARS = 300
@@ -58,20 +57,13 @@ class Reading:
             return None
         return suggestion(word, known)
 
-    def later(self, place: Node | Mark, what: str) -> None:
-        """Note that something of the published language is not in this version."""
-        self.wrong(place, f"{what} not supported by this version")
-
     def known_keys(self, node: Node, known: frozenset[str], what: str) -> None:
         """Note every key of a mapping that `what` does not have."""
         for key in node.entries or {}:
             if key in known:
                 continue
-            if key in LATER_KEYS:
-                self.later(node.key_marks[key], f"`{key}` is")
-            else:
-                hint = self.near(key, known) or f"{what} has {', '.join(sorted(known))}"
-                self.wrong(node.key_marks[key], f"unknown key `{key}` in {what}", hint)
+            hint = self.near(key, known) or f"{what} has {', '.join(sorted(known))}"
+            self.wrong(node.key_marks[key], f"unknown key `{key}` in {what}", hint)
 
     def text(self, node: Node, key: str) -> str:
         """Return a string that must be there; on a problem, note it and return an empty one."""

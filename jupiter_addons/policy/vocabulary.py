@@ -120,15 +120,21 @@ PII_KINDS = frozenset({"email", "phone", "ssn", "credit_card", "ip_address", "ib
 """What `has_pii` can ask for."""
 
 ACTIONS: Mapping[str, frozenset[str]] = {
-    "allow": frozenset(),
+    "allow": frozenset({"message"}),
     "deny": frozenset({"message", "code", "status"}),
-    "log": frozenset({"level", "message"}),
-    "tag": frozenset({"key", "value"}),
+    "log": frozenset({"level", "message", "include_fields"}),
+    "tag": frozenset({"key", "value", "value_from"}),
+    "redact": frozenset({"fields", "method", "replacement", "pattern", "detect", "reversible"}),
+    "modify": frozenset({"field", "value", "operation"}),
+    "transform": frozenset({"append_to_prompt", "prepend_to_prompt", "set_parameter", "message"}),
+    "route": frozenset({"provider", "model", "fallback", "reason"}),
+    "alert": frozenset({"message", "webhook", "severity"}),
+    "rate_limit": frozenset({"key", "limit", "window", "message"}),
+    "budget": frozenset({"key", "limit", "window", "budget_type", "message"}),
+    "score": frozenset({"add"}),
+    "threshold": frozenset({"score", "message", "code", "status"}),
 }
-"""Action -> its parameters."""
-
-LATER_ACTIONS = frozenset({"redact", "modify", "transform", "route", "alert", "rate_limit", "budget", "score"})
-LATER_KEYS = frozenset({"value_from", "include_fields"})
+"""Action -> its parameters, by the names used here; `actions` has the other published spellings."""
 
 REFUSED: Mapping[str, str] = {
     "random": "a decision can be replayed; `hash_bucket(context.user_id, 100)` splits users evenly",

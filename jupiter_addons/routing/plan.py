@@ -34,13 +34,17 @@ def plan(
     only: str | None,
     dice: Callable[[], float],
     stand_ins: bool = False,
+    named: Sequence[str] | None = None,
 ) -> Route | Refusal:
     """Return the route for a call, or why there is none.
 
     `only` names the one provider an intercepted client meant; with `stand_ins` others that we have a key for may follow
     it.  `dice` returns numbers in [0, 1): the order is random,
-    weighted by `weight` (Efraimidis and Spirakis 2006: sort by u^(1/w)).
+    weighted by `weight` (Efraimidis and Spirakis 2006: sort by u^(1/w)).  `named` are the providers a rule wants, in its order;
+    nobody else is asked then, whoever the client meant.
     """
+    if named is not None:
+        return _as_named(model, dialect, providers, named)
     offering = [p for p in providers if (only is None or p.name == only) and p.offers(model)]
     if not offering:
         return Refusal("model_not_found", f"model `{_plain(model)}` is not offered here", param="model")
@@ -54,6 +58,15 @@ def plan(
     if len(speaking) > 1:
         speaking.sort(key=lambda p: (p.name == only, dice() ** (1 / p.weight)), reverse=True)
     return Route(tuple(Candidate(p, model) for p in speaking), "weighted")
+
+
+def _as_named(model: str, dialect: DialectName, providers: Sequence[Provider], named: Sequence[str]) -> Route | Refusal:
+    known = {provider.name: provider for provider in providers}
+    found = [known[name] for name in dict.fromkeys(named) if name in known]
+    able = [provider for provider in found if provider.offers(model) and dialect in provider.dialects]
+    if not able:
+        return Refusal("no_provider", f"no provider that a policy names can be asked for model `{_plain(model)}`")
+    return Route(tuple(Candidate(provider, model) for provider in able), "policy")
 
 
 def listing(providers: Iterable[Provider], catalogue: Iterable[str]) -> tuple[str, ...]:

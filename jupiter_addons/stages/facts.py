@@ -21,12 +21,16 @@ _PASSED_ON = (
 )
 
 
-def facts(x: Exchange, environment: str) -> Mapping[str, Callable[[], Json]]:
+type Usage = Callable[[str], Mapping[str, int | float]]
+"""A user -> what it has taken lately, by the names of `context.user_attributes`."""
+
+
+def facts(x: Exchange, environment: str, usage: Usage) -> Mapping[str, Callable[[], Json]]:
     """Return the facts of an exchange as far as it has come."""
     return {
         "request": functools.partial(_request, x),
         "processing": functools.partial(_processing, x),
-        "context": functools.partial(_context, x, environment),
+        "context": functools.partial(_context, x, environment, usage),
         "response": functools.partial(_response, x),
     }
 
@@ -67,7 +71,7 @@ def _processing(x: Exchange) -> dict[str, Any]:
     }
 
 
-def _context(x: Exchange, environment: str) -> dict[str, Any]:
+def _context(x: Exchange, environment: str, usage: Usage) -> dict[str, Any]:
     principal = x.principal
     return {
         "time": _time(x.arrived_us),
@@ -82,6 +86,7 @@ def _context(x: Exchange, environment: str) -> dict[str, Any]:
             "id": principal.user,
             "team": principal.team,
             "roles": list(principal.roles),
+            **usage(principal.user),
         },
     }
 

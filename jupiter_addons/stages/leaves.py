@@ -13,6 +13,7 @@ from jupiter_addons.evidence import record
 from jupiter_addons.evidence.record import End, Payload, Rule, Status, Who
 from jupiter_addons.exchange import AttemptFailure, Connect, Digest, Exchange, new_call_id
 from jupiter_addons.policy.decide import Decision
+from jupiter_addons.policy.effects import routing
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog
 
 MAX_ADDRESSES = 1024
@@ -33,7 +34,7 @@ class Leaves:
         """Append the decision leaf; `status` is the client's answer if the call ends here, else None."""
         end = None if status is None else self._end(x, status)
         decided = x.decision if x.filled("decision") else None
-        profile = x.profile if x.filled("profile") else None
+        profile = x.outgoing.profile if x.filled("outgoing") else x.profile if x.filled("profile") else None
         return self._log.append(
             record.decision(
                 call_id=x.call_id,
@@ -48,6 +49,12 @@ class Leaves:
                 policy_sha256=decided.digest if decided else None,
                 config_sha256=self._config_sha256,
                 tags=dict(decided.tags) if decided else {},
+                score=decided.score if decided else 0,
+                demands=_demands(x),
+                changed=[(change.rule, change.field, 1) for change in x.outgoing.changes]
+                if x.filled("outgoing")
+                else [],
+                route=_route(x),
                 tokens={}
                 if profile is None
                 else {
@@ -78,6 +85,7 @@ class Leaves:
     def outcome(self, x: Exchange, *, status: int) -> asyncio.Future[int]:
         """Append the outcome leaf of a call that was sent."""
         charge = x.charge if x.filled("charge") else None
+        judged = x.reply_decision if x.filled("reply_decision") else None
         return self._log.append(
             record.outcome(
                 call_id=x.call_id,
@@ -86,8 +94,11 @@ class Leaves:
                 gen_ai=_response(x),
                 usage_source=charge.source if charge else None,
                 charge_nusd=charge.nusd if charge else 0,
-                price_source=x.price.source if x.price else None,
+                price_source=x.outgoing.price.source if x.outgoing.price else None,
                 payloads=self._response_payloads(x),
+                rules=_rules(judged),
+                tags=dict(judged.tags) if judged else {},
+                changed=_taken_out(x),
             )
         )
 
@@ -167,6 +178,8 @@ class Leaves:
         answered_whole = record.digest("response", x.answered)
         if x.refusal is not None:
             return [answered_whole]
+        if x.filled("delivered"):
+            return [answered_whole, record.digest("delivered", x.delivered)]
         return [answered_whole, Payload("delivered", answered_whole.sha256, answered_whole.length)]
 
     @staticmethod
@@ -220,7 +233,32 @@ def _rules(decision: Decision | None) -> list[Rule]:
     """Return the rules that fired, the last ones if they are too many for a leaf."""
     if decision is None:
         return []
-    return [Rule(f.policy, f.rule, f.verdict, f.code, f.mode) for f in decision.fired[-20:]]
+    return [
+        Rule(f.policy, f.rule, f.verdict, f.code, f.mode, f"{f.policy}/{f.rule}" in decision.errors)
+        for f in decision.fired[-20:]
+    ]
+
+
+def _demands(x: Exchange) -> list[record.Held]:
+    """Return the limits of rules that the call has taken from."""
+    if not x.filled("reservation"):
+        return []
+    return [record.Held(str(d.by), d.unit, d.limit, d.window_s) for d in x.decision.demands]
+
+
+def _route(x: Exchange) -> dict[str, str] | None:
+    """Return by which rule, and why, the call goes where it goes; None if no rule had a say."""
+    routed = routing(x.decision.effects) if x.filled("decision") else None
+    if routed is None or not x.filled("route"):
+        return None
+    found = {"strategy": x.route.strategy, "rule": str(routed.by), "model": x.outgoing.model, "reason": routed.reason}
+    return {name: value for name, value in found.items() if value}
+
+
+def _taken_out(x: Exchange) -> list[tuple[str, str, int]]:
+    if not x.filled("rewriter"):
+        return []
+    return [(str(by), "response.content", count) for by, count in x.rewriter.counts.items()]
 
 
 def _payload(role: Any, digest: Digest) -> Payload:

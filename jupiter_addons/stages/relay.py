@@ -1,7 +1,7 @@
 """The relay of an event stream: whole events through as they come, the terminal one held until the outcome is durable.
 
-Bytes pass unchanged: an event is forwarded as the bytes it came in, comments and odd spacing included.  Only whole events
-are forwarded, so that an error event can follow at any moment and still be read as one.
+Bytes pass unchanged: an event is forwarded as the bytes it came in, comments and odd spacing included, unless an editor
+changes its text.  Only whole events are forwarded, so that an error event can follow at any moment and still be read as one.
 """
 
 import hashlib
@@ -9,9 +9,10 @@ import hashlib
 from jupiter_addons.dialects import envelope
 from jupiter_addons.dialects.call import DialectName, ErrorFamily, Reply
 from jupiter_addons.dialects.registry import STREAM_READERS
-from jupiter_addons.dialects.sse import MAX_EVENT_BYTES, Splitter
+from jupiter_addons.dialects.sse import MAX_EVENT_BYTES, Frame, Splitter
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Digest
+from jupiter_addons.policy.rewrite import EventEditor
 
 
 class EventRelay:
@@ -27,10 +28,25 @@ class EventRelay:
         self._hold = hold
         self._most_held_bytes = most_held_bytes
         self._held_bytes = 0
-        self._held: list[bytes] = []
+        self._held: list[Frame] = []
+        """Events that wait for the end, not edited yet."""
+        self._last: list[bytes] = []
+        """What goes out at the end, and has been edited."""
+        self._rest = b""
+        """What never became a whole event."""
+        self._editor: EventEditor | None = None
         self._answered, self._answered_bytes = hashlib.sha256(), 0
         self._delivered, self._delivered_bytes = hashlib.sha256(), 0
         self.begun = self.ending = False
+
+    def edit(self, editor: EventEditor) -> None:
+        """Edit what is held and what will come.  Raises UpstreamError for an event that cannot be read."""
+        self._editor, self._rest = editor, b""
+        held, self._held = self._held, []
+        for frame in held:
+            self._last += editor.feed(frame)
+        if self.ending or self._hold:
+            self._last += editor.finish()
 
     def feed(self, data: bytes) -> list[bytes]:
         """Read the events in `data`; return those before the terminal one."""
@@ -40,35 +56,45 @@ class EventRelay:
         for frame in self._splitter.feed(data):
             self.begun = self.begun or frame.data is not None
             terminal = self._reader.read(frame)
+            if terminal and not self.ending and self._editor is not None:
+                ready += self._editor.finish()
             self.ending = self.ending or terminal
-            if self.ending or self._hold:
-                self._keep_back(frame.raw)
+            if self._editor is not None:
+                (self._last if self.ending else ready).extend(self._editor.feed(frame))
+            elif self.ending or self._hold:
+                self._held.append(frame)
             else:
                 ready.append(frame.raw)
+                continue
+            self._bound(frame)
         return self._deliver(b"".join(ready))
 
-    def _keep_back(self, raw: bytes) -> None:
-        self._held.append(raw)
-        self._held_bytes += len(raw)
-        if self._held_bytes > self._most_held_bytes:
+    def _bound(self, frame: Frame) -> None:
+        if self._editor is None or self.ending:
+            self._held_bytes += len(frame.raw)
+        waiting_bytes = self._editor.waiting_bytes if self._editor is not None else 0
+        if self._held_bytes + waiting_bytes > self._most_held_bytes:
             raise UpstreamError(
                 Refusal("provider_invalid_response", "the provider's stream is too large to be held back")
             )
 
     def drain(self) -> None:
-        """Keep what never became a whole event: it is the provider's, and goes out as it came."""
+        """Keep what never became a whole event: it is the provider's, and goes out as it came, if it may pass unread."""
         rest = self._splitter.flush()
-        if rest is not None:
-            self._held.append(rest.raw)
+        if self._editor is not None:
+            self._last += self._editor.finish()
+        elif rest is not None:
+            self._rest = rest.raw
 
     def finish(self) -> list[bytes]:
         """Release everything held back."""
-        held, self._held = b"".join(self._held), []
-        return self._deliver(held)
+        last = self._end()
+        self._let_go()
+        return self._deliver(last)
 
     def abort(self, refusal: Refusal) -> list[bytes]:
         """Drop what is held back and end with an error event."""
-        self._held = []
+        self._let_go()
         return self._deliver(envelope.event(self._family, refusal))
 
     def reply(self) -> Reply:
@@ -77,13 +103,19 @@ class EventRelay:
 
     def digests(self, refusal: Refusal | None) -> tuple[Digest, Digest]:
         """Return the digests of what was answered and of what will have been delivered."""
-        last = b"".join(self._held) if refusal is None else envelope.event(self._family, refusal)
+        last = self._end() if refusal is None else envelope.event(self._family, refusal)
         delivered = self._delivered.copy()
         delivered.update(last)
         return (
             Digest(self._answered.hexdigest(), self._answered_bytes),
             Digest(delivered.hexdigest(), self._delivered_bytes + len(last)),
         )
+
+    def _end(self) -> bytes:
+        return b"".join([*self._last, *(frame.raw for frame in self._held), self._rest])
+
+    def _let_go(self) -> None:
+        self._held, self._last, self._rest = [], [], b""
 
     def _deliver(self, data: bytes) -> list[bytes]:
         if not data:

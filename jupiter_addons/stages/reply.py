@@ -51,7 +51,7 @@ class ReadReply:
             response.headers.pop("content-length", None)  # an error event may have to follow
             if flow.client_conn.alpn != b"h2":
                 response.headers["transfer-encoding"] = "chunked"
-            response.headers["x-jupiter-cost-usd"] = usd(x.profile.hold_nusd)
+            response.headers["x-jupiter-cost-usd"] = usd(x.outgoing.profile.hold_nusd)
         x.opened = True
 
     @staticmethod

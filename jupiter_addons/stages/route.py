@@ -1,5 +1,6 @@
-"""Where it goes: the providers that offer the model, in order of preference."""
+"""Where it goes: the providers that offer the model, in order of preference; or those that a rule names."""
 
+import logging
 import random
 from collections.abc import Sequence
 
@@ -8,9 +9,13 @@ from mitmproxy import http
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.host.upstream import Attempt
+from jupiter_addons.policy.effects import routing
 from jupiter_addons.routing.plan import plan
 from jupiter_addons.routing.provider import Provider
 from jupiter_addons.stages.stage import failing_over, stage
+from jupiter_addons.telemetry.logs import FIELDS
+
+logger = logging.getLogger("jupiter.policy")
 
 
 class PlanRoute:
@@ -25,18 +30,27 @@ class PlanRoute:
     @stage
     def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Plan the route, or refuse a model that nobody offers or that has no price."""
+        routed = routing(x.decision.effects)
         route = plan(
-            x.call.model,
+            x.outgoing.model,
             x.call.dialect,
             self._providers,
             only=x.intercepted,
             dice=self._dice,
             stand_ins=self._stand_ins,
+            named=(routed.provider, *routed.fallback) if routed is not None and routed.provider else None,
         )
         if isinstance(route, Refusal):
+            if routed is not None:
+                logger.error(
+                    "rule `%s` routes where nobody answers: %s",
+                    routed.by,
+                    route.message,
+                    extra={FIELDS: {"call": x.call_id}},
+                )
             x.refuse(route)
-        elif x.price is None and self._refuse_unpriced:
-            message = f"model `{x.call.model[:100]}` has no known price and cannot be budgeted"
+        elif x.outgoing.price is None and self._refuse_unpriced:
+            message = f"model `{x.outgoing.model[:100]}` has no known price and cannot be budgeted"
             x.refuse(Refusal("model_not_found", message, param="model"))
         else:
             x.route = route

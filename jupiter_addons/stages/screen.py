@@ -1,34 +1,69 @@
-"""Whether the answer may pass: response rules decide before the client has its end.
+"""Whether and how the answer may pass: response rules decide before the client has what they are about.
 
-A stream is held back whole while there are response rules: they have to see all of it (`reply` asks for that).
+Rules that have to see the whole answer hold a stream back until its end (`reply` asks for that).  All others are decided when
+its head has come: what they redact is taken out as it passes.  What was taken out of the request to be put back is put back
+here, after all that rules find.
 """
+
+from collections.abc import Callable
 
 from mitmproxy import http
 
 from jupiter_addons.exchange import Exchange
-from jupiter_addons.policy.decide import evaluate
-from jupiter_addons.policy.index import indexed
-from jupiter_addons.policy.rules import PolicySet
-from jupiter_addons.stages.denials import denial, write_logs
-from jupiter_addons.stages.facts import facts
+from jupiter_addons.policy.effects import Redaction, in_force
+from jupiter_addons.policy.redact import Find, PutsBack, Rewriter, Searcher, Takes, Vault
+from jupiter_addons.policy.rewrite import EventEditor, rewrite_body
+from jupiter_addons.stages.judge import Judge, denial
 from jupiter_addons.stages.stage import stage
 
 
 class Screen:
-    """Reply -> decision, or 403."""
+    """Reply -> decision and what it changes, or 403."""
 
-    def __init__(self, policies: PolicySet, *, environment: str) -> None:
-        self._policies = policies
-        rules = policies.in_phase("response")
-        self._consult = indexed(rules) if rules else None
-        self._environment = environment
+    def __init__(self, judge: Judge, *, waits: bool, find: Find | None) -> None:
+        """`waits`: some rule has to see the whole answer."""
+        self._judge = judge
+        self._waits = waits
+        self._find = find
+
+    @stage
+    def responseheaders(self, flow: http.HTTPFlow, x: Exchange) -> None:
+        """Decide on a stream whose rules need nothing of it."""
+        if x.filled("relay") and not self._waits:
+            self._decide(x, lambda rewriter: x.relay.edit(EventEditor(x.call.dialect, rewriter)))
 
     @stage
     def response(self, flow: http.HTTPFlow, x: Exchange) -> None:
-        """Evaluate the response rules."""
-        if self._consult is None or not x.opened:
+        """Decide on a whole answer, or on a stream that was held back."""
+        if not x.opened:
             return
-        x.reply_decision = evaluate(self._policies, self._consult, facts(x, self._environment), "response")
-        write_logs(x, x.reply_decision)
-        if x.reply_decision.verdict == "deny":
-            x.refuse(denial(x.reply_decision))
+        if not x.filled("relay"):
+            self._decide(x, lambda rewriter: self._rewrite(flow, x, rewriter))
+        elif self._waits:
+            self._decide(x, lambda rewriter: x.relay.edit(EventEditor(x.call.dialect, rewriter)))
+
+    def _decide(self, x: Exchange, change: Callable[[Rewriter], None]) -> None:
+        searchers: list[Searcher] = []
+        if self._judge.has_rules:
+            x.reply_decision = self._judge(x)
+            if x.reply_decision.verdict == "deny":
+                x.refuse(denial(x.reply_decision))
+                return
+            effects = in_force(x.reply_decision.effects)
+            searchers += [Takes(e, self._find, Vault()) for e in effects if isinstance(e, Redaction)]
+        if x.outgoing.put_back:
+            searchers.append(PutsBack(x.outgoing.put_back))
+        if searchers:
+            x.rewriter = Rewriter(searchers)
+            change(x.rewriter)
+
+    @staticmethod
+    def _rewrite(flow: http.HTTPFlow, x: Exchange, rewriter: Rewriter) -> None:
+        """Change a whole answer; an error has no text of the model."""
+        if x.upstream_status >= 300:
+            return
+        body = rewrite_body(x.call.dialect, x.answered, rewriter)
+        if body != x.answered:
+            assert flow.response is not None
+            flow.response.raw_content = x.delivered = body
+            flow.response.headers["content-length"] = str(len(body))

@@ -4,6 +4,7 @@ from mitmproxy import http
 
 from jupiter_addons.enrichment.describe import charge
 from jupiter_addons.exchange import Exchange
+from jupiter_addons.limits.demand import Amounts
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.stages.stage import closing
 from jupiter_addons.units import usd
@@ -35,9 +36,12 @@ class Settle:
         """
         if x.settled or not x.filled("reservation"):
             return
+        true = Amounts()
         if "sent" in x.times_ns:
-            x.charge = charge(x.reply if x.filled("reply") else None, x.profile, x.price)
+            profile, price = x.outgoing.profile, x.outgoing.price
+            x.charge = charge(x.reply if x.filled("reply") else None, profile, price)
             if x.may_be_billed and not x.charge.nusd:  # the last attempt was free, an earlier one was not
-                x.charge = charge(None, x.profile, x.price)
-        self._ledger.settle(x.reservation)
+                x.charge = charge(None, profile, price)
+            true = Amounts(x.charge.usage.input_tokens + x.charge.usage.output_tokens, x.charge.nusd)
+        self._ledger.settle(x.reservation, true)
         x.settled = True

@@ -1,13 +1,14 @@
 """Turn the request into the one the provider will get: address, path, key, headers.
 
-The last stage that touches `flow.request`.  The body stays the bytes received.  What the client said about itself and
-its connection stays here; so do its cookies and every credential of ours.
+The last stage that touches `flow.request`.  The body stays the bytes received unless a rule has changed it, or names another
+model.  What the client said about itself and its connection stays here; so do its cookies and every credential of ours.
 """
 
 from collections.abc import Sequence
 
 from mitmproxy import http
 
+from jupiter_addons.dialects.splice import splice
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.host.upstream import Attempt
 from jupiter_addons.routing.provider import Provider
@@ -48,17 +49,24 @@ class Translate:
         provider = candidate.provider
         key = self._key(provider, x)
         request = flow.request
-        request.headers = http.Headers(
-            self._fields(x.asked[1], provider, key, len(x.received), anthropic=x.call.dialect == "anthropic_messages")
-        )
+        body = x.outgoing.body
+        if candidate.model != x.outgoing.call.model:
+            body = splice(body, {("model",): candidate.model})
+        anthropic = x.call.dialect == "anthropic_messages"
+        fields = self._fields(x.asked[1], provider, key, len(body), anthropic=anthropic)
+        if not x.outgoing.encoded:
+            fields = [field for field in fields if field[0].lower() != b"content-encoding"]
+        request.headers = http.Headers(fields)
         request.trailers = None
         request.path = provider.path_for(x.asked[0])
         request.authority = ""
         request.http_version = "HTTP/1.1"
         request.data.host, request.data.port = provider.host, provider.port
         request.scheme = provider.scheme
+        if request.raw_content != body:
+            request.raw_content = body
         x.candidate = candidate
-        x.sent = x.received
+        x.sent = body
 
     def _key(self, provider: Provider, x: Exchange) -> str | None:
         """Return the key to send, or None to leave the client's own in place: at the intercept door, for the provider it

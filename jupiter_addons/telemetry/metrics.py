@@ -71,6 +71,12 @@ class Metrics:
         self.faults = Counter(
             "jupiter_faults", "Faults stopped by a stage's wrapper or by the guard.", ("where",), registry=registry
         )
+        self.alerts = Counter(
+            "jupiter_alerts",
+            "Alerts that rules asked for, by what became of them: sent, refused, failed or dropped.",
+            ("result",),
+            registry=registry,
+        )
         self.unauthenticated = Counter(
             "jupiter_unauthenticated", "Requests refused before they had a principal.", ("code",), registry=registry
         )

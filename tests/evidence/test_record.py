@@ -41,13 +41,16 @@ def test_a_decision_holds_digests_and_a_pseudonym():
 
 def test_a_refused_call_has_its_outcome_folded_in():
     end = record.End("refused", 403, "policy_denied", {"total": 12})
-    rules = [record.Rule("house", "no-pii", "deny", "pii"), record.Rule("house", "trial", "deny", "x", "shadow")]
+    rules = [
+        record.Rule("house", "no-pii", "deny", "pii"),
+        record.Rule("house", "trial", "deny", "x", "shadow", unknown=True),
+    ]
     fields = a_decision(end=end, verdict="deny", rules=rules)
     assert fields["outcome"] == {"status": "refused", "code": "policy_denied"}
     assert fields["latency_us"] == {"total": 12}
     assert fields["http"]["status"] == 403
-    assert "mode" not in fields["guardrail"][0]
-    assert fields["guardrail"][1]["mode"] == "shadow"
+    assert not {"mode", "unknown"} & fields["guardrail"][0].keys()
+    assert (fields["guardrail"][1]["mode"], fields["guardrail"][1]["unknown"]) == ("shadow", True)
 
 
 @given(
@@ -76,6 +79,8 @@ def test_however_much_there_is_to_say_a_leaf_fits(text, rules, tags):
         payloads=[record.digest("request", b""), record.digest("request_upstream", b"")],
         end=record.End("refused", 403, text, {"total": 1, "ttfb": 2, "policy": 3, "queue": 4}),
         route={"strategy": text, "chosen": text},
+        demands=[record.Held(text, "requests", number, 60) for number in range(rules)],
+        changed=[(text, f"{text}{number}", 1) for number in range(tags)],
     )
     assert len(encode(fields)) < MAX_LEAF_BYTES - 1024, "there must be room for what the log adds"
     if rules:
@@ -90,8 +95,23 @@ def test_however_much_there_is_to_say_a_leaf_fits(text, rules, tags):
         charge_nusd=0,
         price_source=None,
         payloads=[],
+        rules=many,
+        tags={f"{'x' * 80}{number}"[number:]: text for number in range(tags)},
+        changed=[(text, text, number) for number in range(tags)],
     )
     assert len(encode(ended)) < MAX_LEAF_BYTES - 1024
+
+
+def test_what_was_changed_and_held_names_its_rule():
+    fields = a_decision(
+        score=6, changed=[("p/r", "messages[0].content", 1)], demands=[record.Held("p/q", "cost", 5, 60)]
+    )
+    assert fields["score"] == 6
+    assert fields["changed"] == [{"rule": "p/r", "field": "messages[0].content", "count": 1}]
+    assert fields["limits"]["demands"] == [{"rule": "p/q", "unit": "cost", "limit": 5, "window_s": 60}]
+    many = a_decision(changed=[("p/r", f"messages[{n}].content", 1) for n in range(500)])
+    assert len(many["changed"]) + many["omitted"]["changed"] == 500
+    assert not {"changed", "score"} & a_decision().keys()
 
 
 def test_few_rules_and_tags_fit_however_long_they_are():

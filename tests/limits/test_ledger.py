@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupiter_addons.limits.demand import Limit
+from jupiter_addons.limits.demand import Amounts, Limit
 from jupiter_addons.limits.ledger import Exceeded, Ledger, Reservation
 
 SECOND = 1_000_000_000
@@ -89,3 +89,68 @@ def test_idle_subjects_are_forgotten_a_few_at_a_time():
     for _ in range(3):
         ledger.sweep(1000 * SECOND)
     assert len(ledger._windows) == 0
+
+
+def a_budget(amount=1000, kind="tokens", subject="team:lab") -> Limit:
+    return Limit(subject, kind, amount, 86_400)
+
+
+def test_tokens_and_cost_are_held_at_their_bound_and_settled_at_what_they_were():
+    ledger, limits = Ledger(), [a_budget(), a_budget(100, "cost")]
+    held = ledger.reserve("c", limits, 0, Amounts(tokens=900, nusd=90))
+    assert isinstance(held, Reservation)
+    assert isinstance(ledger.reserve("d", limits, 1, Amounts(tokens=200, nusd=1)), Exceeded)
+    assert ledger.settle(held, Amounts(tokens=300, nusd=30))
+    again = ledger.reserve("e", limits, 2, Amounts(tokens=700, nusd=70))
+    assert isinstance(again, Reservation)
+    assert [standing.remaining for standing in again.standings] == [0, 0]
+    ledger.settle(again, Amounts(tokens=2000, nusd=0))  # more than was held
+    refused = ledger.reserve("f", limits, 3, Amounts(tokens=1, nusd=1))
+    assert isinstance(refused, Exceeded)
+    assert list(refused.every) == [limits[0]]
+
+
+def test_what_has_left_its_window_is_not_corrected():
+    ledger, limit = Ledger(), Limit("user:a", "tokens", 100, 10)
+    held = ledger.reserve("c", [limit], 0, Amounts(tokens=100))
+    ledger.reserve("d", [limit], 100 * SECOND, Amounts(tokens=50))
+    assert isinstance(held, Reservation)
+    ledger.settle(held, Amounts())
+    again = ledger.reserve("e", [limit], 100 * SECOND + 1, Amounts(tokens=50))
+    assert isinstance(again, Reservation)
+    assert again.standings[0].remaining == 0
+
+
+def test_every_limit_that_refuses_is_named():
+    ledger, limits = Ledger(), [a_limit(amount=0), a_limit("global", 5), a_budget(10)]
+    refused = ledger.reserve("c", limits, 0, Amounts(tokens=11))
+    assert isinstance(refused, Exceeded)
+    assert set(refused.every) == {limits[0], limits[2]}
+    assert isinstance(ledger.reserve("d", limits[1:], 0, Amounts(tokens=10)), Reservation)
+
+
+def test_only_requests_are_told_in_headers():
+    held = Ledger().reserve("c", [a_budget(5), a_limit(amount=9)], 0, Amounts(tokens=5))
+    assert isinstance(held, Reservation)
+    assert held.tightest is not None
+    assert held.tightest.limit.kind == "requests"
+
+
+def test_too_many_made_up_subjects_are_counted_together():
+    ledger = Ledger(max_windows=3)
+    outcomes = [ledger.reserve(f"c{n}", [Limit(f"rule:r:{n}", "requests", 2, 60, crowd="rule:r")], 0) for n in range(6)]
+    assert [isinstance(outcome, Reservation) for outcome in outcomes] == [True] * 5 + [False]
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 80), st.booleans()), max_size=30))
+def test_what_is_counted_is_what_was_charged(calls):
+    ledger, limit, expected = Ledger(), a_budget(400), 0
+    for number, (held, true, ends) in enumerate(calls):
+        outcome = ledger.reserve(f"c{number}", [limit], number, Amounts(tokens=held), user="alice")
+        if isinstance(outcome, Exceeded):
+            assert expected + held > 400
+            continue
+        if ends:
+            ledger.settle(outcome, Amounts(tokens=true))
+        expected += true if ends else held
+        assert ledger.usage("alice", number)["daily_token_usage"] == expected

@@ -9,7 +9,7 @@ from jupiter_addons.policy.decide import evaluate
 from jupiter_addons.policy.fields import ROOTS
 from jupiter_addons.policy.index import indexed
 from jupiter_addons.policy.load import load
-from jupiter_addons.policy.vocabulary import ACTIONS, FUNCTIONS, LATER_ACTIONS, OPERATORS
+from jupiter_addons.policy.vocabulary import ACTIONS, FUNCTIONS, OPERATORS
 
 PACKS = Path(__file__).parents[2] / "policies"
 CASES = {path: read(path.name, path.read_bytes()).plain() for path in sorted(PACKS.rglob("*.cases.yaml"))}
@@ -55,7 +55,7 @@ def test_every_rule_of_a_pack_fires_in_some_case_and_not_in_another(path):
 
 def test_the_page_about_the_language_names_every_word():
     page = (PACKS / "README.md").read_text()
-    words = [*OPERATORS, *FUNCTIONS, *ACTIONS, *LATER_ACTIONS]
+    words = [*OPERATORS, *FUNCTIONS, *ACTIONS]
     assert [word for word in words if word not in page] == []
 
 

@@ -27,7 +27,6 @@ def problem(*rules, **policy):
             {"combining": "first-terminal", "evaluation": "first-terminal"},
             "`evaluation` is another spelling of `combining`",
         ),
-        ({"evaluation": "first-match"}, "`first-match` is not supported by this version"),
         (
             {"includes": ["../other.yaml", "../../etc/passwd"]},
             "`../../etc/passwd` leads out of the directory of policies",
@@ -114,3 +113,10 @@ def test_a_policy_needs_no_version_and_rules_inherit():
 def test_a_rule_whose_expression_reads_the_answer_judges_it():
     (rule,) = read_policy("p", file_of({"when": "any(response.tool_calls, t: t == 'shell')"})).rules
     assert rule.phase == "response"
+
+
+@pytest.mark.parametrize("key", ["combining", "evaluation"])
+def test_how_rules_combine_is_said_on_the_policy(key):
+    for way in ("first-terminal", "first-match"):
+        (rule,) = read_policy("p.yaml", file_of(ALWAYS, **{key: way})).rules
+        assert rule.combining == way

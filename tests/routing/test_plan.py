@@ -66,3 +66,19 @@ def test_a_name_is_made_printable_before_it_is_repeated():
     assert isinstance(outcome, Refusal)
     assert outcome.message.isprintable()
     assert len(outcome.message) < 150
+
+
+def test_a_rule_that_names_providers_has_them_asked_in_its_order_and_nobody_else():
+    first, second, third = (a_provider(name, weight=100) for name in ("a", "b", "c"))
+    route = plan(
+        "gpt-4o", "openai_chat", [first, second, third], only="a", dice=lambda: 0.5, named=("c", "b", "gone", "c")
+    )
+    assert isinstance(route, Route)
+    assert [candidate.provider.name for candidate in route.candidates] == ["c", "b"]
+    assert route.strategy == "policy"
+
+
+def test_a_rule_that_names_nobody_who_can_be_asked_has_no_provider():
+    refusal = plan("gpt-4o", "openai_chat", [a_provider("a")], only=None, dice=lambda: 0.5, named=("gone",))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "no_provider"

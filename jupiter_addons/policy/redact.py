@@ -1,0 +1,296 @@
+"""Taking things out of text, and putting them back: of a text that is whole, or of one that is still coming.
+
+All redactions look at the text as it was.  Where their findings overlap, the first redaction's words stand, and of a later
+one's finding only what is left over is replaced: nothing that anybody found remains.
+
+Of a text that is still coming, what may yet become part of a finding is undecided: the last WINDOW characters, and a finding
+that reaches the end.  So a finding of up to WINDOW characters is never missed at a border of pieces.  A longer one is
+found if it was not decided before it began to show: an expression like `BEGIN.*END` needs the whole text, and a rule that
+reads `response.content` has it.
+"""
+
+import bisect
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import orjson
+
+from jupiter_addons.dialects.call import Json
+from jupiter_addons.dialects.places import strings
+from jupiter_addons.dialects.splice import Path, splice
+from jupiter_addons.policy.effects import By, Redaction
+
+WINDOW = 256
+_CONTEXT = 64
+"""How much of what is decided stays in sight, for expressions that look behind (`\\b`, `^`)."""
+_TRIM = 4096
+MASK = "[REDACTED]"
+
+
+class Span(Protocol):
+    """What a detector finds: `kind` from `start` to `end`, in characters."""
+
+    @property
+    def kind(self) -> str:
+        """What it is, in one word."""
+
+    @property
+    def start(self) -> int:
+        """Where it begins."""
+
+    @property
+    def end(self) -> int:
+        """Where it has ended."""
+
+
+type Find = Callable[[str, Collection[str]], Sequence[Span]]
+"""A text and the kinds asked for -> what is there."""
+
+
+class Vault:
+    """What was taken out of a request to be put back into its answer: placeholder -> text.  It is never recorded."""
+
+    def __init__(self, taken: Callable[[str], bool] = lambda _placeholder: False) -> None:
+        """`taken` says whether a placeholder would be mistaken for something that the client wrote."""
+        self._taken = taken
+        self._placeholders: dict[tuple[str, str], str] = {}
+        self._counts: dict[str, int] = {}
+        self.contents: dict[str, str] = {}
+
+    def placeholder(self, kind: str, text: str) -> str:
+        """Return what stands for a text: the same for the same text of a kind."""
+        found = self._placeholders.get((kind, text))
+        while found is None:
+            number = self._counts[kind] = self._counts.get(kind, 0) + 1
+            candidate = f"[{kind.upper()}_{number}]"
+            if not self._taken(candidate):
+                found = self._placeholders[kind, text] = candidate
+                self.contents[candidate] = text
+        return found
+
+
+class Finding(NamedTuple):
+    """A stretch of text and what is to stand there."""
+
+    start: int
+    end: int
+    text: str
+    by: By | None
+    """None for what is put back."""
+
+
+class Searcher(Protocol):
+    """Finds what is to be replaced."""
+
+    def findings(self, text: str, start: int) -> Iterator[Finding]:
+        """Yield what is found in `text` from `start` on, in order and apart."""
+
+    def undecided_from(self, text: str) -> int:
+        """Return from where on more text could change what is found."""
+
+
+class Takes:
+    """Finds what one redaction takes out."""
+
+    def __init__(self, redaction: Redaction, find: Find | None, vault: Vault) -> None:
+        """Raises ValueError if it needs a detector and there is none."""
+        if redaction.kinds and find is None:
+            raise ValueError(f"there is no detector for {', '.join(redaction.kinds)}")
+        self._redaction = redaction
+        self._find = find
+        self._vault = vault
+        self.takes_all = redaction.pattern is None and not redaction.kinds
+
+    def findings(self, text: str, start: int) -> Iterator[Finding]:
+        """Yield what the pattern or the detector finds; all of the text if there is neither."""
+        redaction = self._redaction
+        if self.takes_all and start < len(text):
+            yield Finding(start, len(text), self._words("value", text), redaction.by)
+        elif redaction.pattern is not None:
+            for match in redaction.pattern.finditer(text, start):
+                if match.start() < match.end():
+                    yield Finding(match.start(), match.end(), self._words("value", match[0]), redaction.by)
+        elif self._find is not None:
+            at = start
+            for span in sorted(self._find(text, redaction.kinds), key=lambda span: (span.start, -span.end)):
+                if span.end > at:  # what overlaps an earlier finding counts for what it adds
+                    begin = max(at, span.start)
+                    yield Finding(begin, span.end, self._words(span.kind, text[begin : span.end]), redaction.by)
+                    at = span.end
+
+    def undecided_from(self, text: str) -> int:
+        """The last WINDOW characters are undecided."""
+        return max(0, len(text) - WINDOW)
+
+    def _words(self, kind: str, text: str) -> str:
+        redaction = self._redaction
+        if redaction.reversible:
+            return self._vault.placeholder(kind, text)
+        if redaction.method == "remove":
+            return ""
+        if redaction.replacement is not None:
+            return redaction.replacement
+        return f"[{kind.upper()}]" if redaction.kinds else MASK
+
+
+class PutsBack:
+    """Finds placeholders, to put back what they stand for."""
+
+    def __init__(self, contents: Mapping[str, str]) -> None:
+        self._contents = contents
+        self._longest = max(map(len, contents), default=0)
+
+    def findings(self, text: str, start: int) -> Iterator[Finding]:
+        """Yield every placeholder."""
+        at = text.find("[", start)
+        while at >= 0:
+            end = text.find("]", at, at + self._longest) + 1
+            original = self._contents.get(text[at:end]) if end else None
+            if original is not None:
+                yield Finding(at, end, original, None)
+            at = text.find("[", at + 1 if original is None else end)
+
+    def undecided_from(self, text: str) -> int:
+        """A suffix that is the beginning of a placeholder is undecided."""
+        at = text.find("[", max(0, len(text) - self._longest + 1))
+        while at >= 0:
+            rest = text[at:]
+            if any(placeholder.startswith(rest) and placeholder != rest for placeholder in self._contents):
+                return at
+            at = text.find("[", at + 1)
+        return len(text)
+
+
+def merged(searches: Sequence[Iterator[Finding]]) -> list[Finding]:
+    """Return findings in the order of the text and apart; where they overlap, an earlier search's stands."""
+    found = list(searches[0]) if searches else []
+    for later in searches[1:]:
+        starts = [finding.start for finding in found]
+        added: list[Finding] = []
+        for finding in later:
+            at = finding.start
+            first = max(0, bisect.bisect_right(starts, at) - 1)
+            for other in found[first:]:
+                if other.start >= finding.end:
+                    break
+                if at < other.start:
+                    added.append(finding._replace(start=at, end=other.start))
+                at = max(at, other.end)
+            if at < finding.end:
+                added.append(finding._replace(start=at))
+        found = sorted([*found, *added])
+    return found
+
+
+@dataclass(slots=True)
+class Rewriter:
+    """What is to be done to every text of some places: the searchers, those that prevail first."""
+
+    searchers: Sequence[Searcher]
+    counts: dict[By, int] = field(default_factory=dict)
+    """How many findings of a rule were replaced."""
+
+    def whole(self, text: str, *, is_json: bool) -> str:
+        """Return a whole text as it is to be; `is_json`: what is put in is escaped for a JSON string."""
+        if is_json and "\\u" in text:
+            text = self._unhidden(text)
+        pieces, at = [], 0
+        for finding in merged([searcher.findings(text, 0) for searcher in self.searchers]):
+            pieces += [text[at : finding.start], self.taken(finding, is_json=is_json)]
+            at = finding.end
+        return "".join([*pieces, text[at:]]) if pieces else text
+
+    def _unhidden(self, text: str) -> str:
+        """Take out what is found in the strings of a JSON text once their escapes are read: `\\u0040` is an @."""
+        takes = Rewriter([s for s in self.searchers if isinstance(s, Takes) and not s.takes_all], self.counts)
+        try:
+            value = orjson.loads(text)
+            edits: dict[Path, Json] = {}
+            for path, string in strings(value):
+                if (new := takes.whole(string, is_json=False)) != string:
+                    edits[path] = new
+            return splice(text.encode(), edits).decode() if edits else text
+        except ValueError:
+            return text  # it is no JSON, or a string alone: nobody reads escapes in it
+
+    def taken(self, finding: Finding, *, is_json: bool) -> str:
+        """Count a finding and return what is to stand in its place."""
+        if finding.by is not None:
+            self.counts[finding.by] = self.counts.get(finding.by, 0) + 1
+        return json.dumps(finding.text)[1:-1] if is_json else finding.text
+
+
+class Flow:
+    """A text that is still coming.  Positions count from its beginning, whatever has been let go of meanwhile."""
+
+    def __init__(self, rewriter: Rewriter, *, is_json: bool) -> None:
+        self._rewriter = rewriter
+        self._is_json = is_json
+        self._text = ""
+        self._gone = 0
+        self.length = 0
+        self.decided = 0
+        self.findings: list[tuple[int, int, str]] = []
+        """What is decided on: from, to, what is to stand there."""
+
+    def feed(self, piece: str) -> None:
+        """Take the next piece of the text."""
+        self._text += piece
+        self.length += len(piece)
+
+    def decide(self, *, final: bool) -> None:
+        """Decide as far as more text cannot change it; all of it if there will be no more."""
+        text, start = self._text, self.decided - self._gone
+        if start == len(text):
+            return
+        searchers = self._rewriter.searchers
+        limit = len(text) if final else max(start, min(s.undecided_from(text) for s in searchers))
+        decided: list[Finding] = []
+        found = merged([searcher.findings(text, start) for searcher in searchers])
+        for group in _touching(found) if len(searchers) > 1 else ([one] for one in found):
+            begin, end = group[0].start, group[-1].end
+            if begin >= limit and not final:
+                break
+            if end == len(text) and not final and group[-1].by is not None:  # a placeholder is whole as it is
+                limit = begin
+                break
+            decided += group
+            limit = max(limit, end)
+        for finding in decided:
+            words = self._rewriter.taken(finding, is_json=self._is_json)
+            self.findings.append((finding.start + self._gone, finding.end + self._gone, words))
+        self.decided = limit + self._gone
+        if limit > _TRIM:
+            self._text = text[limit - _CONTEXT :]
+            self._gone += limit - _CONTEXT
+
+    def piece(self, text: str, start: int) -> str:
+        """Return what is to stand for the piece `text` that began at `start`; it must be decided, and pieces come in order.
+
+        A finding's words stand in the piece in which it begins.
+        """
+        end, at = start + len(text), start
+        pieces: list[str] = []
+        while self.findings and self.findings[0][0] < end:
+            begin, finish, words = self.findings[0]
+            if begin >= start:
+                pieces += [text[at - start : begin - start], words]
+            at = min(finish, end)
+            if finish > end:
+                break
+            self.findings.pop(0)
+        return "".join([*pieces, text[at - start :]])
+
+
+def _touching(findings: list[Finding]) -> Iterator[list[Finding]]:
+    """Yield findings without a gap between them together: one of them may be what another searcher's has left over."""
+    group: list[Finding] = []
+    for finding in findings:
+        if group and finding.start > group[-1].end:
+            yield group
+            group = []
+        group.append(finding)
+    if group:
+        yield group

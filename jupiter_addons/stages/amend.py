@@ -1,0 +1,89 @@
+"""What rules make of the call: the body changed in the places they name, checked again as if a client had sent it so.
+
+A change that cannot be made, or that leaves no valid call, ends the exchange: what a rule wanted changed is not sent as it
+came.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from mitmproxy import http
+
+from jupiter_addons.dialects import encodings
+from jupiter_addons.dialects.call import Call
+from jupiter_addons.dialects.registry import PARSERS
+from jupiter_addons.dialects.strict import scan
+from jupiter_addons.enrichment.describe import describe
+from jupiter_addons.enrichment.prices import Price
+from jupiter_addons.errors import EffectError, RequestError
+from jupiter_addons.exchange import Exchange, Outgoing
+from jupiter_addons.policy.amend import Amended, amend
+from jupiter_addons.policy.effects import Addition, Effect, Redaction, Setting, routing
+from jupiter_addons.policy.redact import Find
+from jupiter_addons.stages.judge import UNAVAILABLE
+from jupiter_addons.stages.stage import stage
+from jupiter_addons.telemetry.logs import FIELDS
+
+logger = logging.getLogger("jupiter.policy")
+
+AT_ONCE_BYTES = 64 * 1024
+"""A larger body is changed beside the event loop."""
+
+
+class Amend:
+    """Decision + call -> outgoing call."""
+
+    def __init__(
+        self,
+        *,
+        price_for: Callable[[Call], Price | None],
+        default_max_output_tokens: int,
+        body_limit_bytes: int,
+        find: Find | None,
+    ) -> None:
+        """`find` is what detects; None if nothing does."""
+        self._price_for = price_for
+        self._default_max_output_tokens = default_max_output_tokens
+        self._body_limit_bytes = body_limit_bytes
+        self._find = find
+        self._editor = ThreadPoolExecutor(1, "amend")
+
+    @stage
+    async def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
+        """Carry out the effects of the decision."""
+        routed = routing(x.decision.effects)
+        model = routed.model if routed is not None and routed.model is not None else x.call.model
+        effects = [e for e in x.decision.effects if isinstance(e, (Setting, Addition, Redaction))]
+        if not effects and model == x.call.model:
+            x.outgoing = Outgoing(x.call, x.received, True, model, x.price, x.profile)
+            return
+        coding = flow.request.headers.get("content-encoding", "")
+        try:
+            if x.plain_bytes <= AT_ONCE_BYTES:
+                call, amended = self._amended(x, coding, effects)
+            else:
+                loop = asyncio.get_running_loop()
+                call, amended = await loop.run_in_executor(self._editor, self._amended, x, coding, effects)
+        except EffectError as error:
+            logger.error("%s", error, extra={FIELDS: {"call": x.call_id}})
+            x.refuse(UNAVAILABLE)
+            return
+        model = model if routed is not None and routed.model is not None else call.model
+        price = self._price_for(replace(call, model=model))
+        profile = describe(call, price, len(amended.body), self._default_max_output_tokens)
+        x.outgoing = Outgoing(call, amended.body, False, model, price, profile, amended.changes, amended.vault.contents)
+
+    def _amended(self, x: Exchange, coding: str, effects: Sequence[Effect]) -> tuple[Call, Amended]:
+        """Return the call as it is to be.  Raises EffectError."""
+        plain = encodings.decode(coding, x.received, self._body_limit_bytes)
+        amended = amend(x.call.dialect, plain, effects, self._find)
+        if not amended.changes:
+            return x.call, amended
+        try:
+            return PARSERS[x.call.dialect](scan(amended.body)), amended
+        except RequestError as error:
+            rules = ", ".join(sorted({change.rule for change in amended.changes}))
+            raise EffectError(f"what is left by {rules} is no valid call: {error}") from error

@@ -1,0 +1,149 @@
+"""What is found is taken out, wherever a text is cut into pieces, and comes back where it was asked for."""
+
+import itertools
+
+import pytest
+import re2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.redactions import EMAIL, a_rewriter, takes
+
+from jupiter_addons.policy.effects import By, Redaction
+from jupiter_addons.policy.redact import WINDOW, Flow, PutsBack, Takes, Vault
+
+ALPHABET = st.text(st.sampled_from("ab1@.[]_ com\nEMAIL漢😀"), max_size=60)
+WORDS = st.lists(
+    st.sampled_from(["joe@x.com", "a@b.org", "1234", "[EMAIL_1]", "[EMAIL_2]", "[PIN_1", " ", "b", "😀"]) | ALPHABET
+).map("".join)
+CONTENTS = {"[EMAIL_1]": "joe@x.com", "[EMAIL_12]": "eve", "[PIN_1]": '12"4'}
+
+
+def whole(text, *searchers, is_json=False):
+    return a_rewriter(*searchers).whole(text, is_json=is_json)
+
+
+def in_pieces(pieces, *searchers, is_json=False):
+    """The text as it comes out, piece by piece, each as soon as it is decided; and the most that was undecided."""
+    rewriter = a_rewriter(*searchers)
+    flow, out, waiting, held = Flow(rewriter, is_json=is_json), [], [], 0
+    for number, piece in enumerate(pieces):
+        waiting.append((flow.length, piece))
+        flow.feed(piece)
+        flow.decide(final=number == len(pieces) - 1)
+        while waiting and waiting[0][0] + len(waiting[0][1]) <= flow.decided:
+            start, text = waiting.pop(0)
+            out.append(flow.piece(text, start))
+        held = max(held, flow.length - flow.decided)
+    assert waiting == []
+    return "".join(out), held
+
+
+@pytest.mark.parametrize(
+    ("change", "result"),
+    [
+        ({}, "to [REDACTED] and [REDACTED]"),
+        ({"method": "remove"}, "to  and "),
+        ({"replacement": "***"}, "to *** and ***"),
+        ({"method": "replace", "replacement": "<mail>"}, "to <mail> and <mail>"),
+    ],
+)
+def test_methods(change, result):
+    assert whole("to joe@x.com and a@b.org", takes(EMAIL, **change)) == result
+
+
+def test_what_a_detector_finds_is_named_by_its_kind():
+    assert whole("joe@x.com: 1234", takes(kinds=("pii",))) == "[EMAIL]: [PIN]"
+    assert whole("joe@x.com: 1234", takes(kinds=("pin",))) == "joe@x.com: [PIN]"
+
+
+def test_without_pattern_and_detector_all_of_a_text_goes():
+    assert whole("anything", takes()) == "[REDACTED]"
+    assert whole("", takes()) == ""
+
+
+def test_placeholders_stand_for_the_same_text_each_time_and_never_for_what_the_client_wrote():
+    vault = Vault(lambda placeholder: placeholder == "[EMAIL_2]")
+    text = whole("joe@x.com a@b.org joe@x.com", takes(kinds=("email",), reversible=True, vault=vault))
+    assert text == "[EMAIL_1] [EMAIL_3] [EMAIL_1]"
+    assert vault.contents == {"[EMAIL_1]": "joe@x.com", "[EMAIL_3]": "a@b.org"}
+    assert whole(f"so {text}!", PutsBack(vault.contents)) == "so joe@x.com a@b.org joe@x.com!"
+
+
+def test_what_is_put_into_json_is_escaped():
+    assert whole('{"a": "[PIN_1]"}', PutsBack(CONTENTS), is_json=True) == '{"a": "12\\"4"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        (r'{"a": "joe\u0040x.com", "n":1E2}', '{"a": "[REDACTED]", "n":1E2}'),
+        (r'{"a": ["joe@x.com", "\u006aoe\u0040x.com"]}', '{"a": ["[REDACTED]", "[REDACTED]"]}'),
+        (r'{"a": "caf\u00e9"}', r'{"a": "caf\u00e9"}'),
+        (r'{"a": joe@x.com \u', r'{"a": [REDACTED] \u'),
+    ],
+)
+def test_escapes_in_json_hide_nothing(text, result):
+    rewriter = a_rewriter(takes(EMAIL))
+    assert rewriter.whole(text, is_json=True) == result
+    assert sum(rewriter.counts.values()) == result.count("REDACTED")
+
+
+def test_where_findings_overlap_nothing_that_anybody_found_remains():
+    first, second = takes("bcd", rule="first", replacement="1"), takes("cdef|ab", rule="second", replacement="2")
+    assert whole("abcdefg", first, second) == "212g"
+    assert whole("abcdefg", second, first) == "22g"
+
+
+def test_a_detector_that_is_not_there_is_an_error():
+    with pytest.raises(ValueError, match="no detector for email"):
+        Takes(Redaction(By("p", "r"), (), kinds=("email",)), None, Vault())
+
+
+def test_the_rules_that_took_something_are_counted():
+    rewriter = a_rewriter(takes(EMAIL, rule="mail"), takes("[0-9]{4}", rule="pin"), PutsBack(CONTENTS))
+    rewriter.whole("joe@x.com a@b.org [PIN_1]", is_json=False)
+    assert rewriter.counts == {By("p", "mail"): 2}
+
+
+SEARCHERS = {
+    "pattern": lambda: [takes(EMAIL)],
+    "detector": lambda: [takes(kinds=("pii",))],
+    "word-border": lambda: [takes(r"\b[0-9]{2,4}\b|^a")],
+    "put-back": lambda: [PutsBack(CONTENTS)],
+    "all": lambda: [takes(EMAIL, replacement="<m>"), takes("o[a-z@]{0,5}", rule="o"), PutsBack(CONTENTS)],
+}
+
+
+@pytest.mark.parametrize("searchers", SEARCHERS.values(), ids=SEARCHERS)
+@settings(max_examples=150, deadline=None)
+@given(words=WORDS, before=st.integers(0, 300), cuts=st.lists(st.integers(0, 900), max_size=8))
+def test_a_text_in_pieces_is_what_it_is_in_one(searchers, words, before, cuts):
+    text = "b " * before + words + " a" * before
+    at = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
+    pieces = [text[a:b] for a, b in itertools.pairwise(at)] or [""]
+    expected = whole(text, *searchers())
+    assert in_pieces(pieces, *searchers())[0] == expected
+    assert in_pieces(list(text) or [""], *searchers())[0] == expected
+
+
+@pytest.mark.parametrize("before", ["", "x" * 5000])
+def test_no_more_than_a_window_is_held_back(before):
+    text = before + ("words and 12 more, joe@x.com " * 100)
+    result, held = in_pieces(list(text), takes(EMAIL))
+    assert result == text.replace("joe@x.com", "[REDACTED]")
+    assert held <= WINDOW
+
+
+def test_of_placeholders_only_what_may_become_one_is_held_back():
+    result, held = in_pieces(list("no [brackets] here, [EMAIL_1], [EMAIL_3], [EMAIL_12"), PutsBack(CONTENTS))
+    assert result == "no [brackets] here, joe@x.com, [EMAIL_3], [EMAIL_12"
+    assert held < len("[EMAIL_12]")
+
+
+def test_a_finding_longer_than_the_window_is_held_until_it_ends():
+    text = "key " + "a" * 1000 + " end"
+    assert in_pieces(list(text), takes("a{3,}"))[0] == "key [REDACTED] end"
+
+
+def test_a_pattern_is_never_given_to_re():
+    assert isinstance(takes("x")._redaction.pattern, type(re2.compile("x")))

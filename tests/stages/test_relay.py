@@ -1,0 +1,82 @@
+"""A relay that edits: nothing passes unread, nothing is held without bounds, the terminal event waits."""
+
+import hashlib
+import json
+
+import pytest
+from support.redactions import EMAIL, a_rewriter, takes
+
+from jupiter_addons.errors import Refusal, UpstreamError
+from jupiter_addons.policy.rewrite import EventEditor
+from jupiter_addons.stages.relay import EventRelay
+
+DONE = b"data: [DONE]\n\n"
+
+
+def delta(text: str) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": text}}]}).encode() + b"\n\n"
+
+
+def a_relay(*, edits: bool = True, **options) -> EventRelay:
+    relay = EventRelay("openai_chat", "openai", **options)
+    if edits:
+        relay.edit(EventEditor("openai_chat", a_rewriter(takes(EMAIL))))
+    return relay
+
+
+def passed(relay: EventRelay, data: bytes, size: int) -> tuple[bytes, bytes]:
+    """What goes out before the end, and at it."""
+    before = b"".join(b"".join(relay.feed(data[i : i + size])) for i in range(0, len(data), size))
+    relay.drain()
+    return before, b"".join(relay.finish())
+
+
+@pytest.mark.parametrize("size", [1, 17, 10_000])
+def test_text_is_edited_wherever_bytes_are_cut_and_the_terminal_event_comes_last(size):
+    before, last = passed(a_relay(), delta("to joe@") + delta("x.com!") + DONE, size)
+    assert b"joe" not in before
+    assert b"[REDACTED]" in before
+    assert last == DONE
+
+
+def test_what_comes_after_the_terminal_event_is_edited_too():
+    before, last = passed(a_relay(), DONE + delta("joe@x.com"), 1000)
+    assert before == b""
+    assert last.startswith(DONE)
+    assert b"joe" not in last
+
+
+def test_what_never_became_an_event_is_not_passed_on_unread():
+    rest = delta("joe@x.com")[:-1]
+    assert passed(a_relay(), delta("a") + rest, 1000) == (b"", delta("a"))
+    assert passed(a_relay(edits=False), delta("a") + rest, 1000) == (delta("a"), rest)
+
+
+def test_a_held_stream_is_edited_when_its_rules_have_spoken():
+    relay = a_relay(edits=False, hold=True)
+    data = delta("joe@") + delta("x.com") + DONE + b"data: {"
+    assert relay.feed(data) == []
+    relay.drain()
+    relay.edit(EventEditor("openai_chat", a_rewriter(takes(EMAIL))))
+    answered, delivered = relay.digests(None)
+    (out,) = relay.finish()
+    assert b"joe" not in out
+    assert out.endswith(DONE)
+    assert answered.sha256 == hashlib.sha256(data).hexdigest()
+    assert delivered.sha256 == hashlib.sha256(out).hexdigest()
+
+
+def test_a_refusal_lets_nothing_out_that_waited():
+    relay = a_relay()
+    relay.feed(delta("wait joe@x.com"))
+    relay.drain()
+    (out,) = relay.abort(Refusal("policy_denied", "no"))
+    assert out.startswith(b'data: {"error"')
+    assert b"wait" not in out
+
+
+@pytest.mark.parametrize("options", [{}, {"hold": True, "edits": False}], ids=["edits", "holds"])
+def test_what_waits_is_bounded(options):
+    relay = a_relay(most_held_bytes=5000, **options)
+    with pytest.raises(UpstreamError, match="too large to be held back"):
+        relay.feed(delta("x") * 300)
