@@ -24,7 +24,9 @@ from jupiter_addons.stages.commit import Commit
 from jupiter_addons.stages.connect import ConnectTo, InterceptRules
 from jupiter_addons.stages.cors import AllowOrigin, CorsRules
 from jupiter_addons.stages.decide import Decide
+from jupiter_addons.stages.detect import find
 from jupiter_addons.stages.enrich import Enrich
+from jupiter_addons.stages.facts import Surroundings
 from jupiter_addons.stages.judge import Judge
 from jupiter_addons.stages.observe import Observe
 from jupiter_addons.stages.parse import Parse
@@ -46,8 +48,14 @@ def build(parts: Parts) -> Sequence[object]:
     """Return the stages in the order a request travels."""
     settings = parts.settings
     cors = settings.proxy.cors
-    requests = Judge(parts.policies, "request", environment=settings.environment, usage=parts.usage)
-    answers = Judge(parts.policies, "response", environment=settings.environment, usage=parts.usage)
+    around = Surroundings(
+        environment=settings.environment,
+        emergency_mode=settings.policy.emergency_mode,
+        usage=parts.usage,
+        window=parts.window_of,
+    )
+    requests = Judge(parts.policies, "request", around)
+    answers = Judge(parts.policies, "response", around)
     max_output = settings.processing.tokens.default_max_output
     return (
         AllowOrigin(
@@ -80,7 +88,7 @@ def build(parts: Parts) -> Sequence[object]:
             price_for=parts.price_for,
             default_max_output_tokens=max_output,
             body_limit_bytes=settings.proxy.limits.body,
-            find=parts.find,
+            find=find,
         ),
         PlanRoute(
             parts.providers,
@@ -96,7 +104,7 @@ def build(parts: Parts) -> Sequence[object]:
             most_held_bytes=settings.proxy.limits.response,
             rate_headers=parts.rate_headers,
         ),
-        Screen(answers, waits=parts.policies.waits_for_answer, find=parts.find),
+        Screen(answers, waits=parts.policies.waits_for_answer, find=find),
         Settle(parts.stores.ledger),
         Record(parts.leaves),
         CountRefused(parts.leaves),

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from jupiter_addons.dialects.call import Call, DialectName, Endpoint, ErrorFamily, Reply
 from jupiter_addons.enrichment.describe import Charge, Profile
+from jupiter_addons.enrichment.findings import Findings
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.errors import Refusal, StageOrderError
 from jupiter_addons.identity.principals import Principal
@@ -124,10 +125,12 @@ class Exchange:
     principal: Principal = field(init=False)  # authenticate
     intercepted: str | None = field(init=False)  # connect: the provider whose host the client meant
     call: Call = field(init=False)  # parse
+    head: tuple[tuple[bytes, bytes], ...] = field(init=False)  # parse: the header fields as they came
     received: bytes = field(init=False)  # parse
     plain_bytes: int = field(init=False)  # parse: the length of the body once decoded
     price: Price | None = field(init=False)  # enrich
     profile: Profile = field(init=False)  # enrich
+    findings: Findings = field(init=False)  # enrich: what is in the texts of the call, looked for when a rule asks
     decision: Decision = field(init=False)
     """Set through `decide`, by the stage of that name; again by reserve, if a demand of it cannot be met."""
     outgoing: Outgoing = field(init=False)  # amend

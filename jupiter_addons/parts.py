@@ -18,8 +18,7 @@ from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.limits.demand import Limit, LimitPlan
 from jupiter_addons.limits.ledger import Reservation
 from jupiter_addons.policy.load import load as load_policies
-from jupiter_addons.policy.redact import Find
-from jupiter_addons.policy.rules import PolicySet, Quota, Redact, Route
+from jupiter_addons.policy.rules import PolicySet, Quota, Route
 from jupiter_addons.routing.plan import listing
 from jupiter_addons.routing.provider import Provider, Timeouts, address
 from jupiter_addons.settings.load import Configuration
@@ -44,8 +43,6 @@ class Parts:
         self.providers: Sequence[Provider] = [
             _provider(name, entry, settings.proxy.workers) for name, entry in settings.providers.items()
         ]
-        self.find: Find | None = None
-        """What detects kinds of text for redactions; None while nothing does."""
         self._check_actions()
         self.directory: Mapping[str, Profile] = {
             user: Profile(entry.team, tuple(entry.roles), entry.attributes)
@@ -92,10 +89,6 @@ class Parts:
                     problems.append(
                         route.mark.problem(f"rule `{rule.name}` routes to `{name}`, which is no provider here")
                     )
-        for rule, redact in self.policies.actions(Redact):
-            if redact.kinds and self.find is None:
-                what = ", ".join(redact.kinds)
-                problems.append(rule.mark.problem(f"rule `{rule.name}` redacts {what}, and there is no detector of it"))
         if self.settings.proxy.workers > 1:
             for rule, _ in self.policies.actions(Quota):
                 message = f"rule `{rule.name}` limits, and several workers cannot share a counter yet"
@@ -116,14 +109,17 @@ class Parts:
         """Return the limits on a call."""
         return self._limit_plan.limits_for(user, team, model)
 
-    def usage(self, user: str) -> Mapping[str, int | float]:
+    def usage(self, user: str, model: str) -> Mapping[str, int | float]:
         """Return what a user has taken lately, by the names that rules have for it."""
-        return self.stores.ledger.usage(user, time.monotonic_ns())
+        return self.stores.ledger.usage(user, model, time.monotonic_ns())
+
+    def window_of(self, call: Call) -> int | None:
+        """Return how many tokens a call's model can take, if that is known."""
+        return self.prices.window(_catalogue(call), call.model)
 
     def price_for(self, call: Call) -> Price | None:
         """Return the price of a call's model at the providers that offer it in its dialect; the dearest, if they differ."""
-        catalogue = "anthropic" if call.dialect == "anthropic_messages" else "openai"
-        return self.prices.lookup(catalogue, call.model)
+        return self.prices.lookup(_catalogue(call), call.model)
 
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
@@ -143,6 +139,10 @@ class Parts:
             "x-ratelimit-remaining-requests": str(tightest.remaining),
             "x-ratelimit-reset-requests": f"{tightest.reset_s:.3f}s",
         }
+
+
+def _catalogue(call: Call) -> str:
+    return "anthropic" if call.dialect == "anthropic_messages" else "openai"
 
 
 def _provider(name: str, entry: ProviderEntry, workers: int) -> Provider:

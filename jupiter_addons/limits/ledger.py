@@ -71,15 +71,16 @@ class Ledger:
         now_ns: int,
         amounts: Amounts = _NOTHING,
         *,
-        user: str | None = None,
+        usage_of: tuple[str, str] | None = None,
     ) -> Reservation | Exceeded:
-        """Take one request, and its tokens and cost, under every limit, or nothing under any; `user` is whose usage it is.
+        """Take one request, and its tokens and cost, under every limit, or nothing under any; `usage_of` names the
+        user and the model whose usage it is.
 
         Of several exceeded limits the one that is free last is named: a client that waits for it is admitted.
         """
         if (held := self._open.get(call_id)) is not None:
             return held
-        every = [*limits, *meters(user).values()] if user is not None else limits
+        every = [*limits, *meters(*usage_of).values()] if usage_of is not None else limits
         windows = [self._window(limit, now_ns) for limit in every]
         needs = [amounts.of(limit.kind) for limit in every]
         waits = {
@@ -118,10 +119,10 @@ class Ledger:
         """How many reservations are not settled."""
         return len(self._open)
 
-    def usage(self, user: str, now_ns: int) -> dict[str, int | float]:
-        """Return what a user has taken lately, by the names of the facts; costs in dollars."""
+    def usage(self, user: str, model: str, now_ns: int) -> dict[str, int | float]:
+        """Return what a user has taken lately, of one model or all, by the names of the facts; costs in dollars."""
         found: dict[str, int | float] = {}
-        for name, limit in meters(user).items():
+        for name, limit in meters(user, model).items():
             window = self._windows.get((limit.subject, limit.kind, limit.window_s))
             if window is not None:
                 window.advance(now_ns)

@@ -13,6 +13,7 @@ from jupiter_addons.limits.demand import Kind, Limit
 
 UNLIMITED: Final = 2**63
 _METERS: Mapping[str, tuple[Kind, int]] = {
+    "requests_this_second": ("requests", 1),
     "requests_this_hour": ("requests", 3600),
     "requests_today": ("requests", 86_400),
     "daily_token_usage": ("tokens", 86_400),
@@ -24,7 +25,12 @@ _METERS: Mapping[str, tuple[Kind, int]] = {
 
 
 @functools.lru_cache(10_000)
-def meters(user: str) -> Mapping[str, Limit]:
-    """Return the limits that only count: name of a fact -> its limit."""
+def meters(user: str, model: str) -> Mapping[str, Limit]:
+    """Return the limits that only count: name of a fact -> its limit.
+
+    Of models that nobody asked for before, too many are counted together.
+    """
     subject = f"usage:{user}"
-    return {name: Limit(subject, kind, UNLIMITED, window_s) for name, (kind, window_s) in _METERS.items()}
+    found = {name: Limit(subject, kind, UNLIMITED, window_s) for name, (kind, window_s) in _METERS.items()}
+    by_model = Limit(f"{subject}:{model}", "requests", UNLIMITED, 3600, crowd=f"{subject}:")
+    return found | {"model_requests_this_hour": by_model}

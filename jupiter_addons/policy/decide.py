@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal, assert_never
 
+from jupiter_addons.errors import JupiterError
 from jupiter_addons.policy.effects import (
     Addition,
     AlertLine,
@@ -100,6 +101,8 @@ class Decision:
     """Rules whose condition, or whose limit, could not be evaluated."""
     digest: str
     """The digest of the policy set."""
+    faults: tuple[str, ...] = ()
+    """What could not be worked out, and why; for the log, and without a word of what was looked at."""
     id: str = ""
     """The call that was decided on."""
     phase: Phase = "request"
@@ -284,6 +287,7 @@ class _Run:
             logs=tuple(self.logs),
             fired=tuple(self._as_decided(fired) for fired in self.fired),
             errors=tuple(self.errors),
+            faults=tuple(f"{name}: {_why(fault)}" for name, fault in self.evaluation.faults.items()),
             digest=digest,
             id=call_id,
             phase=phase,
@@ -335,3 +339,8 @@ def _fired(rule: Rule) -> Fired:
 def _over(quota: Quota, limit: float) -> str:
     amount = f"${limit:g}" if quota.unit == "cost" else f"{math.floor(limit)} {quota.unit}"
     return f"the limit of {amount} per {quota.window_s} s is reached"
+
+
+def _why(fault: Exception) -> str:
+    """Say why something could not be worked out; what others raise may quote what they were looking at."""
+    return str(fault) if isinstance(fault, JupiterError) else type(fault).__name__

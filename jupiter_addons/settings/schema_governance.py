@@ -22,6 +22,8 @@ class Policy(Section):
     """Whether changed files are read while running; this version reads them at start."""
     default: Literal["allow", "deny"] = "allow"
     """What holds if no rule decides."""
+    emergency_mode: bool = False
+    """The operator's switch, which rules read as `context.emergency_mode`; it is read again on SIGHUP."""
 
 
 class Tokens(Section):

@@ -14,8 +14,8 @@ class Decide:
         self._judge = judge
 
     @stage
-    def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
+    async def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Evaluate the request rules."""
-        x.decide(self._judge(x))
+        x.decide(await self._judge.beside(x, x.plain_bytes))
         if x.decision.verdict == "deny":
             x.refuse(denial(x.decision))

@@ -6,6 +6,7 @@ from mitmproxy import http
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.enrichment.describe import describe
+from jupiter_addons.enrichment.findings import Findings
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.stages.stage import stage
@@ -22,4 +23,5 @@ class Enrich:
     def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Estimate and bound the call."""
         x.price = self._price_for(x.call)
+        x.findings = Findings.of(x.call)
         x.profile = describe(x.call, x.price, x.plain_bytes, self._default_max_output_tokens)

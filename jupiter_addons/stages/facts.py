@@ -1,61 +1,126 @@
-"""What rules can read of an exchange, in the shape `policy.vocabulary` documents, worked out only when asked for."""
+"""What rules can read of an exchange, in the shape of `policy.fields`, worked out only when asked for.
 
-import datetime
+What looks through all text, or asks a counter, stands in the facts as a `Lazy`: it is worked out where a rule needs it, and
+a failure makes the rules that need it unknown, never the thing not found.  While an answer is judged, the text that is
+looked through is the answer's.
+"""
+
 import functools
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from jupiter_addons.dialects.call import Json
+from jupiter_addons.dialects.call import Call
+from jupiter_addons.dialects.parts import has_images, parts
+from jupiter_addons.enrichment.conversation import conversation
+from jupiter_addons.enrichment.describe import charge
+from jupiter_addons.enrichment.findings import Findings
+from jupiter_addons.enrichment.scores import complexity_score, risk_score
 from jupiter_addons.exchange import Exchange
+from jupiter_addons.policy.facts import Facts, Lazy
+from jupiter_addons.policy.fields import HEADERS
+from jupiter_addons.policy.localtime import local_time
+from jupiter_addons.policy.vocabulary import Phase
+from jupiter_addons.stages.detect import DETECT
 from jupiter_addons.units import NANO_PER_USD, NanoUsd
 
-_PASSED_ON = (
-    "temperature",
-    "max_tokens",
-    "top_p",
-    "n",
-    "frequency_penalty",
-    "presence_penalty",
-    "stop",
-    "metadata",
-)
+_PASSED_ON = ("temperature", "top_p", "n", "frequency_penalty", "presence_penalty", "stop", "metadata")
+_FAMILY = re.compile(r"[A-Za-z]+")
+
+type Usage = Callable[[str, str], Mapping[str, int | float]]
+"""A user and a model -> what the user has taken lately, by the names of `context.user_attributes`."""
 
 
-type Usage = Callable[[str], Mapping[str, int | float]]
-"""A user -> what it has taken lately, by the names of `context.user_attributes`."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What rules can read that no exchange holds."""
+
+    environment: str
+    emergency_mode: bool
+    usage: Usage
+    window: Callable[[Call], int | None]
+    """A call -> the tokens that its model can take, if that is known."""
 
 
-def facts(x: Exchange, environment: str, usage: Usage) -> Mapping[str, Callable[[], Json]]:
+def facts(x: Exchange, around: Surroundings, phase: Phase) -> Facts:
     """Return the facts of an exchange as far as it has come."""
     return {
         "request": functools.partial(_request, x),
-        "processing": functools.partial(_processing, x),
-        "context": functools.partial(_context, x, environment, usage),
+        "processing": functools.partial(_processing, x, around, phase),
+        "context": functools.partial(_context, x, around),
         "response": functools.partial(_response, x),
+        "attempt": lambda: {"number": len(x.failures) + 1},
+        "detect": lambda: DETECT,
     }
+
+
+class _Headers(Mapping[str, str]):
+    """The headers that rules may read, in lower case with underscores; several of one name are joined."""
+
+    def __init__(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
+        self._fields = fields
+
+    def __getitem__(self, name: str) -> str:
+        spelled = name.replace("_", "-").encode()
+        found = [value.decode("utf-8", "replace") for key, value in self._fields if key.lower() == spelled]
+        if name not in HEADERS or not found:
+            raise KeyError(name)
+        return ", ".join(found)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in sorted(HEADERS) if self.get(name) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _request(x: Exchange) -> dict[str, Any]:
     call = x.call
     found: dict[str, Any] = {name: call.body.get(name) for name in _PASSED_ON}
     users = [message.text for message in call.messages if message.role == "user"]
+    of_messages = parts(call)
+    family = _FAMILY.match(call.model)
     found.update(
         model=call.model,
+        model_family=family[0].lower() if family is not None else None,
+        request_id=x.request_id,
+        type="completion" if call.operation == "chat" else call.operation,
+        source="api" if x.door == "gateway" else "proxy",
+        output_format=_output_format(call),
         stream=call.stream,
+        max_tokens=call.max_tokens,
         user=call.claimed_user,
-        messages=[{"role": message.role, "content": message.text} for message in call.messages],
+        messages=[
+            {"role": message.role, "content": message.text, "name": name, "parts": list(of_message)}
+            for message, (name, of_message) in zip(call.messages, of_messages, strict=True)
+        ],
         tools=list(call.tools),
         prompt=users[-1] if users else None,
         text="\n".join(message.text for message in call.messages),
+        has_images=has_images(of_messages),
+        headers=_Headers(x.head),
     )
-    if found["max_tokens"] is None:
-        found["max_tokens"] = call.max_tokens
     return found
 
 
-def _processing(x: Exchange) -> dict[str, Any]:
-    profile = x.profile
+def _output_format(call: Call) -> str:
+    wanted = call.body.get("response_format")
+    kind = wanted.get("type") if isinstance(wanted, Mapping) else None
+    return "json" if kind in ("json_object", "json_schema") else "text"
+
+
+def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, Any]:
+    profile, call = x.profile, x.call
     prompt_cost, completion_cost = profile.cost_estimate
+    window = around.window(call)
+    talk = conversation(
+        call.messages,
+        input_tokens=profile.input_tokens_estimate,
+        output_tokens=profile.output_tokens_max,
+        window_tokens=window,
+    )
+    findings = x.findings if phase == "request" else Findings([("assistant", x.reply.text)])
     return {
         "token_estimate": {
             "prompt_tokens": profile.input_tokens_estimate,
@@ -67,15 +132,22 @@ def _processing(x: Exchange) -> dict[str, Any]:
             "completion_cost": completion_cost / NANO_PER_USD,
             "total_cost": NanoUsd(prompt_cost + completion_cost) / NANO_PER_USD,
         },
-        "conversation_context": {"turn_count": profile.turns},
+        "conversation_context": {**talk.facts, "context_window": window},
+        "content_analysis": {name: Lazy(work_out) for name, work_out in findings.facts.items()},
+        "risk_score": Lazy(functools.partial(risk_score, findings)),
+        "complexity_score": complexity_score(
+            input_tokens=profile.input_tokens_estimate, turns=talk.turn_count, tools=len(call.tools)
+        ),
     }
 
 
-def _context(x: Exchange, environment: str, usage: Usage) -> dict[str, Any]:
+def _context(x: Exchange, around: Surroundings) -> dict[str, Any]:
     principal = x.principal
+    usage = _Once(lambda: around.usage(principal.user, x.call.model))
     return {
-        "time": _time(x.arrived_us),
-        "environment": environment,
+        "time": local_time(x.arrived_us // 1_000_000, "UTC"),
+        "environment": around.environment,
+        "emergency_mode": around.emergency_mode,
         "door": x.door,
         "client_ip": x.client_address,
         "user_id": principal.user,
@@ -86,25 +158,36 @@ def _context(x: Exchange, environment: str, usage: Usage) -> dict[str, Any]:
             "id": principal.user,
             "team": principal.team,
             "roles": list(principal.roles),
-            **usage(principal.user),
+            "authenticated": True,
+            **{name: Lazy(functools.partial(usage.get, name)) for name in _USAGE},
         },
     }
 
 
-def _time(now_us: int) -> dict[str, Any]:
-    """One reading of the clock per exchange, its arrival, in UTC."""
-    now = datetime.datetime.fromtimestamp(now_us / 1e6, datetime.UTC)
-    return {
-        "hour": now.hour,
-        "minute": now.minute,
-        "day": now.day,
-        "month": now.month,
-        "year": now.year,
-        "day_of_week": now.strftime("%A"),
-        "weekday": (now.weekday() + 1) % 7,  # published policies count from Sunday
-        "date": now.date().isoformat(),
-        "timestamp": now_us // 1_000_000,
-    }
+_USAGE = (
+    "requests_this_second",
+    "requests_this_hour",
+    "model_requests_this_hour",
+    "requests_today",
+    "daily_token_usage",
+    "monthly_token_usage",
+    "daily_tokens_remaining",
+    "daily_cost",
+    "monthly_cost",
+)
+
+
+class _Once:
+    """Counters, asked for once for all of them."""
+
+    def __init__(self, ask: Callable[[], Mapping[str, int | float]]) -> None:
+        self._ask = ask
+        self._found: Mapping[str, int | float] | None = None
+
+    def get(self, name: str) -> int | float | None:
+        if self._found is None:
+            self._found = self._ask()
+        return self._found.get(name)
 
 
 def _response(x: Exchange) -> dict[str, Any] | None:
@@ -116,6 +199,10 @@ def _response(x: Exchange) -> dict[str, Any] | None:
         "content": reply.text,
         "finish_reason": reply.finish_reasons[0] if reply.finish_reasons else None,
         "model": reply.model,
+        "request_id": reply.response_id,
+        "tool_calls": list(reply.tool_calls),
+        "status_code": x.upstream_status,
+        "error": reply.error,
         "usage": None
         if usage is None
         else {
@@ -123,4 +210,5 @@ def _response(x: Exchange) -> dict[str, Any] | None:
             "completion_tokens": usage.output_tokens,
             "total_tokens": usage.input_tokens + usage.output_tokens,
         },
+        "actual_cost": charge(reply, x.outgoing.profile, x.outgoing.price).nusd / NANO_PER_USD,
     }

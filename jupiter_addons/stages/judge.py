@@ -1,6 +1,9 @@
 """Asking the policies about an exchange, and what their denial means for its client: decide, reserve and screen do it alike."""
 
+import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import Exchange
@@ -9,34 +12,42 @@ from jupiter_addons.policy.effects import Demand
 from jupiter_addons.policy.index import indexed
 from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.policy.vocabulary import Phase
-from jupiter_addons.stages.facts import Usage, facts
+from jupiter_addons.stages.facts import Surroundings, facts
 
 UNAVAILABLE = Refusal("policy_unavailable", "a policy cannot be applied to this request", retry_after_s=1)
 """What a client is told when a rule cannot be carried out; which one is for the log."""
+
+AT_ONCE_BYTES = 32 * 1024
+"""How much text is looked through on the event loop: some three milliseconds of it."""
+_READER = ThreadPoolExecutor(1, "judge")
 
 
 class Judge:
     """The rules of one phase."""
 
-    def __init__(self, policies: PolicySet, phase: Phase, *, environment: str, usage: Usage) -> None:
+    def __init__(self, policies: PolicySet, phase: Phase, around: Surroundings) -> None:
         rules = policies.in_phase(phase)
         self.has_rules = bool(rules)
         self._policies = policies
         self._phase: Phase = phase
         self._consult = indexed(rules)
-        self._environment = environment
-        self._usage = usage
+        self._around = around
 
     def __call__(self, x: Exchange, exceeded: Mapping[Demand, float] | None = None) -> Decision:
         """Return what the rules say; `exceeded` are the demands that cannot be met, and in how many seconds they could."""
-        return evaluate(
-            self._policies,
-            self._consult,
-            facts(x, self._environment, self._usage),
-            self._phase,
-            call_id=x.call_id,
-            exceeded=exceeded,
-        )
+        return self._evaluate(x, self._around, exceeded)
+
+    async def beside(self, x: Exchange, text_bytes: int) -> Decision:
+        """Return what the rules say of so much text; a lot of it is looked through where nobody else has to wait for it."""
+        if text_bytes <= AT_ONCE_BYTES:
+            return self(x)
+        taken = self._around.usage(x.principal.user, x.call.model)  # the counters belong to the event loop
+        around = replace(self._around, usage=lambda _user, _model: taken)
+        return await asyncio.get_running_loop().run_in_executor(_READER, self._evaluate, x, around, None)
+
+    def _evaluate(self, x: Exchange, around: Surroundings, exceeded: Mapping[Demand, float] | None) -> Decision:
+        seen = facts(x, around, self._phase)
+        return evaluate(self._policies, self._consult, seen, self._phase, call_id=x.call_id, exceeded=exceeded)
 
 
 def denial(decision: Decision) -> Refusal:

@@ -59,6 +59,7 @@ class Parse:
             flow.response = json_answer(x, 200, listing(self._models(x.principal), family))
             return
         assert x.endpoint.dialect is not None
+        x.head = flow.request.headers.fields
         body = x.received = flow.request.raw_content or b""
         coding = flow.request.headers.get("content-encoding", "")
         if len(body) <= AT_ONCE_BYTES and not coding:

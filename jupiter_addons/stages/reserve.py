@@ -40,7 +40,11 @@ class Reserve:
         for _ in range(ROUNDS):
             demanded = {_limit(demand): demand for demand in x.decision.demands}
             outcome = self._ledger.reserve(
-                x.call_id, [*configured, *demanded], time.monotonic_ns(), amounts, user=x.principal.user
+                x.call_id,
+                [*configured, *demanded],
+                time.monotonic_ns(),
+                amounts,
+                usage_of=(x.principal.user, x.call.model),
             )
             if isinstance(outcome, Reservation):
                 x.reservation = outcome

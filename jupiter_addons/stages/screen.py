@@ -30,22 +30,25 @@ class Screen:
     def responseheaders(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Decide on a stream whose rules need nothing of it."""
         if x.filled("relay") and not self._waits:
-            self._decide(x, lambda rewriter: x.relay.edit(EventEditor(x.call.dialect, rewriter)))
+            if self._judge.has_rules:
+                x.reply_decision = self._judge(x)
+            self._apply(x, lambda rewriter: x.relay.edit(EventEditor(x.call.dialect, rewriter)))
 
     @stage
-    def response(self, flow: http.HTTPFlow, x: Exchange) -> None:
+    async def response(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Decide on a whole answer, or on a stream that was held back."""
-        if not x.opened:
+        if not x.opened or (x.filled("relay") and not self._waits):
             return
-        if not x.filled("relay"):
-            self._decide(x, lambda rewriter: self._rewrite(flow, x, rewriter))
-        elif self._waits:
-            self._decide(x, lambda rewriter: x.relay.edit(EventEditor(x.call.dialect, rewriter)))
-
-    def _decide(self, x: Exchange, change: Callable[[Rewriter], None]) -> None:
-        searchers: list[Searcher] = []
         if self._judge.has_rules:
-            x.reply_decision = self._judge(x)
+            x.reply_decision = await self._judge.beside(x, x.reply.text_bytes)
+        if not x.filled("relay"):
+            self._apply(x, lambda rewriter: self._rewrite(flow, x, rewriter))
+        else:
+            self._apply(x, lambda rewriter: x.relay.edit(EventEditor(x.call.dialect, rewriter)))
+
+    def _apply(self, x: Exchange, change: Callable[[Rewriter], None]) -> None:
+        searchers: list[Searcher] = []
+        if x.filled("reply_decision"):
             if x.reply_decision.verdict == "deny":
                 x.refuse(denial(x.reply_decision))
                 return

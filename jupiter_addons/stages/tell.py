@@ -44,6 +44,8 @@ class Tell:
             self._tell(x, x.reply_decision)
 
     def _tell(self, x: Exchange, decision: Decision) -> None:
+        for fault in decision.faults:
+            logger.warning("what rules ask for could not be worked out: %s", fault, extra={FIELDS: {"call": x.call_id}})
         for line in decision.logs:
             level = logging.getLevelNamesMapping()[line.level.upper()]
             logger.log(level, "%s", line.message, extra={FIELDS: {"call": x.call_id, **dict(line.fields)}})

@@ -332,10 +332,6 @@ def test_the_evidence_is_whole(gateway, holding):
             "rule `r` limits, and several workers cannot share a counter yet",
         ),
         ("{type: route, provider: rehersal}", "rule `r` routes to `rehersal`, which is no provider here"),
-        (
-            "{type: redact, fields: [request.messages], detect: [email]}",
-            "rule `r` redacts email, and there is no detector of it",
-        ),
     ],
 )
 def test_a_gateway_that_could_not_carry_out_a_rule_does_not_start(action, said, provider, tmp_path):

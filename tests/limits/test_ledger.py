@@ -146,11 +146,11 @@ def test_too_many_made_up_subjects_are_counted_together():
 def test_what_is_counted_is_what_was_charged(calls):
     ledger, limit, expected = Ledger(), a_budget(400), 0
     for number, (held, true, ends) in enumerate(calls):
-        outcome = ledger.reserve(f"c{number}", [limit], number, Amounts(tokens=held), user="alice")
+        outcome = ledger.reserve(f"c{number}", [limit], number, Amounts(tokens=held), usage_of=("alice", "m"))
         if isinstance(outcome, Exceeded):
             assert expected + held > 400
             continue
         if ends:
             ledger.settle(outcome, Amounts(tokens=true))
         expected += true if ends else held
-        assert ledger.usage("alice", number)["daily_token_usage"] == expected
+        assert ledger.usage("alice", "m", number)["daily_token_usage"] == expected

@@ -1,0 +1,66 @@
+"""What messages are made of, in one set of words: text, image, audio, file, tool_use, tool_result.
+
+In the order of the call's messages: a system prompt that the dialect keeps apart comes first.  What has no word here keeps
+its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jupiter_addons.dialects.call import Call
+
+_WORDS = {
+    "image_url": "image",
+    "input_image": "image",
+    "input_audio": "audio",
+    "document": "file",
+    "input_file": "file",
+    "input_text": "text",
+    "output_text": "text",
+    "refusal": "text",
+}
+"""A dialect's word -> ours."""
+
+type OfMessage = tuple[str | None, Sequence[Mapping[str, Any]]]
+"""The name of who speaks, if the message says one, and the parts: {type, text, …}."""
+
+
+def parts(call: Call) -> list[OfMessage]:
+    """Return the parts of each message of a call."""
+    listed = call.body.get("messages")
+    raw = [message for message in listed if isinstance(message, Mapping)] if isinstance(listed, list) else []
+    apart = len(call.messages) - len(raw)
+    found: list[OfMessage] = [(None, _text(message.text)) for message in call.messages[:apart]]
+    for message in raw:
+        name = message.get("name")
+        found.append((name if isinstance(name, str) else None, [*_content(message), *_calls(message)]))
+    return found
+
+
+def has_images(messages: Sequence[OfMessage]) -> bool:
+    """Whether any message holds an image."""
+    return any(part["type"] == "image" for _, of_message in messages for part in of_message)
+
+
+def _text(text: str) -> list[Mapping[str, Any]]:
+    return [{"type": "text", "text": text}] if text else []
+
+
+def _content(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    content = message.get("content")
+    if isinstance(content, str):
+        return _text(content)
+    if not isinstance(content, list):
+        return []
+    return [_part(part) for part in content if isinstance(part, Mapping)]
+
+
+def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    kind = part.get("type")
+    word = kind if isinstance(kind, str) else ""
+    return {**part, "type": _WORDS.get(word, word)}
+
+
+def _calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    calls = message.get("tool_calls")
+    return [{"type": "tool_use"} for _ in calls] if isinstance(calls, list) else []

@@ -1,0 +1,71 @@
+"""What messages are made of, whichever dialect they came in."""
+
+import pytest
+
+from jupiter_addons.dialects.parts import has_images, parts
+from jupiter_addons.dialects.registry import PARSERS
+
+
+def of(dialect, *messages, **more):
+    return parts(PARSERS[dialect]({"model": "m", "max_tokens": 5, "messages": list(messages), **more}))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "message", "types"),
+    [
+        ("openai_chat", {"role": "user", "content": "hi"}, ["text"]),
+        ("openai_chat", {"role": "user", "content": ""}, []),
+        (
+            "openai_chat",
+            {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}, {"id": "2"}]},
+            ["tool_use"] * 2,
+        ),
+        (
+            "openai_chat",
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "what is this?"},
+                    {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
+                    {"type": "input_audio", "input_audio": {}},
+                    {"type": "file", "file": {}},
+                    {"type": "hologram"},
+                ],
+            },
+            ["text", "image", "audio", "file", "hologram"],
+        ),
+        (
+            "anthropic_messages",
+            {
+                "role": "user",
+                "content": [
+                    {"type": "image", "source": {}},
+                    {"type": "document", "source": {}},
+                    {"type": "tool_result", "tool_use_id": "t", "content": "3"},
+                ],
+            },
+            ["image", "file", "tool_result"],
+        ),
+    ],
+)
+def test_parts_have_one_set_of_words(dialect, message, types):
+    ((_, found),) = of(dialect, message)
+    assert [part["type"] for part in found] == types
+
+
+def test_a_system_prompt_that_is_kept_apart_comes_first():
+    found = of("anthropic_messages", {"role": "user", "content": "hi"}, system="be brief")
+    assert [[part["text"] for part in of_message] for _, of_message in found] == [["be brief"], ["hi"]]
+
+
+def test_who_speaks_has_a_name_if_the_message_says_one():
+    found = of(
+        "openai_chat", {"role": "user", "content": "hi", "name": "ada"}, {"role": "user", "content": "ho", "name": 7}
+    )
+    assert [name for name, _ in found] == ["ada", None]
+
+
+def test_images_are_found_in_any_message():
+    image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}
+    assert has_images(of("openai_chat", {"role": "user", "content": "hi"}, image))
+    assert not has_images(of("openai_chat", {"role": "user", "content": "hi"}))
