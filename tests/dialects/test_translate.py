@@ -1,0 +1,96 @@
+"""Requests, answers and streams of every chat dialect, translated into every other, held by golden files.
+
+A golden file is added for a shape of the wire; a rule is a test of its module.
+"""
+
+import json
+
+import pytest
+from support import golden
+from support.translation import ASKED, call_of, frames_of, translate_stream
+
+from jupiter_addons.dialects import translate
+from jupiter_addons.dialects.translate import CHATS, Translated, can, reply, request
+from jupiter_addons.errors import UpstreamError
+
+
+def pairs(kind):
+    return [(case, target) for case in golden.cases(kind) for target in CHATS if case.split(".")[1] != target]
+
+
+def dialect_of(case):
+    return case.split(".")[1]
+
+
+@pytest.mark.parametrize(("case", "target"), pairs("requests"))
+def test_a_request_is_translated(case, target):
+    raw = golden.read("requests", case)
+    found = request(call_of(dialect_of(case), json.loads(raw)), raw, target, "their-model")
+    if isinstance(found, Translated):
+        shown = {"body": json.loads(found.body), "notes": list(found.notes)}
+    else:
+        shown = {"refused": found.code, "param": found.param, "message": found.message}
+    golden.check("requests", f"{case.split('.')[0]}.{dialect_of(case)}.to.{target}.json", golden.pretty(shown))
+
+
+@pytest.mark.parametrize(("case", "client"), pairs("answers"))
+def test_an_answer_is_translated(case, client):
+    given = json.loads(golden.read("answers", case))
+    status, body = reply(given["status"], json.dumps(given["body"]).encode(), dialect_of(case), client, ASKED)
+    shown = {"status": status, "body": json.loads(body)}
+    golden.check("answers", f"{case.split('.')[0]}.{dialect_of(case)}.to.{client}.json", golden.pretty(shown))
+
+
+@pytest.mark.parametrize(("case", "client"), pairs("streams"))
+def test_a_stream_is_translated_wherever_it_is_cut(case, client):
+    raw = golden.read("streams", case)
+    whole = translate_stream(dialect_of(case), client, [raw])
+    golden.check("streams", f"{case.split('.')[0]}.{dialect_of(case)}.to.{client}.txt", whole)
+    assert translate_stream(dialect_of(case), client, [raw[i : i + 1] for i in range(len(raw))]) == whole
+    for at in range(0, len(raw), 7):
+        assert translate_stream(dialect_of(case), client, [raw[:at], raw[at:]]) == whole
+
+
+@pytest.mark.parametrize(("case", "client"), pairs("streams"))
+def test_a_stream_that_is_cut_never_looks_whole(case, client):
+    source = dialect_of(case)
+    whole = frames_of(source, [golden.read("streams", case)])
+    for length in range(len(whole) - 1):
+        translation = translate.stream(source, client, ASKED)
+        out = b"".join(translation.feed(frame) for frame in whole[:length])
+        with pytest.raises(UpstreamError):
+            translation.finish()
+        assert not any(mark in out for mark in (b"[DONE]", b"message_stop", b"response.completed", b'"done":true'))
+
+
+@pytest.mark.parametrize("dialect", CHATS)
+def test_within_one_dialect_every_byte_stays(dialect):
+    raw = b' {"model" : "m", "unknown": [1, 2.50, 12345678901234567890], "messages":[{"role":"user","content":"x"}]}\n'
+    raw = raw.replace(b'"model"', b'"max_tokens":1,"input":"x","model"')
+    call = call_of(dialect, json.loads(raw))
+    assert request(call, raw, dialect, "another-model") == Translated(raw)
+    assert reply(200, raw, dialect, dialect, ASKED) == (200, raw)
+    assert reply(529, raw, dialect, dialect, ASKED) == (529, raw)
+
+
+def test_what_has_no_translation_is_refused_by_name():
+    call = call_of("openai_chat", {"model": "m", "messages": [{"role": "user", "content": "x"}]})
+    assert can("openai_chat", "anthropic_messages")
+    assert not can("openai_chat", "tea")
+    refusal = request(call, b"", "tea", "m")
+    assert (refusal.code, refusal.param) == ("unsupported_by_provider", "model")
+
+
+@pytest.mark.parametrize(
+    ("status", "client", "becomes"),
+    [(529, "openai_chat", 503), (429, "openai_chat", 429), (401, "openai_chat", 401)],
+)
+def test_an_error_keeps_its_status_so_that_it_is_retried_as_its_provider_meant(status, client, becomes):
+    assert reply(status, b"<html>", "anthropic_messages", client, ASKED)[0] == becomes
+
+
+def test_the_usage_is_in_the_stream_only_if_it_was_asked_for():
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}
+    assert translate.asked_by(call_of("openai_chat", body), call_id="c", at_s=1).include_usage is False
+    body["stream_options"] = {"include_usage": True}
+    assert translate.asked_by(call_of("openai_chat", body), call_id="c", at_s=1).include_usage is True
