@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from jupiter_addons.dialects.call import Call, JsonObject, Message, Reply, Usage
+from jupiter_addons.dialects.call import Call, DialectName, JsonObject, Message, Operation, Reply, Usage
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
 from jupiter_addons.dialects.replies import Text, error_reply, items, mapping, tokens, whole
 from jupiter_addons.dialects.sse import Frame
@@ -16,11 +16,16 @@ from jupiter_addons.dialects.sse import Frame
 
 def parse(body: JsonObject) -> Call:
     """Return the canonical call of a request body.  Raises RequestError naming the path at fault."""
-    if not isinstance(body.get("messages"), list) or not body["messages"]:
-        invalid("messages", "a non-empty list")
     cap = integer(body, "max_tokens", 1, MAX_OUTPUT_TOKENS)
     if cap is None:
         invalid("max_tokens", f"a whole number from 1 to {MAX_OUTPUT_TOKENS}")
+    return call_of(body, "anthropic_messages", "chat", cap)
+
+
+def call_of(body: JsonObject, dialect: DialectName, operation: Operation, cap: int) -> Call:
+    """Return the call of a body that has messages, whatever is to be done with them."""
+    if not isinstance(body.get("messages"), list) or not body["messages"]:
+        invalid("messages", "a non-empty list")
     number(body, "temperature")
     number(body, "top_p")
     messages = [_message(message, f"messages[{i}]") for i, message in enumerate(objects(body, "messages"))]
@@ -28,8 +33,8 @@ def parse(body: JsonObject) -> Call:
         messages.insert(0, Message("system", *_content(system, "system")))
     user = mapping(body.get("metadata")).get("user_id")
     return Call(
-        dialect="anthropic_messages",
-        operation="chat",
+        dialect=dialect,
+        operation=operation,
         model=text(body, "model"),
         stream=flag(body, "stream"),
         messages=tuple(messages),

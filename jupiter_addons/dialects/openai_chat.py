@@ -142,6 +142,7 @@ class _Fold:
             self.error = kind[:64] if isinstance(kind, str) else "error"
 
     def choice(self, choice: Any, key: str) -> None:
+        self.text.add(choice.get("text"))  # completions have it here
         message = mapping(choice.get(key))
         self.text.add(message.get("content"))
         self.text.add(message.get("refusal"))
