@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from jupiter_addons.dialects.call import Call, DialectName, ErrorFamily, JsonObject
+from jupiter_addons.dialects.call import Call, DialectName, JsonObject
+from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.dialects.replies import mapping
 from jupiter_addons.dialects.translation import (
     chat_answer,
@@ -26,6 +27,9 @@ from jupiter_addons.dialects.translation import (
     messages_read,
     messages_stream,
     messages_write,
+    ollama_answer,
+    ollama_read,
+    ollama_write,
 )
 from jupiter_addons.dialects.translation.conversation import Answer, Asked, Conversation, Options
 from jupiter_addons.dialects.translation.reading import unsupported
@@ -42,7 +46,6 @@ class Dialect(NamedTuple):
     render: Callable[[Answer, Asked], dict[str, Any]]
     reader: Callable[[Asked], Reader]
     writer: Callable[[Asked], Writer]
-    family: ErrorFamily
 
 
 CHATS: Mapping[DialectName, Dialect] = {
@@ -53,7 +56,6 @@ CHATS: Mapping[DialectName, Dialect] = {
         chat_answer.render,
         chat_stream.Reader,
         chat_stream.Writer,
-        "openai",
     ),
     "anthropic_messages": Dialect(
         messages_read.parse,
@@ -62,7 +64,22 @@ CHATS: Mapping[DialectName, Dialect] = {
         messages_answer.render,
         messages_stream.Reader,
         messages_stream.Writer,
-        "anthropic",
+    ),
+    "ollama_chat": Dialect(
+        ollama_read.parse,
+        ollama_write.render,
+        ollama_answer.parse,
+        ollama_answer.render,
+        ollama_answer.Reader,
+        ollama_answer.Writer,
+    ),
+    "ollama_generate": Dialect(
+        ollama_read.parse_generate,
+        ollama_write.render_generate,
+        ollama_answer.parse,
+        ollama_answer.render_generate,
+        ollama_answer.Reader,
+        ollama_answer.GenerateWriter,
     ),
 }
 """Every chat dialect is translated into every other."""
@@ -115,7 +132,7 @@ def reply(status: int, body: bytes, source: DialectName, client: DialectName, as
     if source == client:
         return status, body
     if status >= 300:
-        family = CHATS[client].family
+        family = WIRES[client].family
         return faults.status_for(family, status), exact.dumps(faults.write(family, faults.read_body(status, body)))
     return status, exact.dumps(CHATS[client].render(CHATS[source].parse(body, asked), asked))
 

@@ -125,7 +125,39 @@ SAYS: dict[DialectName, dict] = {
         "tool": st.builds(Tool, NAMES, maybe(WORDS), SCHEMAS, maybe(st.booleans()), MARKS),
         "choices": ["auto", "none", "required"],
     },
+    "ollama_chat": {
+        "system": texts(),
+        "system_parts": 1,
+        "user": texts(),
+        "user_pictures": True,
+        "user_parts": 1,
+        "answer": st.tuples(texts()) | st.tuples(st.builds(Thinking, WORDS), texts()),
+        "result": texts(),
+        "result_parts": 1,
+        "late_system": True,
+        "parallel": False,
+        "fields": {
+            "max_tokens": maybe(st.integers(1, 10**6)),
+            "temperature": maybe(st.floats(0, 2)),
+            "top_p": maybe(st.floats(0, 1)),
+            "top_k": maybe(st.integers(1, 100)),
+            "seed": maybe(st.integers(0, 2**53)),
+            "presence_penalty": maybe(st.floats(0.1, 2)),
+            "frequency_penalty": maybe(st.floats(0.1, 2)),
+            "stop": st.lists(WORDS, max_size=4).map(tuple),
+            "logprobs": st.booleans(),
+            "top_logprobs": maybe(st.integers(0, 20)),
+            "format": maybe(st.builds(Format, SCHEMAS) | st.just(Format())),
+            "reasoning": maybe(st.sampled_from([Reasoning(True), Reasoning(False)])),
+        },
+        "tool": st.builds(Tool, NAMES, maybe(WORDS), maybe(SCHEMAS)),
+        "choices": [],
+    },
 }
+SAYS["ollama_generate"] = {**SAYS["ollama_chat"], "turns": 0, "late_system": False, "tool": st.nothing()}
+PICTURES = st.builds(Image, st.just("iVBORw0KGgo="), st.just("image/png")) | st.builds(
+    Image, st.just("/9j/AA=="), st.just("image/jpeg")
+)
 
 
 @st.composite
@@ -135,8 +167,8 @@ def conversations(draw, dialect: DialectName) -> Conversation:
     turns: list[Turn] = []
     if draw(st.booleans()):
         turns.append(Turn("system", draw(several(says["system"], says.get("system_parts", 3)))))
-    for number in range(draw(st.integers(1, 4))):
-        turns.append(Turn("user", draw(several(says["user"], says.get("user_parts", 3)))))
+    for number in range(draw(st.integers(0, says.get("turns", 4)))):
+        turns.append(_user(draw, says))
         made = calls(draw, f"call_{number}")
         turns.append(Turn("assistant", (*draw(says["answer"]), *made)))
         if made:
@@ -151,8 +183,12 @@ def conversations(draw, dialect: DialectName) -> Conversation:
             turns.append(Turn("tool", tuple(results)))
         if says.get("late_system") and draw(st.booleans()):
             turns.append(Turn("system", draw(several(says["system"], says.get("system_parts", 3)))))
-    turns.append(Turn("user", draw(several(says["user"], says.get("user_parts", 3)))))
-    tools = draw(st.lists(says["tool"], max_size=3, unique_by=lambda tool: tool.name).map(tuple))
+    turns.append(_user(draw, says))
+    tools = (
+        ()
+        if says["tool"].is_empty
+        else draw(st.lists(says["tool"], max_size=3, unique_by=lambda tool: tool.name).map(tuple))
+    )
     choice = None
     if tools and says["choices"]:
         choice = draw(
@@ -174,6 +210,13 @@ def conversations(draw, dialect: DialectName) -> Conversation:
     )
 
 
+def _user(draw, says) -> Turn:
+    parts = draw(several(says["user"], says.get("user_parts", 3)))
+    if says.get("user_pictures"):
+        parts += draw(st.lists(PICTURES, max_size=2).map(tuple))
+    return Turn("user", parts)
+
+
 ANSWERS: dict[DialectName, dict] = {
     "openai_chat": {
         "thinking": st.none() | st.builds(Thinking, WORDS) | SEALED | OPENAI_SEALED,
@@ -183,7 +226,14 @@ ANSWERS: dict[DialectName, dict] = {
         "thinking": st.none() | st.builds(Thinking, WORDS) | SEALED | REDACTED | OPENAI_SEALED,
         "stops": ["end", "length", "refused", "sequence", "context"],
     },
+    "ollama_chat": {
+        "thinking": st.none() | st.builds(Thinking, WORDS),
+        "stops": ["end", "length", "refused"],
+        "usage": st.builds(Usage, st.integers(0, 10**6), st.integers(0, 10**6)),
+        "id": None,
+    },
 }
+ANSWERS["ollama_generate"] = {**ANSWERS["ollama_chat"], "calls": 0}
 
 
 @st.composite
@@ -192,10 +242,15 @@ def answers(draw, dialect: DialectName) -> Answer:
     says = ANSWERS[dialect]
     thinking = draw(says["thinking"])
     text = draw(maybe(WORDS))
-    made = calls(draw, "call")
+    made = calls(draw, "call", says.get("calls", 3))
     parts = (*(() if thinking is None else (thinking,)), *(() if text is None else (Text(text),)), *made)
     stop = "tool" if made else draw(st.sampled_from(says["stops"]))
     sequence = draw(WORDS) if stop == "sequence" else None
     return Answer(
-        "id-1", draw(NAMES), parts, stop, sequence, draw(USAGES if says.get("usage") is None else says["usage"])
+        says.get("id", "id-1"),
+        draw(NAMES),
+        parts,
+        stop,
+        sequence,
+        draw(USAGES if says.get("usage") is None else says["usage"]),
     )

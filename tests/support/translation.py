@@ -2,8 +2,8 @@
 
 from jupiter_addons.dialects import translate
 from jupiter_addons.dialects.call import Call, DialectName, Usage
-from jupiter_addons.dialects.registry import PARSERS
-from jupiter_addons.dialects.sse import Frame, Splitter
+from jupiter_addons.dialects.registry import PARSERS, WIRES
+from jupiter_addons.dialects.sse import Frame
 from jupiter_addons.dialects.translation.conversation import (
     Answer,
     Asked,
@@ -46,7 +46,7 @@ def write(dialect: DialectName, asked: Conversation, options: Options | None = N
 
 def frames_of(dialect: DialectName, pieces: list[bytes]) -> list[Frame]:
     """Return the events in the bytes of a stream."""
-    splitter = Splitter()
+    splitter = WIRES[dialect].splitter()
     return [frame for piece in pieces for frame in splitter.feed(piece)]
 
 
