@@ -30,6 +30,10 @@ from jupiter_addons.dialects.translation import (
     ollama_answer,
     ollama_read,
     ollama_write,
+    responses_answer,
+    responses_read,
+    responses_stream,
+    responses_write,
 )
 from jupiter_addons.dialects.translation.conversation import Answer, Asked, Conversation, Options
 from jupiter_addons.dialects.translation.reading import unsupported
@@ -64,6 +68,14 @@ CHATS: Mapping[DialectName, Dialect] = {
         messages_answer.render,
         messages_stream.Reader,
         messages_stream.Writer,
+    ),
+    "openai_responses": Dialect(
+        responses_read.parse,
+        responses_write.render,
+        responses_answer.parse,
+        responses_answer.render,
+        responses_stream.Reader,
+        responses_stream.Writer,
     ),
     "ollama_chat": Dialect(
         ollama_read.parse,

@@ -65,6 +65,11 @@ def calls(draw, prefix, most=3):
     return tuple(ToolCall(f"{prefix}_{i}", draw(NAMES), draw(ARGUMENTS)) for i in range(count))
 
 
+def detailed(part):
+    """Return a picture as responses has it, where the detail is always said."""
+    return Image(part.data, part.media_type, part.url, part.detail or "auto", part.cache)
+
+
 USAGES = st.builds(
     lambda plain, read, written, out, thought: Usage(plain + read + written, out + thought, read, written, thought),
     *[st.integers(0, 10**6)] * 5,
@@ -123,6 +128,33 @@ SAYS: dict[DialectName, dict] = {
             ),
         },
         "tool": st.builds(Tool, NAMES, maybe(WORDS), SCHEMAS, maybe(st.booleans()), MARKS),
+        "choices": ["auto", "none", "required"],
+    },
+    "openai_responses": {
+        "system": texts(),
+        "user": texts()
+        | images(details=True).map(detailed)
+        | documents()
+        | st.just(Document(url="https://example.com/a.pdf")),
+        "answer": st.tuples(texts()) | st.tuples(OPENAI_SEALED, texts()),
+        "result": texts() | images().map(detailed),
+        "late_system": True,
+        "fields": {
+            "max_tokens": maybe(st.integers(16, 10**6)),
+            "temperature": maybe(st.floats(0, 2)),
+            "top_p": maybe(st.floats(0, 1)),
+            "logprobs": st.booleans(),
+            "top_logprobs": maybe(st.integers(0, 20)),
+            "user": maybe(WORDS),
+            "format": maybe(st.builds(Format, SCHEMAS, NAMES, maybe(st.booleans()), maybe(WORDS)) | st.just(Format())),
+            "reasoning": maybe(
+                st.sampled_from([Reasoning(True, "low"), Reasoning(False, "none"), Reasoning(True, "high", shown=True)])
+            ),
+            "openai": st.fixed_dictionaries(
+                {"store": st.booleans()}, optional={"metadata": st.just({}), "verbosity": st.just("low")}
+            ),
+        },
+        "tool": st.builds(Tool, NAMES, maybe(WORDS), maybe(SCHEMAS), st.booleans()),
         "choices": ["auto", "none", "required"],
     },
     "ollama_chat": {
@@ -225,6 +257,10 @@ ANSWERS: dict[DialectName, dict] = {
     "anthropic_messages": {
         "thinking": st.none() | st.builds(Thinking, WORDS) | SEALED | REDACTED | OPENAI_SEALED,
         "stops": ["end", "length", "refused", "sequence", "context"],
+    },
+    "openai_responses": {
+        "thinking": st.none() | st.builds(Thinking, WORDS) | SEALED | REDACTED | OPENAI_SEALED,
+        "stops": ["end", "length", "refused"],
     },
     "ollama_chat": {
         "thinking": st.none() | st.builds(Thinking, WORDS),

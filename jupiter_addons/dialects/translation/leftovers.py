@@ -15,7 +15,7 @@ def refuse(asked: Conversation, names: str) -> None:
     """Refuse the first of these fields, by name, that the client has set."""
     for name in names.split():
         value = getattr(asked, name)
-        if not (value is None or value is False or (name == "n" and value == 1)):
+        if not (value is None or value is False or value == () or (name == "n" and value == 1)):
             unsupported(name)
 
 
