@@ -21,6 +21,8 @@ from jupiter_addons.dialects.translation import (
     chat_read,
     chat_stream,
     chat_write,
+    completions,
+    embeddings,
     exact,
     faults,
     messages_answer,
@@ -77,6 +79,14 @@ CHATS: Mapping[DialectName, Dialect] = {
         responses_stream.Reader,
         responses_stream.Writer,
     ),
+    "openai_completions": Dialect(
+        completions.parse,
+        completions.render,
+        completions.parse_answer,
+        completions.render_answer,
+        completions.Reader,
+        completions.Writer,
+    ),
     "ollama_chat": Dialect(
         ollama_read.parse,
         ollama_write.render,
@@ -94,7 +104,24 @@ CHATS: Mapping[DialectName, Dialect] = {
         ollama_answer.GenerateWriter,
     ),
 }
-"""Every chat dialect is translated into every other."""
+"""Every one is translated into every other, as far as it can say it."""
+
+_RAW: frozenset[DialectName] = frozenset({"openai_completions", "ollama_generate"})
+"""What can continue a text without roles."""
+
+
+class Embedding(NamedTuple):
+    """One translation of embeddings: of a request, and of its answer back."""
+
+    request: Callable[[JsonObject, list[str]], dict[str, Any]]
+    reply: Callable[[bytes, Asked], dict[str, Any]]
+
+
+EMBEDDINGS: Mapping[tuple[DialectName, DialectName], Embedding] = {
+    ("openai_embeddings", "ollama_embed"): Embedding(embeddings.to_ollama, embeddings.reply_to_openai),
+    ("ollama_embed", "openai_embeddings"): Embedding(embeddings.to_openai, embeddings.reply_to_ollama),
+}
+"""Client's dialect and provider's -> how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +134,7 @@ class Translated:
 
 def can(source: DialectName, target: DialectName) -> bool:
     """Whether there is a translation; a particular request may still be refused."""
-    return source == target or (source in CHATS and target in CHATS)
+    return source == target or (source in CHATS and target in CHATS) or (source, target) in EMBEDDINGS
 
 
 def request(
@@ -123,8 +150,16 @@ def request(
     try:
         if not can(call.dialect, target):
             unsupported("model", f"is at a provider that does not speak {call.dialect}, and there is no translation")
-        asked = CHATS[call.dialect].read({**call.body, "model": model}, notes)
-        body = CHATS[target].write(asked, options or Options(), notes)
+        given = {**call.body, "model": model}
+        if (embedding := EMBEDDINGS.get((call.dialect, target))) is not None:
+            body = embedding.request(given, notes)
+        else:
+            asked = CHATS[call.dialect].read(given, notes)
+            if asked.raw and target not in _RAW:
+                unsupported(
+                    "prompt", "is to be continued without roles, which the provider that would be asked cannot do"
+                )
+            body = CHATS[target].write(asked, options or Options(), notes)
     except RequestError as error:
         return error.refusal
     return Translated(exact.dumps(body), tuple(dict.fromkeys(notes)))
@@ -146,6 +181,8 @@ def reply(status: int, body: bytes, source: DialectName, client: DialectName, as
     if status >= 300:
         family = WIRES[client].family
         return faults.status_for(family, status), exact.dumps(faults.write(family, faults.read_body(status, body)))
+    if (embedding := EMBEDDINGS.get((client, source))) is not None:
+        return status, exact.dumps(embedding.reply(body, asked))
     return status, exact.dumps(CHATS[client].render(CHATS[source].parse(body, asked), asked))
 
 

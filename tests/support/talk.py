@@ -186,6 +186,29 @@ SAYS: dict[DialectName, dict] = {
         "choices": [],
     },
 }
+SAYS["openai_completions"] = {
+    **SAYS["ollama_chat"],
+    "system": None,
+    "turns": 0,
+    "late_system": False,
+    "user_pictures": False,
+    "tool": st.nothing(),
+    "fields": {
+        name: SAYS["openai_chat"]["fields"][name]
+        for name in (
+            "max_tokens",
+            "temperature",
+            "top_p",
+            "seed",
+            "presence_penalty",
+            "logit_bias",
+            "stop",
+            "n",
+            "user",
+        )
+    }
+    | {"raw": st.just(True)},
+}
 SAYS["ollama_generate"] = {**SAYS["ollama_chat"], "turns": 0, "late_system": False, "tool": st.nothing()}
 PICTURES = st.builds(Image, st.just("iVBORw0KGgo="), st.just("image/png")) | st.builds(
     Image, st.just("/9j/AA=="), st.just("image/jpeg")
@@ -197,7 +220,7 @@ def conversations(draw, dialect: DialectName) -> Conversation:
     """Return a conversation that the dialect can say without a note."""
     says = SAYS[dialect]
     turns: list[Turn] = []
-    if draw(st.booleans()):
+    if says["system"] is not None and draw(st.booleans()):
         turns.append(Turn("system", draw(several(says["system"], says.get("system_parts", 3)))))
     for number in range(draw(st.integers(0, says.get("turns", 4)))):
         turns.append(_user(draw, says))
@@ -269,6 +292,7 @@ ANSWERS: dict[DialectName, dict] = {
         "id": None,
     },
 }
+ANSWERS["openai_completions"] = {"thinking": st.none(), "stops": ["end", "length", "refused"], "calls": 0}
 ANSWERS["ollama_generate"] = {**ANSWERS["ollama_chat"], "calls": 0}
 
 

@@ -150,6 +150,8 @@ class Conversation:
     model: str
     turns: tuple[Turn, ...]
     stream: bool = False
+    raw: bool = False
+    """There is one text, which is to be continued as it stands; roles mean nothing."""
     prefill: bool = False
     """The last turn is the beginning of the answer, and the model is to go on from it."""
     max_tokens: int | None = None

@@ -4,6 +4,7 @@ Shapes: Ollama's API documentation, `/api/chat` and `/api/generate`.  Calls have
 the tool at most: a result then belongs to the first call of that name that has none yet.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,14 +71,13 @@ def parse(body: JsonObject, notes: list[str]) -> Conversation:
 def parse_generate(body: JsonObject, notes: list[str]) -> Conversation:
     """Return the conversation of a generation: a system prompt and one turn of the user's."""
     fields = Fields(body)
-    if fields.take("raw"):
-        unsupported("raw", "continues a text without roles, which has no counterpart")
+    raw = fields.flag("raw") or False
     turns: list[Turn] = []
     if system := fields.text("system"):
         turns.append(Turn("system", (Text(system),), "system"))
     pictures = _images(fields)
     turns.append(Turn("user", (Text(fields.text("prompt") or ""), *pictures), "prompt"))
-    return _asked(fields, tuple(turns), (), notes)
+    return dataclasses.replace(_asked(fields, tuple(turns), (), notes), raw=raw)
 
 
 def _asked(fields: Fields, turns: tuple[Turn, ...], tools: tuple[Tool, ...], notes: list[str]) -> Conversation:

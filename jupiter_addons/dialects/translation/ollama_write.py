@@ -48,6 +48,8 @@ def render_generate(asked: Conversation, options: Options, notes: list[str]) -> 
     if asked.tools or [turn.role for turn in asked.turns] not in (["user"], ["system", "user"]):
         unsupported("messages", "are more than one turn, or have tools; a generation has neither")
     body = _common(asked, options, notes)
+    if asked.raw:
+        body["raw"] = True
     message = _message("user", last[0].parts, last[0].at, notes)
     body["prompt"] = message["content"]
     if "images" in message:

@@ -85,7 +85,7 @@ TYPES = st.sampled_from(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_what_is_written_is_read_again_with_the_same_meaning(dialect, data):
     asked = data.draw(conversations(dialect))
@@ -97,7 +97,7 @@ def test_what_is_written_is_read_again_with_the_same_meaning(dialect, data):
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_an_answer_is_read_again_with_the_same_meaning(dialect, data):
     answer = data.draw(answers(dialect))
@@ -106,7 +106,7 @@ def test_an_answer_is_read_again_with_the_same_meaning(dialect, data):
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_a_streamed_answer_means_what_the_whole_one_does(dialect, data):
     answer = data.draw(answers(dialect))
@@ -130,7 +130,7 @@ def meaning(answer):
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     body=st.dictionaries(
         st.sampled_from(["messages", "system", "input", "tools", "options", "format", "text", "thinking", "prompt"]),
@@ -146,7 +146,7 @@ def test_no_body_breaks_the_reading(dialect, body):
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     events=st.lists(
         st.dictionaries(

@@ -73,7 +73,8 @@ def test_a_generation_is_a_turn_of_the_user():
     }
     found, notes = read("ollama_generate", body)
     assert found.turns == (Turn("system", (Text("s"),)), Turn("user", (Text("p"), Image("/9j/", "image/jpeg"))))
-    assert (found.max_tokens, found.stop, notes) == (None, ("END",), [])
+    assert (found.max_tokens, found.stop, found.raw, notes) == (None, ("END",), False, [])
+    assert read("ollama_generate", {"model": "m", "prompt": "p", "raw": True})[0].raw
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,6 @@ def test_a_generation_is_a_turn_of_the_user():
         ("ollama_chat", {"messages": [HI], "format": "xml"}, "format"),
         ("ollama_chat", {"messages": [HI], "think": 3}, "think"),
         ("ollama_chat", {"messages": [HI], "tools": [{"type": "browser"}]}, "tools[0].type"),
-        ("ollama_generate", {"prompt": "p", "raw": True}, "raw"),
         ("ollama_generate", {"prompt": "p", "template": "t"}, "template"),
         ("ollama_generate", {"prompt": "p", "suffix": "t"}, "suffix"),
         ("ollama_generate", {"prompt": "p", "context": [1]}, "context"),
