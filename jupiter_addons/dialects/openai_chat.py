@@ -144,6 +144,7 @@ class _Fold:
     def choice(self, choice: Any, key: str) -> None:
         self.text.add(choice.get("text"))  # completions have it here
         message = mapping(choice.get(key))
+        self.text.add(message.get("reasoning_content") or message.get("reasoning"))  # as compatible servers have it
         self.text.add(message.get("content"))
         self.text.add(message.get("refusal"))
         for call in items(message.get("tool_calls")):

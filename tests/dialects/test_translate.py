@@ -10,8 +10,11 @@ from support import golden
 from support.translation import ASKED, call_of, frames_of, translate_stream
 
 from jupiter_addons.dialects import translate
+from jupiter_addons.dialects.registry import REPLIES, STREAM_READERS
 from jupiter_addons.dialects.translate import CHATS, Translated, can, reply, request
 from jupiter_addons.errors import UpstreamError
+from jupiter_addons.rehearsal import answers, answers_ollama, answers_openai
+from jupiter_addons.rehearsal.behaviour import Behaviour
 
 
 def pairs(kind):
@@ -124,3 +127,47 @@ def test_the_usage_is_in_the_stream_only_if_it_was_asked_for():
     assert translate.asked_by(call_of("openai_chat", body), call_id="c", at_s=1).include_usage is False
     body["stream_options"] = {"include_usage": True}
     assert translate.asked_by(call_of("openai_chat", body), call_id="c", at_s=1).include_usage is True
+
+
+PROVIDERS = {
+    "openai_chat": (answers.openai_body, answers.openai_events),
+    "openai_responses": (answers_openai.response_body, answers_openai.response_events),
+    "anthropic_messages": (answers.anthropic_body, answers.anthropic_events),
+    "ollama_chat": (answers_ollama.body_of, answers_ollama.events),
+}
+
+
+@pytest.mark.parametrize(
+    "knobs", [Behaviour(), Behaviour(think="let me see"), Behaviour(calls=3, think="hm"), Behaviour(no_usage=True)]
+)
+@pytest.mark.parametrize("client", PROVIDERS)
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_stream_costs_and_calls_what_the_whole_answer_does(provider, client, knobs):
+    """Of any provider, for any client, and with the figures that the provider gave."""
+    tools = [{"type": "function", "name": "f", "function": {"name": "f"}}]
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "hi"}],
+        "tools": tools,
+        "stream_options": {"include_usage": True},
+    }
+    make_whole, make_events = PROVIDERS[provider]
+    given = json.dumps(make_whole(body, "some words of text", knobs)).encode()
+    streamed = list(make_events(body, "some words of text", knobs))
+    whole, raw = given, b"".join(streamed)
+    if provider != client:
+        whole = reply(200, given, provider, client, ASKED)[1]
+        raw = translate_stream(provider, client, streamed)
+    reader = STREAM_READERS[client](keep_text=True)
+    assert [reader.read(frame) for frame in frames_of(client, [raw])][-1]
+    found, original = REPLIES[client](200, whole), REPLIES[provider](200, given)
+    read = reader.reply()
+    assert (read.tool_calls, read.finish_reasons, read.complete) == (found.tool_calls, found.finish_reasons, True)
+    assert original.tool_calls == found.tool_calls == ("f",) * knobs.calls
+    if not knobs.no_usage:
+        assert read.usage == found.usage == original.usage
+        assert original.usage is not None
+    if not knobs.calls and not (
+        knobs.think and "openai_chat" in (provider, client)
+    ):  # that reader does not count reasoning
+        assert read.text == found.text == original.text
