@@ -7,11 +7,12 @@ import json
 
 import pytest
 from support import golden
-from support.translation import ASKED, call_of, frames_of, translate_stream
+from support.translation import ASKED, call_of, frames_of, read, translate_stream
 
 from jupiter_addons.dialects import translate
 from jupiter_addons.dialects.registry import REPLIES, STREAM_READERS
 from jupiter_addons.dialects.translate import CHATS, Translated, can, reply, request
+from jupiter_addons.dialects.translation.conversation import Answer, Text, Thinking
 from jupiter_addons.errors import UpstreamError
 from jupiter_addons.rehearsal import answers, answers_ollama, answers_openai
 from jupiter_addons.rehearsal.behaviour import Behaviour
@@ -127,6 +128,35 @@ def test_the_usage_is_in_the_stream_only_if_it_was_asked_for():
     assert translate.asked_by(call_of("openai_chat", body), call_id="c", at_s=1).include_usage is False
     body["stream_options"] = {"include_usage": True}
     assert translate.asked_by(call_of("openai_chat", body), call_id="c", at_s=1).include_usage is True
+
+
+def asked_again(client, body):
+    """Return the next request of a client that sends an answer back as it came."""
+    match client:
+        case "openai_chat":
+            return {"model": "m", "messages": [body["choices"][0]["message"], {"role": "user", "content": "on"}]}
+        case "anthropic_messages":
+            turns = [{"role": "assistant", "content": body["content"]}, {"role": "user", "content": "on"}]
+            return {"model": "m", "max_tokens": 5, "messages": turns}
+        case "openai_responses":
+            return {"model": "m", "input": [*body["output"], {"role": "user", "content": "on"}]}
+
+
+@pytest.mark.parametrize("client", ["openai_chat", "anthropic_messages", "openai_responses"])
+@pytest.mark.parametrize(
+    "thought",
+    [
+        Thinking("hm", "c2ln", "anthropic"),
+        Thinking("", "ZGF0YQ==", "anthropic", redacted=True),
+        Thinking("hm", "ZW5j", "openai", id="rs_1"),
+        Thinking("", "ZW5j", "openai", id="rs_1"),
+    ],
+)
+def test_sealed_reasoning_comes_back_unchanged_by_way_of_any_client(client, thought):
+    answer = Answer("id", "m", (thought, Text("a")), "end")
+    body = json.loads(json.dumps(CHATS[client].render(answer, ASKED)))
+    asked, notes = read(client, asked_again(client, body))
+    assert (asked.turns[0].parts, notes) == (answer.parts, [])
 
 
 PROVIDERS = {

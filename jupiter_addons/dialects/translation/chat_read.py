@@ -24,6 +24,7 @@ from jupiter_addons.dialects.translation.conversation import (
     Turn,
 )
 from jupiter_addons.dialects.translation.reading import Fields, unsupported
+from jupiter_addons.dialects.translation.seals import unpack
 
 SHARED = (
     "store",
@@ -160,10 +161,11 @@ def _said(fields: Fields) -> tuple[Part, ...]:
 
 
 def _thinking_block(fields: Fields) -> Thinking:
+    fields.take("index")  # kept from the stream
     if fields.need("type") == "redacted_thinking":
-        block = Thinking("", fields.need("data"), "anthropic", redacted=True)
+        block = unpack("anthropic", "", fields.need("data"), redacted=True)
     else:
-        block = Thinking(fields.need("thinking"), fields.text("signature"), "anthropic")
+        block = unpack("anthropic", fields.need("thinking"), fields.text("signature"))
     fields.done()
     return block
 

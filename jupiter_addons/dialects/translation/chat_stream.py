@@ -104,6 +104,7 @@ class Writer:
         self._asked = asked
         self._head: dict[str, Any] = {}
         self._thought: list[str] = []
+        self._sealed = 0
 
     def begin(self, begin: Begin) -> bytes:
         """Return the chunk that has the role."""
@@ -130,7 +131,9 @@ class Writer:
                 thought = Thinking("".join(self._thought), delta.seal, delta.sealer, delta.redacted, delta.id)
                 if not delta.redacted:
                     self._thought.clear()
-                return self._chunk({"thinking_blocks": [thinking_block(thought)]})
+                block = {"index": self._sealed, **thinking_block(thought)}  # SDKs put lists together by an index
+                self._sealed += 1
+                return self._chunk({"thinking_blocks": [block]})
             case CallBegin():
                 function = {"name": delta.name, "arguments": ""}
                 call = {"index": delta.index, "id": delta.id, "type": "function", "function": function}
