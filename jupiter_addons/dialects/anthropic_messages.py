@@ -3,11 +3,12 @@
 Field names and shapes: the Anthropic API reference, "Messages" and "Streaming messages", and what the official SDKs send.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from jupiter_addons.dialects.call import Call, JsonObject, Message, Reply, Usage
+from jupiter_addons.dialects.call import Call, DialectName, JsonObject, Message, Operation, Reply, Usage
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
 from jupiter_addons.dialects.replies import Text, error_reply, items, mapping, tokens, whole
 from jupiter_addons.dialects.sse import Frame
@@ -15,11 +16,16 @@ from jupiter_addons.dialects.sse import Frame
 
 def parse(body: JsonObject) -> Call:
     """Return the canonical call of a request body.  Raises RequestError naming the path at fault."""
-    if not isinstance(body.get("messages"), list) or not body["messages"]:
-        invalid("messages", "a non-empty list")
     cap = integer(body, "max_tokens", 1, MAX_OUTPUT_TOKENS)
     if cap is None:
         invalid("max_tokens", f"a whole number from 1 to {MAX_OUTPUT_TOKENS}")
+    return call_of(body, "anthropic_messages", "chat", cap)
+
+
+def call_of(body: JsonObject, dialect: DialectName, operation: Operation, cap: int) -> Call:
+    """Return the call of a body that has messages, whatever is to be done with them."""
+    if not isinstance(body.get("messages"), list) or not body["messages"]:
+        invalid("messages", "a non-empty list")
     number(body, "temperature")
     number(body, "top_p")
     messages = [_message(message, f"messages[{i}]") for i, message in enumerate(objects(body, "messages"))]
@@ -27,8 +33,8 @@ def parse(body: JsonObject) -> Call:
         messages.insert(0, Message("system", *_content(system, "system")))
     user = mapping(body.get("metadata")).get("user_id")
     return Call(
-        dialect="anthropic_messages",
-        operation="chat",
+        dialect=dialect,
+        operation=operation,
         model=text(body, "model"),
         stream=flag(body, "stream"),
         messages=tuple(messages),
@@ -114,7 +120,7 @@ class StreamReader:
                 self._fold.start(mapping(event.get("message")))
             case "message_delta":
                 self._fold.stop(mapping(event.get("delta")))
-                self._fold.count(mapping(event.get("usage")))
+                self._fold.counts.take(mapping(event.get("usage")))
             case "message_stop":
                 self._stopped = True
             case "error":
@@ -127,6 +133,36 @@ class StreamReader:
         return self._fold.reply(complete=self._stopped)
 
 
+class Counts:
+    """The newest sane counts of a message: those of `message_delta` are cumulative and may be fewer."""
+
+    def __init__(self) -> None:
+        self._counted: dict[str, int] = {}
+
+    def take(self, usage: Mapping[str, Any]) -> None:
+        """Take in a usage object."""
+        for name in ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"):
+            if (value := tokens(usage, name)) is not None:
+                self._counted[name] = value
+        if (value := tokens(mapping(usage.get("output_tokens_details")), "thinking_tokens")) is not None:
+            self._counted["thinking_tokens"] = value
+
+    def usage(self) -> Usage | None:
+        """Return the canonical usage: Anthropic counts cached input apart, we count it in."""
+        if "input_tokens" not in self._counted or "output_tokens" not in self._counted:
+            return None
+        read = self._counted.get("cache_read_input_tokens", 0)
+        written = self._counted.get("cache_creation_input_tokens", 0)
+        output = self._counted["output_tokens"]
+        return Usage(
+            input_tokens=self._counted["input_tokens"] + read + written,
+            output_tokens=output,
+            cache_read_tokens=read,
+            cache_write_tokens=written,
+            reasoning_tokens=min(output, self._counted.get("thinking_tokens", 0)),
+        )
+
+
 class _Fold:
     def __init__(self, *, keep_text: bool = True) -> None:
         self.id: str | None = None
@@ -135,18 +171,12 @@ class _Fold:
         self.text = Text(keep=keep_text)
         self.tools: list[str] = []
         self.finish: list[str] = []
-        self.counted: dict[str, int] = {}
+        self.counts = Counts()
 
     def start(self, message: Any) -> None:
         self.id = message.get("id") if isinstance(message.get("id"), str) else None
         self.model = message.get("model") if isinstance(message.get("model"), str) else None
-        self.count(mapping(message.get("usage")))
-
-    def count(self, usage: Any) -> None:
-        """Keep the newest sane counts: those of `message_delta` are cumulative."""
-        for name in ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"):
-            if (value := tokens(usage, name)) is not None:
-                self.counted[name] = value
+        self.counts.take(mapping(message.get("usage")))
 
     def block(self, block: Any) -> None:
         if isinstance(name := block.get("name"), str) and name:
@@ -170,20 +200,7 @@ class _Fold:
             text_bytes=self.text.length_bytes,
             tool_calls=tuple(self.tools),
             finish_reasons=tuple(self.finish),
-            usage=self.usage(),
+            usage=self.counts.usage(),
             complete=complete,
             error=self.error,
-        )
-
-    def usage(self) -> Usage | None:
-        """Return the canonical usage: Anthropic counts cached input apart, we count it in."""
-        if "input_tokens" not in self.counted or "output_tokens" not in self.counted:
-            return None
-        read = self.counted.get("cache_read_input_tokens", 0)
-        written = self.counted.get("cache_creation_input_tokens", 0)
-        return Usage(
-            input_tokens=self.counted["input_tokens"] + read + written,
-            output_tokens=self.counted["output_tokens"],
-            cache_read_tokens=read,
-            cache_write_tokens=written,
         )

@@ -13,10 +13,22 @@ type Json = bool | int | float | str | Sequence[Json] | Mapping[str, Json] | Non
 
 type JsonObject = Mapping[str, Json]
 
-DialectName = Literal["openai_chat", "anthropic_messages"]
+DialectName = Literal[
+    "openai_chat",
+    "openai_responses",
+    "openai_completions",
+    "openai_embeddings",
+    "anthropic_messages",
+    "anthropic_count_tokens",
+    "ollama_chat",
+    "ollama_generate",
+    "ollama_embed",
+]
 
-Operation = Literal["chat", "models"]
-"""What an endpoint does, whatever the dialect: the OpenTelemetry `gen_ai.operation.name`, or a list answered by us."""
+Operation = Literal["chat", "text_completion", "embeddings", "count_tokens", "models", "passthrough"]
+"""What an endpoint does, whatever the dialect: the OpenTelemetry `gen_ai.operation.name` where there is one.
+
+`models` is a list that the gateway answers itself; `passthrough` is sent on as it came, its content unread."""
 
 ErrorFamily = Literal["openai", "anthropic", "ollama"]
 """Whose error envelope a client of this endpoint expects."""
@@ -27,9 +39,9 @@ class Endpoint:
     """One path of the allow-list, as `dialects.endpoints` finds it."""
 
     path: str
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     dialect: DialectName | None
-    """None where no call is parsed (a list)."""
+    """None where no call is parsed (a list, a passthrough)."""
     operation: Operation
     errors: ErrorFamily
 
@@ -64,6 +76,8 @@ class Call:
     """The names of the tools offered."""
     body: JsonObject = field(repr=False)
     """The whole parsed body; never mutated."""
+    opaque: tuple[str, ...] = ()
+    """Paths of what the model will read and nobody here can: token numbers, conversations kept at the provider."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import math
 
 import orjson
 
-from jupiter_addons.dialects.call import ErrorFamily
+from jupiter_addons.dialects.call import DialectName, ErrorFamily
 from jupiter_addons.errors import Refusal
 
 MAX_RETRY_WAIT_S = 60
@@ -38,8 +38,14 @@ def body(family: ErrorFamily, refusal: Refusal) -> bytes:
             return orjson.dumps({"error": fault})
 
 
-def event(family: ErrorFamily, refusal: Refusal) -> bytes:
-    """Return the last event of a stream that ends with a refusal: SSE, or a line of NDJSON for Ollama."""
+def event(family: ErrorFamily, refusal: Refusal, dialect: DialectName | None = None) -> bytes:
+    """Return the last event of a stream that ends with a refusal: SSE, or a line of NDJSON for Ollama.
+
+    Responses' clients read the type of an event first, and know one for a response that failed; the official SDKs look for
+    `error` all the same.
+    """
+    if dialect == "openai_responses":
+        return _failed_response(refusal)
     text = body(family, refusal)
     match family:
         case "anthropic":
@@ -48,6 +54,14 @@ def event(family: ErrorFamily, refusal: Refusal) -> bytes:
             return text + b"\n"
         case "openai":
             return b"data: " + text + b"\n\n"
+
+
+def _failed_response(refusal: Refusal) -> bytes:
+    fault = {"code": refusal.code, "message": refusal.message}
+    response = {"id": "", "object": "response", "created_at": 0, "status": "failed", "error": fault, "output": []}
+    failed = {"type": "response.failed", "sequence_number": 0, "response": response}
+    text = orjson.dumps({**failed, **orjson.loads(body("openai", refusal))})
+    return b"event: response.failed\ndata: " + text + b"\n\n"
 
 
 def headers(refusal: Refusal) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ Field names and shapes: the OpenAI API reference, "Chat", and what the official 
 checked; every other field rides along unread.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -135,13 +136,15 @@ class _Fold:
         if self.model is None and isinstance(found := chunk.get("model"), str):
             self.model = found
         if isinstance(usage := chunk.get("usage"), dict):
-            self.usage = _usage(usage) or self.usage
+            self.usage = usage_of(usage) or self.usage
         if isinstance(fault := chunk.get("error"), dict):
             kind = fault.get("type") or fault.get("code")
             self.error = kind[:64] if isinstance(kind, str) else "error"
 
     def choice(self, choice: Any, key: str) -> None:
+        self.text.add(choice.get("text"))  # completions have it here
         message = mapping(choice.get(key))
+        self.text.add(message.get("reasoning_content") or message.get("reasoning"))  # as compatible servers have it
         self.text.add(message.get("content"))
         self.text.add(message.get("refusal"))
         for call in items(message.get("tool_calls")):
@@ -166,7 +169,8 @@ class _Fold:
         )
 
 
-def _usage(usage: dict[str, Any]) -> Usage | None:
+def usage_of(usage: Mapping[str, Any]) -> Usage | None:
+    """Return a usage object's counts, or None if it has none to believe."""
     prompt, completion = tokens(usage, "prompt_tokens"), tokens(usage, "completion_tokens")
     if prompt is None or completion is None:
         return None
@@ -174,9 +178,11 @@ def _usage(usage: dict[str, Any]) -> Usage | None:
         mapping(usage.get("prompt_tokens_details")),
         mapping(usage.get("completion_tokens_details")),
     )
+    read = min(prompt, tokens(prompt_parts, "cached_tokens") or 0)
     return Usage(
         input_tokens=prompt,
         output_tokens=completion,
-        cache_read_tokens=min(prompt, tokens(prompt_parts, "cached_tokens") or 0),
+        cache_read_tokens=read,
+        cache_write_tokens=min(prompt - read, tokens(prompt_parts, "cache_write_tokens") or 0),
         reasoning_tokens=min(completion, tokens(completion_parts, "reasoning_tokens") or 0),
     )

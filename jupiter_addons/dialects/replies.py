@@ -1,12 +1,13 @@
-"""What both dialects do alike when they read an answer: whole bodies, kept text, sane usage."""
+"""What dialects do alike when they read an answer: whole bodies, kept text, sane usage."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Never
 
 import orjson
 
 from jupiter_addons.dialects.call import Reply
 from jupiter_addons.dialects.fields import MAX_KEPT_CHARS
+from jupiter_addons.dialects.sse import Frame
 from jupiter_addons.errors import Refusal, UpstreamError
 
 MAX_TOKENS = 1_000_000_000
@@ -70,3 +71,18 @@ def error_reply(answer: Mapping[str, Any], status: int) -> Reply:
     fault = answer.get("error")
     kind = mapping(fault).get("type") or mapping(fault).get("code")
     return Reply(complete=True, error=kind[:64] if isinstance(kind, str) else f"http_{status}")
+
+
+class NoStream:
+    """Reads the stream of a dialect that has none."""
+
+    def __init__(self, *, keep_text: bool = True) -> None:
+        pass
+
+    def read(self, frame: Frame) -> Never:
+        """Refuse it: what cannot be metered is not passed on."""
+        raise UpstreamError(Refusal("provider_invalid_response", "the provider streamed what is never streamed"))
+
+    def reply(self) -> Reply:
+        """Return that nothing is known."""
+        return Reply()

@@ -18,7 +18,7 @@ async def serve(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         prog="python -m jupiter_addons.rehearsal",
-        description=f"A provider that answers deterministically, OpenAI's and Anthropic's way.\n\n{behaviour.__doc__}",
+        description=f"A provider that answers deterministically, as OpenAI, Anthropic or Ollama.\n\n{behaviour.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=8081, help="where on 127.0.0.1 (8081)")

@@ -1,34 +1,14 @@
-"""What the rehearsal provider says: bodies and events of both dialects, the same for the same request."""
+"""What the rehearsal provider says in the two chat dialects of the clouds: bodies and events, the same for the same request."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
+from jupiter_addons.rehearsal.asked import Call, calls, made_id, prompt_tokens, tokens, words
+from jupiter_addons.rehearsal.asked import last_user_text as last_user_text
 from jupiter_addons.rehearsal.behaviour import Behaviour
 
 MODELS = ("rehearsal-1", "rehearsal-2")
-
-
-def tokens(text: str) -> int:
-    """Count tokens the simplest way there is: words."""
-    return max(1, len(text.split()))
-
-
-def last_user_text(body: dict[str, Any]) -> str:
-    """Return the text of the last user message of either dialect."""
-    for message in reversed(body.get("messages") or []):
-        if message.get("role") == "user":
-            content = message.get("content")
-            if isinstance(content, str):
-                return content
-            return " ".join(part.get("text", "") for part in content or [] if isinstance(part, dict))
-    return ""
-
-
-def prompt_tokens(body: dict[str, Any]) -> int:
-    """Count the tokens of the whole request."""
-    return tokens(json.dumps(body.get("messages")) + json.dumps(body.get("system", "")))
 
 
 def answer_text(said: str, behaviour: Behaviour) -> str:
@@ -40,29 +20,26 @@ def answer_text(said: str, behaviour: Behaviour) -> str:
     return f"You said: {said[:200]}" if said else "You said nothing."
 
 
-def _id(prefix: str, body: dict[str, Any]) -> str:
-    return prefix + hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def _words(text: str) -> Iterator[str]:
-    for number, word in enumerate(text.split(" ")):
-        yield word if number == 0 else f" {word}"
-
-
 def openai_body(body: dict[str, Any], text: str, behaviour: Behaviour) -> dict[str, Any]:
     """Return a whole chat completion."""
     into, out = prompt_tokens(body), tokens(text)
+    made = calls(body, behaviour)
+    message: dict[str, Any] = {"role": "assistant", "content": None if made else text, "refusal": None}
+    if behaviour.think:
+        message["reasoning_content"] = behaviour.think
+    if made:
+        message["tool_calls"] = [_openai_call(call) for call in made]
     found: dict[str, Any] = {
-        "id": _id("chatcmpl-", body),
+        "id": made_id("chatcmpl-", body),
         "object": "chat.completion",
         "created": 1_700_000_000,
         "model": body.get("model"),
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": text, "refusal": None},
+                "message": message,
                 "logprobs": None,
-                "finish_reason": "stop",
+                "finish_reason": "tool_calls" if made else "stop",
             }
         ],
         "usage": {"prompt_tokens": into, "completion_tokens": out, "total_tokens": into + out},
@@ -73,10 +50,14 @@ def openai_body(body: dict[str, Any], text: str, behaviour: Behaviour) -> dict[s
     return found
 
 
+def _openai_call(call: Call) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.json}}
+
+
 def openai_events(body: dict[str, Any], text: str, behaviour: Behaviour) -> Iterator[bytes]:
     """Yield the events of a streamed chat completion."""
     head = {
-        "id": _id("chatcmpl-", body),
+        "id": made_id("chatcmpl-", body),
         "object": "chat.completion.chunk",
         "created": 1_700_000_000,
         "model": body.get("model"),
@@ -86,13 +67,21 @@ def openai_events(body: dict[str, Any], text: str, behaviour: Behaviour) -> Iter
     def chunk(delta: dict[str, Any], reason: str | None = None) -> bytes:
         return _data({**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}]})
 
+    made = calls(body, behaviour)
     yield chunk({"role": "assistant", "content": ""})
-    for word in _words(text):
+    if behaviour.think:
+        yield chunk({"reasoning_content": behaviour.think})
+    for word in words(text) if not made else ():
         yield chunk({"content": word})
+    for number, call in enumerate(made):
+        begun = {"name": call.name, "arguments": ""}
+        yield chunk({"tool_calls": [{"index": number, "id": call.id, "type": "function", "function": begun}]})
+        for word in words(call.json):
+            yield chunk({"tool_calls": [{"index": number, "function": {"arguments": word}}]})
     if behaviour.error_event:
         yield _data({"error": {"message": "rehearsed", "type": "server_error", "code": None, "param": None}})
         return
-    yield chunk({}, "stop")
+    yield chunk({}, "tool_calls" if made else "stop")
     if (body.get("stream_options") or {}).get("include_usage") and not behaviour.no_usage:
         into, out = prompt_tokens(body), tokens(text)
         usage = {"prompt_tokens": into, "completion_tokens": out, "total_tokens": into + out}
@@ -103,13 +92,20 @@ def openai_events(body: dict[str, Any], text: str, behaviour: Behaviour) -> Iter
 
 def anthropic_body(body: dict[str, Any], text: str, behaviour: Behaviour) -> dict[str, Any]:
     """Return a whole message."""
+    made = calls(body, behaviour)
+    content: list[dict[str, Any]] = []
+    if behaviour.think:
+        content.append({"type": "thinking", "thinking": behaviour.think, "signature": "cmVoZWFyc2Vk"})
+    if not made:
+        content.append({"type": "text", "text": text})
+    content += [{"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments} for call in made]
     found: dict[str, Any] = {
-        "id": _id("msg_", body),
+        "id": made_id("msg_", body),
         "type": "message",
         "role": "assistant",
         "model": body.get("model"),
-        "content": [{"type": "text", "text": text}],
-        "stop_reason": "end_turn",
+        "content": content,
+        "stop_reason": "tool_use" if made else "end_turn",
         "stop_sequence": None,
         "usage": {"input_tokens": prompt_tokens(body), "output_tokens": tokens(text)},
     }
@@ -125,20 +121,44 @@ def anthropic_events(body: dict[str, Any], text: str, behaviour: Behaviour) -> I
     if "usage" in started:
         started["usage"] = {**message["usage"], "output_tokens": 1}
     yield _event("message_start", {"message": started})
-    yield _event("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}})
-    yield _event("ping", {})
-    for word in _words(text):
-        yield _event("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": word}})
-    if behaviour.error_event:
-        yield _event("error", {"error": {"type": "overloaded_error", "message": "rehearsed"}})
-        return
-    yield _event("content_block_stop", {"index": 0})
-    delta: dict[str, Any] = {"delta": {"stop_reason": "end_turn", "stop_sequence": None}}
+    for index, block in enumerate(message["content"]):
+        yield _event("content_block_start", {"index": index, "content_block": _begun(block)})
+        if index == 0:
+            yield _event("ping", {})
+        for delta in _deltas(block):
+            yield _event("content_block_delta", {"index": index, "delta": delta})
+        if behaviour.error_event:
+            yield _event("error", {"error": {"type": "overloaded_error", "message": "rehearsed"}})
+            return
+        yield _event("content_block_stop", {"index": index})
+    last: dict[str, Any] = {"delta": {"stop_reason": message["stop_reason"], "stop_sequence": None}}
     if not behaviour.no_usage:
-        delta["usage"] = {"output_tokens": tokens(text)}
-    yield _event("message_delta", delta)
+        last["usage"] = {"output_tokens": tokens(text)}
+    yield _event("message_delta", last)
     if not behaviour.no_done:
         yield _event("message_stop", {})
+
+
+def _begun(block: dict[str, Any]) -> dict[str, Any]:
+    match block["type"]:
+        case "text":
+            return {"type": "text", "text": ""}
+        case "thinking":
+            return {"type": "thinking", "thinking": "", "signature": ""}
+    return {**block, "input": {}}
+
+
+def _deltas(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    match block["type"]:
+        case "text":
+            yield from ({"type": "text_delta", "text": word} for word in words(block["text"]))
+        case "thinking":
+            yield {"type": "thinking_delta", "thinking": block["thinking"]}
+            yield {"type": "signature_delta", "signature": block["signature"]}
+        case "tool_use":
+            yield {"type": "input_json_delta", "partial_json": ""}
+            for word in words(json.dumps(block["input"])):
+                yield {"type": "input_json_delta", "partial_json": word}
 
 
 def model_list(anthropic: bool) -> dict[str, Any]:

@@ -8,7 +8,8 @@
     [[split=1]]     write so many bytes a time  [[gzip]]          compress although not asked
     [[no_usage]]    leave out the usage         [[html]]          a page instead of JSON
     [[hang]]        never answer                [[close]]         close instead of answering
-    [[say=text]]    answer with this text
+    [[say=text]]    answer with this text       [[calls=2]]     call so many of the tools offered
+    [[think=text]]  reason before the answer
 
 They travel in the text because a gateway does not forward unknown headers.
 """
@@ -30,6 +31,8 @@ class Behaviour:
     cut_after: int = -1
     split: int = 0
     say: str = ""
+    think: str = ""
+    calls: int = 0
     no_done: bool = False
     error_event: bool = False
     linger: bool = False

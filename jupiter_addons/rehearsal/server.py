@@ -12,10 +12,11 @@ import json
 import ssl
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from jupiter_addons.rehearsal import answers, behaviour
+from jupiter_addons.rehearsal import answers, answers_ollama, answers_openai, asked, behaviour
 from jupiter_addons.rehearsal.behaviour import Behaviour
 from jupiter_addons.rehearsal.journal import Entry, Journal
 
@@ -80,16 +81,18 @@ class _Answer:
         given = entry.header("x-api-key") or (entry.header("authorization") or "").removeprefix("Bearer ")
         path = entry.target.partition("?")[0]
         if key is not None and given != key:
-            self._json(401, answers.error_body(self._anthropic, 401, f"incorrect API key provided: {given[:4]}…"))
+            self._error(401, f"incorrect API key provided: {given[:4]}…")
         elif path == "/v1/models":
             self._json(200, answers.model_list(self._anthropic))
-        elif path in ("/v1/chat/completions", "/v1/messages") and entry.method == "POST":
-            await self._chat(json.loads(entry.body))
+        elif path == "/api/tags":
+            self._json(200, answers_ollama.tags())
+        elif path in _DIALECTS and entry.method == "POST":
+            await self._call(_DIALECTS[path], json.loads(entry.body))
         else:
-            self._json(404, answers.error_body(self._anthropic, 404, "not found"))
+            self._error(404, "not found")
 
-    async def _chat(self, body: dict[str, Any]) -> None:
-        knobs, said = behaviour.parse(answers.last_user_text(body))
+    async def _call(self, dialect: "_Dialect", body: dict[str, Any]) -> None:
+        knobs, said = behaviour.parse(asked.last_user_text(body))
         if knobs.close:
             self._transport.abort()
             return
@@ -99,14 +102,13 @@ class _Answer:
             await asyncio.sleep(knobs.delay_ms / 1000)
         text = answers.answer_text(said, knobs)
         if knobs.status != 200:
-            self._json(knobs.status, answers.error_body(self._anthropic, knobs.status, "rehearsed"))
+            self._error(knobs.status, "rehearsed")
         elif knobs.html:
             self._whole(200, "text/html", b"<html>rehearsed</html>")
-        elif body.get("stream"):
-            await self._stream(body, text, knobs)
+        elif dialect.events is not None and body.get("stream", dialect.streams):
+            await self._stream(dialect.events(body, text, knobs), dialect.stream_type, knobs)
         else:
-            make = answers.anthropic_body if self._anthropic else answers.openai_body
-            await self._one(make(body, text, knobs), knobs)
+            await self._one(dialect.whole(body, text, knobs), knobs)
 
     async def _one(self, found: dict[str, Any], knobs: Behaviour) -> None:
         if knobs.odd_json:
@@ -124,11 +126,10 @@ class _Answer:
             raw, extra = gzip.compress(raw), "content-encoding: gzip\r\n"
         self._whole(200, "application/json", raw, extra)
 
-    async def _stream(self, body: dict[str, Any], text: str, knobs: Behaviour) -> None:
-        head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n"
+    async def _stream(self, events: Iterator[bytes], content_type: str, knobs: Behaviour) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n"
         self._transport.write(head.encode() + b"\r\n")
-        make = answers.anthropic_events if self._anthropic else answers.openai_events
-        for number, event in enumerate(make(body, text, knobs)):
+        for number, event in enumerate(events):
             if number == knobs.cut_after:
                 self._transport.abort()
                 return
@@ -148,6 +149,12 @@ class _Answer:
             self._transport.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             if knobs.split:
                 await asyncio.sleep(0)
+
+    def _error(self, status: int, message: str) -> None:
+        if self._entry.target.startswith("/api/"):
+            self._json(status, {"error": message})
+        else:
+            self._json(status, answers.error_body(self._anthropic, status, message))
 
     def _json(self, status: int, body: dict[str, Any]) -> None:
         self._whole(status, "application/json", json.dumps(body).encode())
@@ -169,6 +176,30 @@ def _odd(event: bytes, number: int) -> bytes:
         case 1:
             return b"id: 7\nretry: 100\n" + event.replace(b"data: ", b"data:", 1)
     return b": a comment inside\n" + event
+
+
+class _Dialect(NamedTuple):
+    """What answers at a path."""
+
+    whole: Callable[[dict[str, Any], str, Behaviour], dict[str, Any]]
+    events: Callable[[dict[str, Any], str, Behaviour], Iterator[bytes]] | None = None
+    stream_type: str = "text/event-stream"
+    streams: bool = False
+    """Whether an answer is streamed if the request does not say."""
+
+
+_OLLAMA = _Dialect(answers_ollama.body_of, answers_ollama.events, "application/x-ndjson", streams=True)
+_DIALECTS: Mapping[str, _Dialect] = {
+    "/v1/chat/completions": _Dialect(answers.openai_body, answers.openai_events),
+    "/v1/responses": _Dialect(answers_openai.response_body, answers_openai.response_events),
+    "/v1/completions": _Dialect(answers_openai.completion_body, answers_openai.completion_events),
+    "/v1/embeddings": _Dialect(lambda body, _text, knobs: answers_openai.embedding_body(body, knobs)),
+    "/v1/messages": _Dialect(answers.anthropic_body, answers.anthropic_events),
+    "/v1/messages/count_tokens": _Dialect(lambda body, _text, _knobs: {"input_tokens": asked.prompt_tokens(body)}),
+    "/api/chat": _OLLAMA,
+    "/api/generate": _OLLAMA,
+    "/api/embed": _Dialect(lambda body, _text, knobs: answers_ollama.embed_body(body, knobs)),
+}
 
 
 class Rehearsal:

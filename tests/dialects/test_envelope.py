@@ -32,6 +32,19 @@ def test_the_last_event_carries_the_same_body():
     assert envelope.event("ollama", REFUSAL).endswith(b"}\n")
 
 
+def test_a_response_that_failed_has_an_event_of_its_own():
+    name, data = envelope.event("openai", REFUSAL, "openai_responses").rstrip().split(b"\n")
+    found = json.loads(data.removeprefix(b"data: "))
+    assert (name, found["type"], found["response"]["status"]) == (
+        b"event: response.failed",
+        "response.failed",
+        "failed",
+    )
+    assert found["response"]["error"] == {"code": "invalid_value", "message": "`x` must be text"}
+    assert found["error"] == json.loads(envelope.body("openai", REFUSAL))["error"]
+    assert envelope.event("openai", REFUSAL, "openai_chat") == envelope.event("openai", REFUSAL)
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_a_refusal_that_will_not_change_says_so(code):
     headers = dict(envelope.headers(Refusal(code, "x")))

@@ -121,6 +121,12 @@ def test_an_absurd_usage_is_not_believed(usage):
     assert reply(200, json.dumps({"choices": [], "usage": usage}).encode()).usage is None
 
 
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_reasoning_is_a_part_of_the_text_under_either_of_its_names(name):
+    body = {"choices": [{"message": {name: "hm ", "content": "a"}}]}
+    assert reply(200, json.dumps(body).encode()).text == "hm a"
+
+
 def test_an_error_answer_of_any_shape_is_an_error():
     assert reply(429, b'{"error":{"type":"tokens","message":"x"}}').error == "tokens"
     assert reply(500, b"<html>").error == "http_500"

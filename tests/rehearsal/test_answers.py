@@ -27,3 +27,19 @@ def test_lists_and_errors_have_both_shapes():
         BODY, "a", Behaviour()
     ).keys() - {"usage"}
     assert "usage" not in answers.openai_body(BODY, "a", Behaviour(no_usage=True))
+
+
+TOOLS = [{"name": "f", "input_schema": {"properties": {"a": {"type": "integer"}}}}]
+
+
+def test_calls_and_thoughts_are_said_in_both():
+    knobs = Behaviour(calls=2, think="hm")
+    body = {**BODY, "tools": TOOLS}
+    whole = answers.anthropic_body(body, "x", knobs)
+    assert [block["type"] for block in whole["content"]] == ["thinking", "tool_use", "tool_use"]
+    assert whole["stop_reason"] == "tool_use"
+    assert b"input_json_delta" in b"".join(answers.anthropic_events(body, "x", knobs))
+    body = {**BODY, "tools": [{"type": "function", "function": {"name": "f"}}]}
+    choice = answers.openai_body(body, "x", knobs)["choices"][0]
+    assert (len(choice["message"]["tool_calls"]), choice["finish_reason"]) == (2, "tool_calls")
+    assert b'"finish_reason": "tool_calls"' in b"".join(answers.openai_events(body, "x", knobs))

@@ -79,3 +79,33 @@ def test_it_runs_as_a_process_of_its_own():
     process.terminate()
     process.wait()
     process.stdout.close()
+
+
+EVERYWHERE = [
+    (CHAT, chat()),
+    ("/v1/messages", chat()),
+    ("/v1/messages/count_tokens", chat()),
+    ("/v1/responses", {"model": "m", "input": "hello"}),
+    ("/v1/completions", {"model": "m", "prompt": "hello"}),
+    ("/v1/embeddings", {"model": "m", "input": "hello"}),
+    ("/api/chat", chat(stream=False)),
+    ("/api/generate", {"model": "m", "prompt": "hello", "stream": False}),
+    ("/api/embed", {"model": "m", "input": "hello"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), EVERYWHERE, ids=[path for path, _ in EVERYWHERE])
+def test_every_dialect_is_answered(path, body, client):
+    answer = client.ask(post(path, body))
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    if "stream" in body or path in (CHAT, "/v1/messages", "/v1/responses", "/v1/completions"):
+        streamed = client.ask(post(path, {**body, "stream": True}))
+        wanted = "application/x-ndjson" if path.startswith("/api/") else "text/event-stream"
+        assert streamed.headers["content-type"] == wanted
+
+
+def test_ollama_streams_unless_told_otherwise(client):
+    body = {"model": "m", "prompt": "hello"}
+    assert client.ask(post("/api/generate", body)).body.count(b"\n") > 1
+    assert client.ask(post("/api/generate", {**body, "prompt": "[[status=503]]"})).json() == {"error": "rehearsed"}
+    assert client.ask(get("/api/tags")).json()["models"]
