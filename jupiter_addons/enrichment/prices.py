@@ -4,6 +4,7 @@ Prices are integers, nano-dollars per million tokens.  Where a price has tiers (
 holds: a budget that turns out too cautious gives money back, one that turns out too bold cannot.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
@@ -53,17 +54,15 @@ class PriceTable:
         self._snapshot: Any = genai_prices.data_snapshot.get_snapshot()
         self._source = f"genai-prices {_version()}"
         self._overrides = {model: from_override(entry) for model, entry in overrides.items()}
-        self._seen: dict[tuple[str, str], Price | None] = {}
+        # What the library is asked for takes a walk through its rules; models are few, and asked for again and again.
+        self._model = functools.lru_cache(_CACHED)(self._model_of)
+        self._known = functools.lru_cache(_CACHED)(self._find)
 
     def lookup(self, provider: str, model: str) -> Price | None:
         """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), or None."""
         if (override := self._overrides.get(model)) is not None:
             return override
-        if (provider, model) not in self._seen:
-            if len(self._seen) >= _CACHED:
-                self._seen.clear()
-            self._seen[provider, model] = self._find(provider, model)
-        return self._seen[provider, model]
+        return self._known(provider, model)
 
     def window(self, provider: str, model: str) -> int | None:
         """Return how many tokens a model takes in and gives out together, or None if the library does not say."""
@@ -77,7 +76,7 @@ class PriceTable:
             if known.id == provider:
                 yield from (model.id for model in known.models)
 
-    def _model(self, provider: str, model: str) -> Any:
+    def _model_of(self, provider: str, model: str) -> Any:
         try:
             return self._snapshot.find_provider_model(model, None, provider, None)[1]
         except LookupError:
