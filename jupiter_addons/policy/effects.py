@@ -102,6 +102,7 @@ class Demand:
 class LogLine:
     """A line a rule wants logged, and the fields it wants beside it."""
 
+    by: By
     level: str
     message: str
     fields: tuple[tuple[str, str], ...] = ()

@@ -59,7 +59,8 @@ def _tell(x: Exchange, decision: Decision, alert: Send) -> None:
         logger.warning("what rules ask for could not be worked out: %s", fault, extra={FIELDS: {"call": x.call_id}})
     for line in decision.logs:
         level = logging.getLevelNamesMapping()[line.level.upper()]
-        logger.log(level, "%s", line.message, extra={FIELDS: {"call": x.call_id, **dict(line.fields)}})
+        about = {"call": x.call_id, "rule": str(line.by), **dict(line.fields)}
+        logger.log(level, "%s", line.message, extra={FIELDS: about})
     for effect in decision.effects:
         if isinstance(effect, AlertLine):
             alert(effect, x.call_id)

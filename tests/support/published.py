@@ -45,7 +45,7 @@ USERS: Mapping[str, Mapping[str, Any]] = {
     "hourly-free": {"tier": "free"},
     "hourly-101": {"tier": "free"},
     "hourly-model": {"tier": "basic"},
-    "fast": {"tier": "pro"},
+    **{name: {"tier": "pro"} for name in ("fast-1", "fast-2", "fast-3")},
     "spent-engineering": {"department": "engineering"},
     "spent-marketing": {"department": "marketing"},
     "spent-sales": {"department": "sales"},
@@ -204,8 +204,9 @@ class Published:
             assert self.provider.journal.seen == seen + len(outcomes)
         told = self._told(call)
         assert [level for level, _, _ in told] == [level for level, _ in case.logs], told
-        for (_, message, _), (_, expected) in zip(told, case.logs, strict=True):
+        for (_, message, line), (_, expected) in zip(told, case.logs, strict=True):
             assert fits(expected, message), message
+            assert "/" in line["rule"]
         assert not case.beside or case.beside.items() <= told[-1][2].items(), told
         tags = {**leaf.get("tags", {}), **(outcomes[0].get("tags", {}) if outcomes else {})}
         assert tags == dict(case.tags)
