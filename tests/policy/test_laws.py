@@ -120,7 +120,7 @@ def policy(condition, action):
     return load({"p": json.dumps({"mpl_version": "1.0", "name": "p", "rules": rules}).encode()})
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(CONDITIONS, REQUESTS)
 def test_the_interpreter_agrees_with_the_naive_reading(condition, request):
     facts = {"request": request}
