@@ -37,9 +37,13 @@ class Findings:
     results of tools) under a role of its own.  Roles other than system, developer, user and assistant are judged strictly.
     """
 
-    def __init__(self, texts: Iterable[tuple[str, str]], detectors: Mapping[str, Detector] = DETECTORS) -> None:
+    def __init__(
+        self, texts: Iterable[tuple[str, str]], detectors: Mapping[str, Detector] = DETECTORS, *, speaker: str = "user"
+    ) -> None:
+        """`speaker` is the role whose mood is asked for."""
         self.texts = tuple((role, text) for role, text in texts if text)
         self._detectors = detectors
+        self._speaker = speaker
         self._spans: dict[tuple[str, str], tuple[Span, ...]] = {}
 
     @classmethod
@@ -77,8 +81,8 @@ class Findings:
 
     @cached_property
     def sentiment(self) -> Sentiment:
-        """The mood of what users say."""
-        return sentiment(*(self._normal[text] for role, text in self.texts if role == "user"))
+        """The mood of what the speaker says."""
+        return sentiment(*(self._normal[text] for role, text in self.texts if role == self._speaker))
 
     @property
     def facts(self) -> Mapping[str, Callable[[], JsonObject]]:

@@ -120,7 +120,7 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, An
         output_tokens=profile.output_tokens_max,
         window_tokens=window,
     )
-    findings = x.findings if phase == "request" else Findings([("assistant", x.reply.text)])
+    findings = x.findings if phase == "request" else Findings([("assistant", x.reply.text)], speaker="assistant")
     return {
         "token_estimate": {
             "prompt_tokens": profile.input_tokens_estimate,

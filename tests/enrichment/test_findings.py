@@ -106,5 +106,7 @@ def test_what_is_too_long_to_be_searched_is_not_known():
             getattr(too_long, name)
 
 
-def test_only_what_users_say_has_a_mood():
-    assert Findings([("assistant", "terrible, awful"), ("user", "great, thanks")]).sentiment.label == "positive"
+def test_the_mood_is_that_of_the_speaker():
+    texts = [("assistant", "terrible, awful"), ("user", "great, thanks")]
+    assert Findings(texts).sentiment.label == "positive"
+    assert Findings(texts, speaker="assistant").sentiment.label == "negative"

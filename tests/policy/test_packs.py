@@ -1,6 +1,7 @@
 """Our own packs decide what their cases say."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -9,6 +10,7 @@ from jupiter_addons.policy.decide import evaluate
 from jupiter_addons.policy.fields import ROOTS
 from jupiter_addons.policy.index import indexed
 from jupiter_addons.policy.load import load
+from jupiter_addons.policy.rules import Action
 from jupiter_addons.policy.vocabulary import ACTIONS, FUNCTIONS, OPERATORS
 
 PACKS = Path(__file__).parents[2] / "policies"
@@ -59,7 +61,9 @@ def test_the_page_about_the_language_names_every_word():
     assert [word for word in words if word not in page] == []
 
 
-def test_the_example_of_the_page_loads():
-    example = (PACKS / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
-    (rule,) = load({"readme.yaml": example.encode()}).rules
+def test_the_examples_of_the_page_load_and_show_every_action():
+    first, each = (part.split("```")[0] for part in (PACKS / "README.md").read_text().split("```yaml\n")[1:])
+    (rule,) = load({"readme.yaml": first.encode()}).rules
     assert rule.name == "only-these-models"
+    shown = {type(action) for rule in load({"readme.yaml": each.encode()}).rules for action in rule.actions}
+    assert shown == {*get_args(Action.__value__)}
