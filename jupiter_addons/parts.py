@@ -17,8 +17,9 @@ from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.limits.demand import Limit, LimitPlan
 from jupiter_addons.limits.ledger import Reservation
+from jupiter_addons.policy.load import impossible
 from jupiter_addons.policy.load import load as load_policies
-from jupiter_addons.policy.rules import PolicySet, Quota, Route
+from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.routing.plan import listing
 from jupiter_addons.routing.provider import Provider, Timeouts, address
 from jupiter_addons.settings.load import Configuration
@@ -43,7 +44,8 @@ class Parts:
         self.providers: Sequence[Provider] = [
             _provider(name, entry, settings.proxy.workers) for name, entry in settings.providers.items()
         ]
-        self._check_actions()
+        if problems := list(impossible(self.policies, providers=settings.providers, workers=settings.proxy.workers)):
+            raise ConfigError(problems)
         self.directory: Mapping[str, Profile] = {
             user: Profile(entry.team, tuple(entry.roles), entry.attributes)
             for user, entry in settings.identity.principals.items()
@@ -77,24 +79,6 @@ class Parts:
         except (OSError, ValueError) as error:
             message = f"cannot be used as a file of certificates: {error}"
             raise ConfigError([Problem(str(named), 0, 0, message)]) from error
-
-    def _check_actions(self) -> None:
-        """Refuse policies whose actions could not be carried out by this gateway.  Raises ConfigError."""
-        known = {provider.name for provider in self.providers}
-        problems: list[Problem] = []
-        for rule, route in self.policies.actions(Route):
-            written = [route.provider[0]] if len(route.provider) == 1 and isinstance(route.provider[0], str) else []
-            for name in (*written, *route.fallback):
-                if name not in known:
-                    problems.append(
-                        route.mark.problem(f"rule `{rule.name}` routes to `{name}`, which is no provider here")
-                    )
-        if self.settings.proxy.workers > 1:
-            for rule, _ in self.policies.actions(Quota):
-                message = f"rule `{rule.name}` limits, and several workers cannot share a counter yet"
-                problems.append(rule.mark.problem(message, "set `proxy.workers` to 1"))
-        if problems:
-            raise ConfigError(problems)
 
     def tend(self) -> None:
         """Do what needs doing once a second."""
