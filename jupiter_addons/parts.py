@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from jupiter_addons.dialects.call import Call
-from jupiter_addons.enrichment.prices import Price, PriceTable
+from jupiter_addons.enrichment.prices import Price, PriceTable, catalogue
 from jupiter_addons.errors import ConfigError, Problem
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
@@ -99,11 +99,11 @@ class Parts:
 
     def window_of(self, call: Call) -> int | None:
         """Return how many tokens a call's model can take, if that is known."""
-        return self.prices.window(_catalogue(call), call.model)
+        return self.prices.window(catalogue(call), call.model)
 
     def price_for(self, call: Call) -> Price | None:
         """Return the price of a call's model at the providers that offer it in its dialect; the dearest, if they differ."""
-        return self.prices.lookup(_catalogue(call), call.model)
+        return self.prices.lookup(catalogue(call), call.model)
 
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
@@ -123,10 +123,6 @@ class Parts:
             "x-ratelimit-remaining-requests": str(tightest.remaining),
             "x-ratelimit-reset-requests": f"{tightest.reset_s:.3f}s",
         }
-
-
-def _catalogue(call: Call) -> str:
-    return "anthropic" if call.dialect == "anthropic_messages" else "openai"
 
 
 def _provider(name: str, entry: ProviderEntry, workers: int) -> Provider:

@@ -10,6 +10,7 @@ from jupiter_addons.cli.main import tell
 from jupiter_addons.cli.options import config_option, format_option
 from jupiter_addons.cli.policy_fields import fields
 from jupiter_addons.cli.policy_files import configured, policy_files, text_of
+from jupiter_addons.cli.policy_test import test_
 from jupiter_addons.cli.text import counted, problem_lines
 from jupiter_addons.errors import ConfigError, Problem
 from jupiter_addons.policy.convert import convert as convert_text
@@ -19,7 +20,7 @@ from jupiter_addons.policy.load import load
 
 @click.group()
 def policy() -> None:
-    """Check policies and say what they can read."""
+    """Check, try out and explain policies."""
 
 
 @policy.command()
@@ -119,3 +120,4 @@ def _loads(target: Path, text: str) -> bool:
 
 
 policy.add_command(fields)
+policy.add_command(test_)
