@@ -8,6 +8,7 @@ import click
 
 from jupiter_addons.cli.main import tell
 from jupiter_addons.cli.options import config_option, format_option
+from jupiter_addons.cli.policy_explain import explain_
 from jupiter_addons.cli.policy_fields import fields
 from jupiter_addons.cli.policy_files import configured, policy_files, text_of
 from jupiter_addons.cli.policy_test import test_
@@ -121,3 +122,4 @@ def _loads(target: Path, text: str) -> bool:
 
 policy.add_command(fields)
 policy.add_command(test_)
+policy.add_command(explain_)
