@@ -18,7 +18,7 @@ from jupiter_addons.cli.text import columns
 from jupiter_addons.documents import Mark, read
 from jupiter_addons.errors import ConfigError, Problem, RequestError
 from jupiter_addons.identity.principals import Principal
-from jupiter_addons.policy.assume import Assumption, assumed, settable
+from jupiter_addons.policy.assume import Assumption, assumed, overlooked, settable
 from jupiter_addons.policy.cases import PATH, Asked, seconds_of
 from jupiter_addons.policy.decide import Decision
 from jupiter_addons.policy.expect import EFFECTS
@@ -109,6 +109,8 @@ def _of_request(
 ) -> Explanation:
     default = settings.policy.default if settings is not None else "allow"
     policies = load({name: data for files in sets for name, data in files.items()}, default=default)
+    if unseen := overlooked(policies.rules, given):
+        raise ConfigError([Problem("--set", 0, 0, said, "--time sets it") for said in unseen])
     seconds = time.time() if at is None else seconds_of(at)
     if seconds is None:
         raise click.BadParameter("a time is written like 2026-01-31T12:00:00Z", param_hint="--time")

@@ -6,6 +6,7 @@ nothing else, and are the same files as then, the decision can be worked out aga
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -40,9 +41,8 @@ def recorded(settings: Configuration, call_id: str) -> Explanation | str:
         return "the policies are not the ones that decided on this call; `--request` explains what they make of it now"
     known = _known(leaf)
     found = explain(policies, _facts(known), "request")
-    for judged in found.rules:
-        if judged.state == "not consulted":
-            break
+    consulted = tuple(judged for judged in found.rules if judged.state != "not consulted")
+    for judged in consulted:
         lacking = sorted({field.text for field in _read_by(judged.rule) if not _is_known(field, known)})
         if lacking:
             return (
@@ -52,7 +52,7 @@ def recorded(settings: Configuration, call_id: str) -> Explanation | str:
     worked_out = [(fired.policy, fired.rule) for fired in found.decision.fired]
     if said != worked_out[len(worked_out) - len(said) :] or (worked_out and not said):
         return "the record says that other rules fired: `jupiter evidence verify` tells whether it is as it was signed"
-    return found
+    return replace(found, rules=consulted)  # of the others nobody can say what they would have read
 
 
 def _decisions(leaves: Any, call_id: str) -> Iterator[Mapping[str, Any]]:

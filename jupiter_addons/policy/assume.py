@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupiter_addons.documents import Mark, Node
+from jupiter_addons.policy.explain import fields_of
 from jupiter_addons.policy.facts import SURPRISE, Facts, Lazy
-from jupiter_addons.policy.nodes import Field
+from jupiter_addons.policy.nodes import Field, Zone
 from jupiter_addons.policy.paths import BadPath, names, resolve
 from jupiter_addons.policy.reading import Reading
+from jupiter_addons.policy.rules import Rule
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*")
 _LOOSE = ("{}", "metadata.{}", "request.{}", "context.{}", "request.metadata.{}")
@@ -66,6 +68,15 @@ def assumed(facts: Facts, given: Iterable[Assumption]) -> Facts:
     for assumption in given:
         by_root[str(assumption.field.steps[0])].append(assumption)
     return {**facts, **{root: _root(facts.get(root), values) for root, values in by_root.items()}}
+
+
+def overlooked(rules: Iterable[Rule], given: Iterable[Assumption]) -> list[str]:
+    """Return why some of what is given would not be seen: a policy with a zone reads nothing of the time but the instant."""
+    times = [one.field.text for one in given if one.field.steps[:2] == ("context", "time")]
+    hidden = [text for text in times if text != "context.time.timestamp"]
+    if not hidden or not any(isinstance(s, Zone) for rule in rules for f in fields_of(rule.condition) for s in f.steps):
+        return []
+    return [f"`{text}` is not seen by a policy with a `timezone`: set the time itself" for text in hidden]
 
 
 def _root(ask: Callable[[], Any] | None, given: list[Assumption]) -> Callable[[], Any]:

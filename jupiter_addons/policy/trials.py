@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from jupiter_addons.errors import RequestError
-from jupiter_addons.policy.assume import assumed
+from jupiter_addons.policy.assume import assumed, overlooked
 from jupiter_addons.policy.cases import Asked, Example, Trial
 from jupiter_addons.policy.decide import Decision, evaluate
 from jupiter_addons.policy.index import indexed
@@ -77,6 +77,8 @@ class Trials:
     def run(self, trial: Trial) -> Result:
         """Try one case.  Whatever happens in it is its result."""
         began = time.perf_counter()
+        if unseen := overlooked(self._policies.rules, trial.assumed):
+            return Result(trial, "failed", tuple(unseen))
         try:
             result = self._example(trial, trial.expects) if isinstance(trial.expects, Example) else self._case(trial)
         except RequestError as error:

@@ -129,3 +129,14 @@ def test_the_clock_can_be_set_and_values_are_read_as_yaml(run, tmp_path):
     given = ["--set", "request.metadata.n=5", "--set", "request.metadata.l=[a]", "--set", 'request.metadata.t="x: y"']
     result = run("--request", "r.json", "-p", "q.yaml", "--time", "2026-01-31T03:00:00Z", *given)
     assert result.stdout.startswith("allow by rule `r`"), result.stdout
+
+
+def test_a_part_of_the_time_that_would_not_be_seen_is_told(run, tmp_path):
+    (tmp_path / "z.yaml").write_text(
+        POLICY.replace("rules:", "timezone: Europe/Berlin\nrules:", 1).replace(
+            "conditions: []", "when: context.time.hour < 6"
+        )
+    )
+    result = run("--request", "r.json", "-p", "z.yaml", "--set", "context.time.hour=3")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--set: `context.time.hour` is not seen by a policy with a `timezone`" in result.stderr

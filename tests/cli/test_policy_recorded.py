@@ -63,7 +63,7 @@ def test_a_call_that_was_decided_by_what_is_on_record_is_explained(explain):
     found = json.loads(result.stdout)
     assert (found["verdict"], found["rule"]) == ("deny", "not-this")
     assert [step["value"] for step in found["rules"][0]["conditions"]] == ['"dear"', '"lab"']
-    assert found["rules"][1]["state"] == "not consulted"
+    assert len(found["rules"]) == 1
 
 
 def test_the_time_of_a_call_is_in_its_id(explain):

@@ -144,7 +144,7 @@ def test_values_are_shown_in_few_words_and_secrets_never(value, shown):
 
 
 def test_a_secret_is_not_shown_by_being_cut():
-    assert "abcdef" not in masked("x " * 25 + "sk-abcdefgh12345678")
+    assert "sk-" not in masked("x " * 25 + "sk-abcdefgh12345678")
 
 
 WRITTEN = [

@@ -79,6 +79,15 @@ def test_in_a_first_match_policy_whatever_always_holds_is_the_last_of_its_own_fi
     ]
 
 
+def test_a_rule_of_a_first_match_policy_may_be_passed_over_and_then_ends_nothing_elsewhere():
+    rules = ({"when": "request.n == 1", "actions": [LOG]}, {"when": "request.stream", "actions": [ALLOW]})
+    files = {
+        "a": file_of(*rules, combining="first-match"),
+        "b": file_of({"when": "request.stream", "actions": [DENY]}, name="q"),
+    }
+    assert [line for line in told(files) if "reached" in line] == []
+
+
 def test_the_rule_before_is_named_with_its_place():
     files = {
         "a.yaml": file_of({**ALWAYS, "actions": [ALLOW]}),

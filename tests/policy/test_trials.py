@@ -76,6 +76,17 @@ def test_a_case_that_gets_something_else_fails_and_says_what(entries, said):
     assert (result.status, list(result.differences)) == ("failed", said)
 
 
+def test_an_hour_that_a_policy_with_a_zone_would_not_see_is_no_silent_pass():
+    rule = {"name": "night", "when": "context.time.hour < 6", "actions": [DENY]}
+    for policy, status in (({}, "passed"), ({"timezone": "Europe/Berlin"}, "failed")):
+        policies = load({"p": file_of(rule, **policy)})
+        case = {"context": {"time": {"hour": 3}}, "expect": {"verdict": "deny"}}
+        (trial,) = read_cases("c", json.dumps({"cases": [case]}).encode()).trials
+        result = Trials(policies, gateway).run(trial)
+        assert result.status == status
+    assert result.differences == ("`context.time.hour` is not seen by a policy with a `timezone`: set the time itself",)
+
+
 def examples(rule, **given):
     files = {"p.yaml": file_of({**rule, "examples": given})}
     (policy,) = read_policies(files)
