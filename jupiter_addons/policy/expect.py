@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jupiter_addons.documents import Mark, Node
+from jupiter_addons.documents import Node
 from jupiter_addons.policy.decide import Decision
 from jupiter_addons.policy.effects import Addition, AlertLine, Effect, Redaction, Routing, Setting, routing
 from jupiter_addons.policy.reading import Reading
@@ -56,11 +56,14 @@ def _printed(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _routed(decision: Decision) -> Routing:
-    return routing(decision.effects) or Routing(_NOBODY, None, None)
+def _provider(decision: Decision) -> str | None:
+    routed = routing(decision.effects)
+    return None if routed is None else routed.provider
 
 
-_NOBODY: Any = None
+def _model(decision: Decision) -> str | None:
+    routed = routing(decision.effects)
+    return None if routed is None else routed.model
 
 
 def action_of(decision: Decision) -> tuple[str, ...]:
@@ -88,8 +91,8 @@ _CHECKS: Mapping[str, _Check] = {
     "fired": _Check("list", lambda d: [fired.rule for fired in d.fired]),
     "errors": _Check("list", lambda d: list(d.errors)),
     "effects": _Check("list", lambda d: [EFFECTS[type(effect)] for effect in d.effects]),
-    "provider": _Check("text", lambda d: _routed(d).provider),
-    "model": _Check("text", lambda d: _routed(d).model),
+    "provider": _Check("text", _provider),
+    "model": _Check("text", _model),
     "action": _Check("word", action_of, lambda found, wanted: wanted in found, _ACTIONS),
     "reason": _Check("text", lambda d: d.message, _within),
     "reason_contains": _Check("text", lambda d: d.message, _within),
@@ -173,8 +176,3 @@ def _is(node: Node, check: _Check) -> bool:
             return node.items is not None
         case "mapping":
             return node.entries is not None
-
-
-def place_of(mark: Mark) -> str:
-    """Return `file:line:column`."""
-    return f"{mark.file}:{mark.line}:{mark.column}"
