@@ -11,14 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from jupiter_addons.dialects.call import Call
-from jupiter_addons.enrichment.prices import Price, PriceTable
+from jupiter_addons.enrichment.prices import Price, PriceTable, catalogue
 from jupiter_addons.errors import ConfigError, Problem
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.limits.demand import Limit, LimitPlan
 from jupiter_addons.limits.ledger import Reservation
+from jupiter_addons.policy.load import impossible
 from jupiter_addons.policy.load import load as load_policies
-from jupiter_addons.policy.rules import PolicySet, Quota, Route
+from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.routing.plan import listing
 from jupiter_addons.routing.provider import Provider, Timeouts, address
 from jupiter_addons.settings.load import Configuration
@@ -43,7 +44,8 @@ class Parts:
         self.providers: Sequence[Provider] = [
             _provider(name, entry, settings.proxy.workers) for name, entry in settings.providers.items()
         ]
-        self._check_actions()
+        if problems := list(impossible(self.policies, providers=settings.providers, workers=settings.proxy.workers)):
+            raise ConfigError(problems)
         self.directory: Mapping[str, Profile] = {
             user: Profile(entry.team, tuple(entry.roles), entry.attributes)
             for user, entry in settings.identity.principals.items()
@@ -78,24 +80,6 @@ class Parts:
             message = f"cannot be used as a file of certificates: {error}"
             raise ConfigError([Problem(str(named), 0, 0, message)]) from error
 
-    def _check_actions(self) -> None:
-        """Refuse policies whose actions could not be carried out by this gateway.  Raises ConfigError."""
-        known = {provider.name for provider in self.providers}
-        problems: list[Problem] = []
-        for rule, route in self.policies.actions(Route):
-            written = [route.provider[0]] if len(route.provider) == 1 and isinstance(route.provider[0], str) else []
-            for name in (*written, *route.fallback):
-                if name not in known:
-                    problems.append(
-                        route.mark.problem(f"rule `{rule.name}` routes to `{name}`, which is no provider here")
-                    )
-        if self.settings.proxy.workers > 1:
-            for rule, _ in self.policies.actions(Quota):
-                message = f"rule `{rule.name}` limits, and several workers cannot share a counter yet"
-                problems.append(rule.mark.problem(message, "set `proxy.workers` to 1"))
-        if problems:
-            raise ConfigError(problems)
-
     def tend(self) -> None:
         """Do what needs doing once a second."""
         self.leaves.flush()
@@ -115,11 +99,11 @@ class Parts:
 
     def window_of(self, call: Call) -> int | None:
         """Return how many tokens a call's model can take, if that is known."""
-        return self.prices.window(_catalogue(call), call.model)
+        return self.prices.window(catalogue(call), call.model)
 
     def price_for(self, call: Call) -> Price | None:
         """Return the price of a call's model at the providers that offer it in its dialect; the dearest, if they differ."""
-        return self.prices.lookup(_catalogue(call), call.model)
+        return self.prices.lookup(catalogue(call), call.model)
 
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
@@ -139,10 +123,6 @@ class Parts:
             "x-ratelimit-remaining-requests": str(tightest.remaining),
             "x-ratelimit-reset-requests": f"{tightest.reset_s:.3f}s",
         }
-
-
-def _catalogue(call: Call) -> str:
-    return "anthropic" if call.dialect == "anthropic_messages" else "openai"
 
 
 def _provider(name: str, entry: ProviderEntry, workers: int) -> Provider:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
+from jupiter_addons.dialects.call import Call
 from jupiter_addons.units import NANO_PER_USD, NanoUsdPerMillion
 
 _CACHED = 4096
@@ -43,6 +44,11 @@ def from_override(entry: Mapping[str, str]) -> Price:
         cache_write=per_million(entry["cache_write"]) if "cache_write" in entry else into,
         source="configuration",
     )
+
+
+def catalogue(call: Call) -> str:
+    """Return the provider, by the library's naming, whose prices hold for a call."""
+    return "anthropic" if call.dialect == "anthropic_messages" else "openai"
 
 
 class PriceTable:
