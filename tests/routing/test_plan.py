@@ -21,11 +21,30 @@ def test_a_model_nobody_offers_is_not_found():
     assert outcome == Refusal("model_not_found", "model `claude` is not offered here", param="model")
 
 
-def test_a_model_offered_in_another_dialect_says_where():
-    outcome = route("claude-3", providers=[a_provider(kind="anthropic", models=("claude-*",))])
+def test_a_provider_of_another_dialect_can_be_asked_by_translation():
+    found = route("claude-3", providers=[a_provider(kind="anthropic", models=("claude-*",))])
+    assert isinstance(found, Route)
+    assert len(found.candidates) == 1
+
+
+def test_what_cannot_be_translated_says_where_the_model_is_offered():
+    outcome = route("claude-3", "openai_embeddings", [a_provider(kind="anthropic", models=("claude-*",))])
     assert outcome == Refusal(
-        "unsupported_by_provider", "model `claude-3` is offered at /v1/messages only", param="model"
+        "unsupported_by_provider",
+        "model `claude-3` is offered at /v1/messages and /v1/messages/count_tokens only",
+        param="model",
     )
+
+
+def test_an_intercepted_call_keeps_its_dialect_with_the_provider_it_was_meant_for():
+    meant = a_provider("meant", kind="anthropic")
+    keyed = Provider("other", "openai", "https", "h", 443, "", ("gpt-*",), api_key="k")
+    assert isinstance(route(providers=[meant, keyed], only="meant"), Refusal)
+    found = plan(
+        "gpt-4o", "anthropic_messages", [meant, keyed], only="meant", dice=random.Random(1).random, stand_ins=True
+    )
+    assert isinstance(found, Route)
+    assert [candidate.provider.name for candidate in found.candidates] == ["meant", "other"]
 
 
 def test_an_intercepted_call_goes_to_the_provider_it_was_meant_for():
