@@ -80,7 +80,6 @@ def told(said: Reply, counted: Reply) -> Reply:
         said,
         response_id=counted.response_id or said.response_id,
         model=counted.model or said.model,
-        text_bytes=max(said.text_bytes, counted.text_bytes),
         usage=counted.usage,
         complete=said.complete and counted.complete,
         error=counted.error or said.error,

@@ -37,9 +37,6 @@ def plan(
 ) -> Route | Refusal:
     """Return the route for a call, or why there is none.
 
-    A provider that does not speak the client's dialect is asked by translation, but for the one that an intercepted client
-    meant: its own API has no other endpoints.
-
     `only` names the one provider an intercepted client meant; with `stand_ins` others that we have a key for may follow
     it.  `dice` returns numbers in [0, 1): the order is random,
     weighted by `weight` (Efraimidis and Spirakis 2006: sort by u^(1/w)).  `named` are the providers a rule wants, in its order;
@@ -50,7 +47,7 @@ def plan(
     offering = [p for p in providers if (only is None or p.name == only) and p.offers(model)]
     if not offering:
         return Refusal("model_not_found", f"model `{_plain(model)}` is not offered here", param="model")
-    speaking = [p for p in offering if (p.serves(dialect) if only is None else dialect in p.dialects)]
+    speaking = [p for p in offering if p.serves(dialect)]
     if not speaking:
         paths = sorted({WIRES[d].path for p in offering for d in p.dialects})
         message = f"model `{_plain(model)}` is offered at {' and '.join(paths)} only"

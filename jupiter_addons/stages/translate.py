@@ -24,6 +24,8 @@ from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.routing.provider import Provider
 from jupiter_addons.stages.stage import failing_over, stage
 
+_NOBODY = Refusal("no_provider", "no provider is left to be asked", retry_after_s=1)
+
 type Fields = list[tuple[bytes, bytes]]
 
 # RFC 9110, section 7.6.1, and what proxies add.
@@ -64,7 +66,7 @@ class Translate:
             attempt.give_up()
 
     def _make(self, flow: http.HTTPFlow, x: Exchange) -> Refusal | None:
-        """Put the request for a candidate in the flow; return what the first one could not say if no candidate can be asked."""
+        """Put the request for a candidate in the flow; if none can be asked, return what the first one could not say."""
         first: Refusal | None = None
         while x.next_candidate < len(x.route.candidates):
             candidate = x.route.candidates[x.next_candidate]
@@ -77,7 +79,7 @@ class Translate:
                 return None
             first = first or refusal
             x.pass_over()
-        return first
+        return first or _NOBODY
 
     def _keep_dialect(self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None) -> None:
         provider, body = candidate.provider, x.outgoing.body
@@ -94,8 +96,8 @@ class Translate:
     ) -> Refusal | None:
         """Put the request in the first of the provider's dialects that can say it; return what the best one could not."""
         provider, first = candidate.provider, None
-        if key is None:  # the client's own credential is for the endpoint it meant
-            return _not_here(x, candidate)
+        if provider.name == x.intercepted:  # it is asked in its own API, with the client's own key maybe, or not at all
+            return _not_here(x)
         options = dataclasses.replace(self._options, older_cap=provider.type == "openai-compatible")
         for spoken in targets(x.call.dialect, provider.dialects):
             made = translation(x.outgoing.call, b"", spoken, candidate.model, options)
@@ -106,11 +108,11 @@ class Translate:
                 own = {name.lower() for name, _ in provider.headers}
                 ours = [("content-type", "application/json"), ("accept", accept), *wire.headers]
                 fields += [(name.encode(), value.encode()) for name, value in ours if name not in own]
-                x.notes = made.notes
+                x.notes = (*made.notes, *_betas(x.asked[1]))
                 self._send(flow, x, candidate, spoken, provider.path_for(wire.path), fields, key, made.body)
                 return None
             first = first or made
-        return first or _not_here(x, candidate)
+        return first or _not_here(x)
 
     @staticmethod
     def _send(
@@ -173,6 +175,12 @@ class Translate:
         ]
 
 
-def _not_here(x: Exchange, candidate: Candidate) -> Refusal:
+def _betas(asked: Sequence[tuple[bytes, bytes]]) -> list[str]:
+    """Return notes on headers that ask a provider for more than its dialect has without them."""
+    names = sorted({name.lower().decode("latin-1") for name, _ in asked if name.lower().endswith(b"-beta")})
+    return [f"{name}: left out, it is of another API" for name in names]
+
+
+def _not_here(x: Exchange) -> Refusal:
     message = f"the provider that offers this model has no {WIRES[x.call.dialect].path}"
     return Refusal("unsupported_by_provider", message, param="model")

@@ -30,6 +30,6 @@ def test_only_sane_counts_are_believed():
 def test_a_translated_answer_says_what_the_client_gets_and_counts_what_the_provider_did():
     said = Reply(response_id="made", text="a", text_bytes=1, finish_reasons=("stop",), complete=True)
     counted = Reply(model="m", text_bytes=5, finish_reasons=("end_turn",), usage=Usage(3, 4), complete=True)
-    assert told(said, counted) == Reply("made", "m", "a", 5, (), ("stop",), Usage(3, 4), complete=True)
+    assert told(said, counted) == Reply("made", "m", "a", 1, (), ("stop",), Usage(3, 4), complete=True)
     assert not told(said, replace(counted, complete=False)).complete
     assert told(said, replace(counted, error="overloaded_error")).error == "overloaded_error"

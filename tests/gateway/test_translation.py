@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from gateway.test_clients import CLIENTS, PYTHON
 from support.every_dialect import CHATS, FIRST, SPOKEN, TYPES, Bench, ask, body_for, digests, leaves, read, start_bench
+from support.wire import Client, post
 
 from jupiter_addons.dialects.call import DialectName
 from jupiter_addons.dialects.registry import WIRES
@@ -125,13 +126,14 @@ def test_the_first_who_can_say_it_is_asked_and_what_is_left_out_is_on_record(ben
     assert answer.status == 200
     assert answer.headers["x-jupiter-provider"] == "up", "anthropic has no seed"
     del body["seed"]
-    answers = [ask(bench, "openai_chat", body) for _ in range(6)]
+    answers = [ask(bench, "openai_chat", body, openai_beta="x=1") for _ in range(6)]
     translated = [one for one in answers if one.headers["x-jupiter-provider"] == "up-anthropic"]
     assert translated
     call_id = translated[0].headers["x-jupiter-evidence-id"]
     attempts = bench.gateway.leaves("attempt", call_id) or bench.gateway.leaves("decision", call_id)
     assert attempts[-1]["gen_ai"]["translated"] == "openai_chat→anthropic_messages"
-    assert any(one["rule"] == "translation" and "metadata" in one["field"] for one in attempts[-1]["changed"])
+    noted = [one["field"].partition(":")[0] for one in attempts[-1]["changed"] if one["rule"] == "translation"]
+    assert {"metadata", "openai-beta"} <= set(noted)
 
 
 @STREAM
@@ -196,6 +198,16 @@ def test_a_limit_of_the_provider_reaches_the_client_with_its_advice(bench: Bench
     answer = ask(bench, dialect, body_for(dialect, "to-anthropic", "[[status=429]]", stream=False))
     assert (answer.status, answer.headers["retry-after"]) == (429, "7")
     assert not {"openai-organization", "set-cookie"} & answer.headers.keys()
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "ollama"])
+def test_a_translated_stream_passes_as_it_comes(bench: Bench, kind: str):
+    client_dialect: DialectName = "ollama_chat" if kind != "ollama" else "anthropic_messages"
+    body = body_for(client_dialect, f"to-{kind}", "[[events=60]][[gap_ms=5]]", stream=True)
+    with Client(bench.gateway.port) as client:
+        client.send(post(WIRES[client_dialect].path, body, bench.gateway.key))
+        _, headers = client.head()
+        assert len(list(client.pieces(headers))) > 40
 
 
 def test_the_evidence_is_whole(bench: Bench):

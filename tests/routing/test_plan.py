@@ -36,17 +36,6 @@ def test_what_cannot_be_translated_says_where_the_model_is_offered():
     )
 
 
-def test_an_intercepted_call_keeps_its_dialect_with_the_provider_it_was_meant_for():
-    meant = a_provider("meant", kind="anthropic")
-    keyed = Provider("other", "openai", "https", "h", 443, "", ("gpt-*",), api_key="k")
-    assert isinstance(route(providers=[meant, keyed], only="meant"), Refusal)
-    found = plan(
-        "gpt-4o", "anthropic_messages", [meant, keyed], only="meant", dice=random.Random(1).random, stand_ins=True
-    )
-    assert isinstance(found, Route)
-    assert [candidate.provider.name for candidate in found.candidates] == ["meant", "other"]
-
-
 def test_an_intercepted_call_goes_to_the_provider_it_was_meant_for():
     providers = [a_provider("a"), a_provider("b")]
     found = route(providers=providers, only="b")

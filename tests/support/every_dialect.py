@@ -117,9 +117,9 @@ def body_for(dialect: DialectName, model: str, text: str, *, stream: bool, tools
     return {"model": model, **said, **own, **({"tools": [tool]} if tools else {})}
 
 
-def ask(bench: Bench, dialect: DialectName, body: dict[str, Any]) -> Answer:
+def ask(bench: Bench, dialect: DialectName, body: dict[str, Any], **headers: str) -> Answer:
     with Client(bench.gateway.port) as client:
-        return client.ask(post(WIRES[dialect].path, body, bench.gateway.key))
+        return client.ask(post(WIRES[dialect].path, body, bench.gateway.key, **headers))
 
 
 def read(dialect: DialectName, answer: Answer) -> Reply:
