@@ -97,7 +97,7 @@ def build(parts: Parts) -> Sequence[object]:
         ),
         Reserve(parts.stores.ledger, parts.limits_for, requests),
         TellOfRequest(parts.stores.alerts.send),
-        Translate(client_key=settings.intercept.client_key),
+        Translate(client_key=settings.intercept.client_key, default_max_output_tokens=max_output),
         Commit(parts.leaves),
         ReadReply(
             holds_streams=parts.policies.waits_for_answer,

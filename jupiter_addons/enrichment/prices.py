@@ -5,7 +5,7 @@ holds: a budget that turns out too cautious gives money back, one that turns out
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -27,6 +27,23 @@ class Price:
     cache_write: NanoUsdPerMillion
     source: str
     """Where the price is from: `genai-prices <version>` or `configuration`."""
+
+
+_NOTHING = NanoUsdPerMillion(0)
+NOT_BILLED = Price(_NOTHING, _NOTHING, _NOTHING, _NOTHING, "not billed")
+"""Of what providers give for nothing: counting tokens."""
+
+
+def dearest(prices: Iterable[Price | None]) -> Price | None:
+    """Return a price that is none of the known ones' less, kind by kind; None if none is known."""
+    known = [price for price in prices if price is not None]
+    if len(known) < 2:
+        return known[0] if known else None
+    into, out, read, write = (
+        NanoUsdPerMillion(max(getattr(price, kind) for price in known))
+        for kind in ("input", "output", "cache_read", "cache_write")
+    )
+    return Price(into, out, read, write, " or ".join(dict.fromkeys(price.source for price in known)))
 
 
 def per_million(usd: Decimal | str | float) -> NanoUsdPerMillion:

@@ -13,6 +13,8 @@ from typing import Any
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.dialects.parts import has_images, parts
+from jupiter_addons.dialects.places import given
+from jupiter_addons.dialects.replies import mapping
 from jupiter_addons.enrichment.conversation import conversation
 from jupiter_addons.enrichment.describe import charge
 from jupiter_addons.enrichment.findings import Findings
@@ -77,7 +79,7 @@ class _Headers(Mapping[str, str]):
 
 def _request(x: Exchange) -> dict[str, Any]:
     call = x.call
-    found: dict[str, Any] = {name: call.body.get(name) for name in _PASSED_ON}
+    found: dict[str, Any] = given(call.dialect, call.body, _PASSED_ON)
     users = [message.text for message in call.messages if message.role == "user"]
     of_messages = parts(call)
     family = _FAMILY.match(call.model)
@@ -105,9 +107,14 @@ def _request(x: Exchange) -> dict[str, Any]:
 
 
 def _output_format(call: Call) -> str:
-    wanted = call.body.get("response_format")
-    kind = wanted.get("type") if isinstance(wanted, Mapping) else None
-    return "json" if kind in ("json_object", "json_schema") else "text"
+    """Return `json` if the answer has to be JSON: each dialect has its own place for that, Ollama a schema or a word."""
+    body = call.body
+    wanted = body.get("response_format") or body.get("format")
+    for holder in ("text", "output_config"):
+        wanted = wanted or mapping(body.get(holder)).get("format")
+    if call.dialect.startswith("ollama"):
+        return "json" if wanted else "text"
+    return "json" if mapping(wanted).get("type") in ("json_object", "json_schema") else "text"
 
 
 def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from jupiter_addons.enrichment.prices import PriceTable, from_override, per_million
+from jupiter_addons.enrichment.prices import Price, PriceTable, dearest, from_override, per_million
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +59,10 @@ def test_the_context_window_is_the_librarys_or_not_known(table):
     assert table.window("openai", "gpt-4o") == 128_000
     assert table.window("openai", "house") is None
     assert table.window("nobody", "nothing") is None
+
+
+def test_the_dearest_of_several_is_less_than_none_in_nothing():
+    one, two = Price(1, 9, 2, 3, "a"), Price(4, 5, 1, 3, "b")
+    assert dearest([one, None, two]) == Price(4, 9, 2, 3, "a or b")
+    assert dearest([None, one]) is one
+    assert dearest([None]) is dearest([]) is None
