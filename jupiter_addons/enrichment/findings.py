@@ -5,10 +5,11 @@ them, however often it stands in the call.  Whatever prevents a whole answer is 
 failed): "not known" is for the caller to make of it, "nothing found" it must not become.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from jupiter_addons.dialects.call import Call, Json, JsonObject
+from jupiter_addons.dialects.spoken import beside, spoken
 from jupiter_addons.enrichment.detectors import injection, sensitive
 from jupiter_addons.enrichment.detectors.finding import Detector, Span
 from jupiter_addons.enrichment.detectors.injection import Injection
@@ -33,19 +34,25 @@ class ScanLimitError(JupiterError):
 class Findings:
     """Findings over texts and who said them.
 
-    `texts` are pairs of role and text: today the messages of a call, and whatever else of it becomes text (arguments and
-    results of tools) under a role of its own.  Roles other than system, developer, user and assistant are judged strictly.
+    `texts` are pairs of role and text: the messages of a call, and what else of it a model reads, under a role of its own.
+    They are gone through when something is asked for first.  Roles other than system, developer, user and assistant are
+    judged strictly.
     """
 
     def __init__(self, texts: Iterable[tuple[str, str]], detectors: Mapping[str, Detector] = DETECTORS) -> None:
-        self.texts = tuple((role, text) for role, text in texts if text)
+        self._given = texts
         self._detectors = detectors
         self._spans: dict[tuple[str, str], tuple[Span, ...]] = {}
 
     @classmethod
     def of(cls, call: Call) -> "Findings":
-        """Return the findings of a call's messages."""
-        return cls((message.role, message.text) for message in call.messages)
+        """Return the findings of all that a model reads of a call: its messages, and what stands beside them."""
+        return cls(_Said(call))
+
+    @cached_property
+    def texts(self) -> tuple[tuple[str, str], ...]:
+        """What is searched, without what is empty."""
+        return tuple((role, text) for role, text in self._given if text)
 
     def spans(self, detector: str) -> PerText:
         """Return what a detector of the registry finds in each of the texts.
@@ -140,3 +147,14 @@ class Findings:
                 f"{scanned_bytes} bytes of text are more than the {MAX_SCANNED_BYTES} that are searched"
             )
         return {text: normalise(text) for text in texts}
+
+
+class _Said:
+    """What a model reads of a call: gone through anew whenever it is asked for, so that a failure is never half an answer."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        yield from zip((message.role for message in self._call.messages), spoken(self._call), strict=True)
+        yield from beside(self._call)

@@ -13,6 +13,7 @@ from typing import Any
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.dialects.parts import has_images, parts
+from jupiter_addons.dialects.spoken import spoken
 from jupiter_addons.enrichment.conversation import conversation
 from jupiter_addons.enrichment.describe import charge
 from jupiter_addons.enrichment.findings import Findings
@@ -78,7 +79,8 @@ class _Headers(Mapping[str, str]):
 def _request(x: Exchange) -> dict[str, Any]:
     call = x.call
     found: dict[str, Any] = {name: call.body.get(name) for name in _PASSED_ON}
-    users = [message.text for message in call.messages if message.role == "user"]
+    texts = spoken(call)
+    users = [text for message, text in zip(call.messages, texts, strict=True) if message.role == "user"]
     of_messages = parts(call)
     family = _FAMILY.match(call.model)
     found.update(
@@ -92,12 +94,12 @@ def _request(x: Exchange) -> dict[str, Any]:
         max_tokens=call.max_tokens,
         user=call.claimed_user,
         messages=[
-            {"role": message.role, "content": message.text, "name": name, "parts": list(of_message)}
-            for message, (name, of_message) in zip(call.messages, of_messages, strict=True)
+            {"role": message.role, "content": text, "name": name, "parts": list(of_message)}
+            for message, text, (name, of_message) in zip(call.messages, texts, of_messages, strict=True)
         ],
         tools=list(call.tools),
         prompt=users[-1] if users else None,
-        text="\n".join(message.text for message in call.messages),
+        text="\n".join(texts),
         has_images=has_images(of_messages),
         headers=_Headers(x.head),
     )

@@ -1,0 +1,99 @@
+"""What is said in a call, as rules and detectors read it: all that a redaction would look at, and what it cannot reach.
+
+A call is parsed for what is acted on; a rule that denies has to see what a *model* reads.  So the text of a message is taken
+from the places of its words (`places`), whatever its parts are called, and the objects that tools are given are read with the
+names in them.  Text that is itself JSON is read a second time without its escapes: `\\u0040` is an @ to whoever parses it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from jupiter_addons.dialects.call import Call, Json
+from jupiter_addons.dialects.places import NO_TEXT, Turn, strings, turns
+from jupiter_addons.dialects.splice import Path
+
+_PLAIN = frozenset({"role", "content"})
+_NAMED_BY_OTHERS = frozenset({"input", "arguments"})
+"""Objects whose members a model or a client has named."""
+_BESIDE: Mapping[str, str] = {
+    "tools": "developer",
+    "functions": "developer",
+    "response_format": "developer",
+    "mcp_servers": "developer",
+    "prediction": "assistant",
+}
+"""What a model reads beside the messages, and as whose word it counts."""
+_ESCAPED = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_HIDING = ("\\u", "\\/")
+
+
+def spoken(call: Call) -> list[str]:
+    """Return the text of each message of a call."""
+    listed = call.body.get("messages")
+    if isinstance(listed, list) and len(listed) == len(call.messages) and all(map(_is_plain, listed)):
+        return [message.text for message in call.messages]
+    found = turns(call.dialect, call.body)
+    if len(found) != len(call.messages):  # no places are known of this dialect
+        return [message.text for message in call.messages]
+    return ["\n".join(filter(None, _words(call.body, turn))) for turn in found]
+
+
+def beside(call: Call) -> Iterator[tuple[str, str]]:
+    """Yield what a model reads beside the messages, as JSON, and the names that speakers are given: role and text."""
+    for name, role in _BESIDE.items():
+        if value := call.body.get(name):
+            yield role, orjson.dumps(value).decode()
+    listed = call.body.get("messages")
+    for message in listed if isinstance(listed, list) else ():
+        if isinstance(message, Mapping) and isinstance(said := message.get("name"), str):
+            yield str(message.get("role")), said
+
+
+def unescaped(text: str) -> Iterator[str]:
+    """Yield the strings in a JSON text whose escapes could hide something, without them."""
+    if any(escape in text for escape in _HIDING):
+        for token in _ESCAPED.findall(text):
+            if any(escape in token for escape in _HIDING):
+                try:
+                    yield orjson.loads(token)
+                except orjson.JSONDecodeError:  # no JSON after all: nobody reads escapes in it
+                    continue
+
+
+def _is_plain(message: Json) -> bool:
+    return isinstance(message, Mapping) and message.keys() <= _PLAIN and isinstance(message["content"], str)
+
+
+def _words(body: Mapping[str, Any], turn: Turn) -> Iterator[str]:
+    """Yield the texts of a message, then the objects in it that tools are given."""
+    holder: Path = turn.content[:-1] if len(turn.content) > 2 else turn.content
+    for place in turn.places:
+        if _NAMED_BY_OTHERS.isdisjoint(place.path[len(holder) : -1]):
+            yield place.text
+            if place.is_json:
+                yield from unescaped(place.text)
+    message: Any = body
+    for step in holder:
+        message = message[step]
+    for held in _objects(message):
+        text = orjson.dumps(held).decode()
+        yield text
+        if "\\" in text:
+            yield from (
+                string for _, string in strings(held) if "\\" in string or '"' in string or not string.isprintable()
+            )
+
+
+def _objects(value: Json) -> Iterator[Json]:
+    if isinstance(value, list):
+        for element in value:
+            yield from _objects(element)
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            if name in _NAMED_BY_OTHERS and isinstance(member, (Mapping, list)):
+                yield member
+            elif name not in NO_TEXT:
+                yield from _objects(member)
