@@ -52,6 +52,21 @@ def beside(call: Call) -> Iterator[tuple[str, str]]:
             yield str(message.get("role")), said
 
 
+def offered(call: Call) -> list[str]:
+    """Return every name that a tool offered goes by: those of the call, then those that stand elsewhere in the body.
+
+    A tool that is no function has its name under its own type, and functions were once offered without being tools.
+    """
+    found = dict.fromkeys(call.tools)
+    for name in ("tools", "functions"):
+        listed = call.body.get(name)
+        for tool in listed if isinstance(listed, list) else ():
+            if isinstance(tool, Mapping):
+                holders = (tool, *(member for member in tool.values() if isinstance(member, Mapping)))
+                found |= dict.fromkeys(said for one in holders if isinstance(said := one.get("name"), str))
+    return list(found)
+
+
 def unescaped(text: str) -> Iterator[str]:
     """Yield the strings in a JSON text whose escapes could hide something, without them."""
     if any(escape in text for escape in _HIDING):

@@ -13,7 +13,7 @@ from typing import Any
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.dialects.parts import has_images, parts
-from jupiter_addons.dialects.spoken import spoken
+from jupiter_addons.dialects.spoken import offered, spoken
 from jupiter_addons.enrichment.conversation import conversation
 from jupiter_addons.enrichment.describe import charge
 from jupiter_addons.enrichment.findings import Findings
@@ -97,7 +97,7 @@ def _request(x: Exchange) -> dict[str, Any]:
             {"role": message.role, "content": text, "name": name, "parts": list(of_message)}
             for message, text, (name, of_message) in zip(call.messages, texts, of_messages, strict=True)
         ],
-        tools=list(call.tools),
+        tools=offered(call),
         prompt=users[-1] if users else None,
         text="\n".join(texts),
         has_images=has_images(of_messages),
@@ -138,7 +138,7 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, An
         "content_analysis": {name: Lazy(work_out) for name, work_out in findings.facts.items()},
         "risk_score": Lazy(functools.partial(risk_score, findings)),
         "complexity_score": complexity_score(
-            input_tokens=profile.input_tokens_estimate, turns=talk.turn_count, tools=len(call.tools)
+            input_tokens=profile.input_tokens_estimate, turns=talk.turn_count, tools=len(offered(call))
         ),
     }
 

@@ -69,3 +69,18 @@ def test_images_are_found_in_any_message():
     image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}
     assert has_images(of("openai_chat", {"role": "user", "content": "hi"}, image))
     assert not has_images(of("openai_chat", {"role": "user", "content": "hi"}))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "part"),
+    [
+        ("anthropic_messages", {"type": "tool_result", "content": [{"type": "image", "source": {}}]}),
+        ("anthropic_messages", {"type": "document", "source": {"type": "content", "content": [{"type": "image"}]}}),
+        ("openai_chat", {"image_url": {"url": "https://example.org/a.png"}}),
+        ("openai_chat", {"type": None, "image_url": "https://example.org/a.png"}),
+        ("openai_chat", {"type": "image_embeds", "image_embeds": "aGk="}),
+    ],
+)
+def test_an_image_is_one_within_another_part_and_without_its_type(dialect, part):
+    """Servers read a part by what it holds where it does not say what it is."""
+    assert has_images(of(dialect, {"role": "user", "content": [part]}))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from jupiter_addons.dialects.places import turns
 from jupiter_addons.dialects.registry import PARSERS
-from jupiter_addons.dialects.spoken import beside, spoken, unescaped
+from jupiter_addons.dialects.spoken import beside, offered, spoken, unescaped
 
 SECRET = "the-secret"
 
@@ -81,6 +81,24 @@ def test_what_stands_beside_the_messages_has_a_role_of_its_own():
     assert "tells" in found["developer"]
     assert "so" in found["assistant"]
     assert list(beside(call("openai_chat", {"role": "user", "content": "a"}))) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"functions": [{"name": "shell"}]},
+        {"tools": [{"type": "custom", "custom": {"name": "shell"}}]},
+        {"tools": [{"type": "custom", "function": {"name": "harmless"}, "custom": {"name": "shell"}}]},
+        {"tools": [{"type": "function", "function": {"name": "harmless"}, "name": "shell"}]},
+    ],
+)
+def test_a_tool_is_offered_under_every_name_it_goes_by(more):
+    assert "shell" in offered(call("openai_chat", {"role": "user", "content": "a"}, **more))
+
+
+def test_a_tool_with_one_name_has_one():
+    function = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"name": {}}}}}
+    assert offered(call("openai_chat", {"role": "user", "content": "a"}, tools=[function])) == ["f"]
 
 
 def test_escapes_that_hide_nothing_are_not_read_twice():

@@ -15,6 +15,12 @@ rules:
   - name: no-secrets
     conditions: [{field: request.text, operator: contains, value: the-secret}]
     actions: [{type: deny, message: "no", code: secret}]
+  - name: no-shell
+    conditions: [{field: request.tools, operator: contains, value: shell}]
+    actions: [{type: deny, message: "no", code: shell}]
+  - name: no-images
+    when: request.has_images
+    actions: [{type: deny, message: "no", code: image}]
   - name: no-personal-data
     when: has_pii()
     actions: [{type: deny, message: "no", code: personal}]
@@ -46,9 +52,13 @@ def user(*parts):
         (CHAT, {"prediction": {"type": "content", "content": "joe@example.com"}}, "personal"),
         (CHAT, {"messages": [{"role": "user", "content": "hi", "name": "joe@example.com"}]}, "personal"),
         (CHAT, assistant(function_call={"name": "f", "arguments": '"joe\\u0040example.com"'}), "personal"),
+        (CHAT, {"functions": [{"name": "shell"}]}, "shell"),
+        (CHAT, {"tools": [{"type": "custom", "custom": {"name": "shell"}}]}, "shell"),
+        (CHAT, user({"image_url": {"url": "https://example.org/a.png"}}), "image"),
+        (MESSAGES, user({"type": "tool_result", "content": [{"type": "image", "source": {}}]}), "image"),
     ],
 )  # fmt: skip
-def test_no_place_in_a_body_hides_a_word_from_a_rule(path, fields, code, client, gateway, provider):
+def test_no_place_in_a_body_hides_anything_from_a_rule(path, fields, code, client, gateway, provider):
     seen = provider.journal.seen
     answer = client.ask(post(path, json.dumps({**chat(), **fields}).encode(), gateway.key))
     assert answer.status == 403
