@@ -99,7 +99,7 @@ def parameter(dialect: DialectName, body: JsonObject, name: str) -> list[Path]:
 
 
 def strings(value: Json) -> list[tuple[Path, str]]:
-    """Return every text in a JSON value but the names of members."""
+    """Return every text and number in a JSON value, but no names of members."""
     return list(_texts((), value, every=True))
 
 
@@ -172,9 +172,14 @@ def _indexes(value: Any, path: Path) -> Iterator[object]:
 
 
 def _texts(path: Path, value: Json, *, every: bool = False) -> Iterator[tuple[Path, str]]:
-    """Yield the texts in a value; `every`: whatever its members are called, because a model or a client named them."""
+    """Yield the texts in a value; `every`: whatever its members are called, because a model or a client named them.
+
+    There a number is a text as well: a card number need not be quoted.
+    """
     if isinstance(value, str):
         yield path, value
+    elif every and isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield path, repr(value)
     elif isinstance(value, list):
         for index, element in enumerate(value):
             yield from _texts((*path, index), element, every=every)

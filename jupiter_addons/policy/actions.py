@@ -161,7 +161,7 @@ def _redact(given: Parameters) -> list[Action]:
     if "fields" not in given:
         given.wrong("fields", "a `redact` action needs `fields`: what it takes something out of")
     for field in fields:
-        if not (field.text in TEXTS or field.text.startswith(METADATA) or _is_message(field)):
+        if not (field.text in TEXTS or _is_metadata(field) or _is_message(field)):
             given.wrong("fields", f"`{field.text}` cannot be redacted", f"what can is {', '.join(TEXTS)}")
     method = given.choice("method", ("mask", "remove", "replace"), "mask")
     if method == "replace" and "replacement" not in given:
@@ -183,6 +183,11 @@ def _redact(given: Parameters) -> list[Action]:
     return [Redact(fields, method, replacement, given.pattern("pattern"), kinds, reversible)]  # type: ignore[arg-type] # one of them
 
 
+def _is_metadata(field: Field) -> bool:
+    """Whether a field is one place in the client's metadata, not any number of them."""
+    return field.text.startswith(METADATA) and all(isinstance(step, (str, int)) for step in field.steps)
+
+
 def _is_message(field: Field) -> bool:
     """Whether a field is a message, or its text: one of them, or each."""
     if field.steps[:2] != ("request", "messages") or field.steps[3:] not in ((), ("content",)):
@@ -201,7 +206,8 @@ def _modify(given: Parameters) -> list[Action]:
         return []
     path = field.text
     is_text = _is_message(field) and isinstance(field.steps[2], int) and len(field.steps) == 4
-    if not (path in SETTABLE or is_text or path.startswith(METADATA)):
+    is_named = path.startswith(METADATA) and path == ".".join(map(str, field.steps))
+    if not (path in SETTABLE or is_text or is_named):
         given.wrong("field", f"`{path}` cannot be changed", f"what can is {', '.join(SETTABLE)}")
     place = given.place("value")
     return [Modify(path, Literally(None) if removes else given.term(place, "value"))]

@@ -150,13 +150,26 @@ class _Draft:
             elif field.text in _EVERY or field.steps[:2] == ("request", "messages"):
                 chosen = turns
             elif field.text == "request.prompt":
-                chosen = [turn for turn in turns if turn.role == "user"][-1:]
+                chosen = _users(turns)[-1:]
             else:
                 chosen = []
-                for path in places.parameter(self._dialect, body, field.text.removeprefix("request.")):
-                    found += [(path, value, False) for value in _at(body, path) if isinstance(value, str)]
+                for path in self._held(body, field):
+                    below = [one for value in _at(body, path) for one in places.strings(value)]
+                    found += [((*path, *inner), text, False) for inner, text in below]
             found += [(place.path, place.text, place.is_json) for turn in chosen for place in turn.places]
         return found
+
+    def _held(self, body: JsonObject, field: Field) -> list[Path]:
+        """Return where a parameter is, or a place in the client's metadata: what is in it is the client's to shape."""
+        if field.steps[1] != "metadata":
+            return places.parameter(self._dialect, body, field.text.removeprefix("request."))
+        path: Path = ()
+        for step in field.steps[1:]:
+            assert isinstance(step, (str, int))
+            held = _at(body, path)
+            from_end = isinstance(step, int) and step < 0 and held and isinstance(held[0], list)
+            path = (*path, len(held[0]) + step if from_end else step)  # type: ignore[operator] # a number then
+        return [path]
 
 
 def _impossible(by: By, error: ValueError) -> EffectError:
@@ -164,10 +177,15 @@ def _impossible(by: By, error: ValueError) -> EffectError:
 
 
 def _prompt(turns: list[Turn]) -> Turn:
-    users = [turn for turn in turns if turn.role == "user"]
+    users = _users(turns)
     if not users:
         raise ValueError("there is no user message")
     return users[-1]
+
+
+def _users(turns: list[Turn]) -> list[Turn]:
+    """Return what the user says; not every server minds how it is spelled."""
+    return [turn for turn in turns if turn.role.lower() == "user"]
 
 
 def _at(body: JsonObject, path: Path) -> tuple[Any, ...]:

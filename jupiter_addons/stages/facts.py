@@ -80,7 +80,7 @@ def _request(x: Exchange) -> dict[str, Any]:
     call = x.call
     found: dict[str, Any] = {name: call.body.get(name) for name in _PASSED_ON}
     texts = spoken(call)
-    users = [text for message, text in zip(call.messages, texts, strict=True) if message.role == "user"]
+    users = [text for message, text in zip(call.messages, texts, strict=True) if message.role.lower() == "user"]
     of_messages = parts(call)
     family = _FAMILY.match(call.model)
     found.update(

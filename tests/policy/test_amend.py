@@ -184,3 +184,35 @@ def test_without_a_user_message_there_is_no_prompt():
             [Addition(BY, True, "a")],
             None,
         )
+
+
+@pytest.mark.parametrize(
+    ("path", "held", "left"),
+    [
+        ("x", "joe@x.com", "[REDACTED]"),
+        ("x", ["joe@x.com", {"y": "a joe@x.com"}], ["[REDACTED]", {"y": "a [REDACTED]"}]),
+        ("x[-1]", ["a@x.com", "joe@x.com"], ["a@x.com", "[REDACTED]"]),
+        ("x['a.b c']", {"a.b c": "joe@x.com"}, {"a.b c": "[REDACTED]"}),
+        ("x[3]", ["joe@x.com"], ["joe@x.com"]),
+        ("x.y", "joe@x.com", "joe@x.com"),
+    ],
+)
+def test_metadata_is_redacted_whatever_its_shape(path, held, left):
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "a"}], "metadata": {"x": held}}).encode()
+    result = amend("openai_chat", body, [redaction(f"request.metadata.{path}".replace("'", "''"))], None)
+    assert orjson.loads(result.body)["metadata"] == {"x": left}
+
+
+def test_a_number_that_a_tool_is_given_is_redacted_as_the_text_it_would_be():
+    held = {"type": "tool_use", "id": "t", "name": "f", "input": {"pin": 1234, "n": [12, True, 4321.5]}}
+    body = json.dumps({"model": "m", "max_tokens": 1, "messages": [{"role": "assistant", "content": [held]}]}).encode()
+    result = amend("anthropic_messages", body, [redaction("request.messages", pattern=None, kinds=("pin",))], find)
+    assert orjson.loads(result.body)["messages"][0]["content"][0]["input"] == {
+        "pin": "[PIN]",
+        "n": [12, True, "[PIN].5"],
+    }
+
+
+def test_a_user_is_one_however_the_role_is_spelled():
+    body = b'{"model":"m","messages":[{"role":"User","content":"joe@x.com"}]}'
+    assert b"joe" not in amend("openai_chat", body, [redaction("request.prompt")], None).body
