@@ -78,28 +78,52 @@ def unescaped(text: str) -> Iterator[str]:
                     continue
 
 
+def names(body: Mapping[str, Any], turn: Turn) -> list[str]:
+    """Return the names of members, in a message, that a model or a client has chosen."""
+    found: list[str] = []
+    rest = list(_objects(_held(body, turn)))
+    while rest:
+        value = rest.pop()
+        if isinstance(value, Mapping):
+            found += value
+            rest += value.values()
+        elif isinstance(value, list):
+            rest += value
+    return found
+
+
 def _is_plain(message: Json) -> bool:
     return isinstance(message, Mapping) and message.keys() <= _PLAIN and isinstance(message["content"], str)
 
 
 def _words(body: Mapping[str, Any], turn: Turn) -> Iterator[str]:
     """Yield the texts of a message, then the objects in it that tools are given."""
-    holder: Path = turn.content[:-1] if len(turn.content) > 2 else turn.content
+    depth = len(_holder(turn))
     for place in turn.places:
-        if _NAMED_BY_OTHERS.isdisjoint(place.path[len(holder) : -1]):
+        if _NAMED_BY_OTHERS.isdisjoint(place.path[depth:-1]):
             yield place.text
             if place.is_json:
                 yield from unescaped(place.text)
-    message: Any = body
-    for step in holder:
-        message = message[step]
-    for held in _objects(message):
+    for held in _objects(_held(body, turn)):
         text = orjson.dumps(held).decode()
         yield text
         if "\\" in text:
             yield from (
                 string for _, string in strings(held) if "\\" in string or '"' in string or not string.isprintable()
             )
+
+
+def _holder(turn: Turn) -> Path:
+    """Return where a message stands, or the text that is one."""
+    return turn.content[:-1] if len(turn.content) > 2 else turn.content
+
+
+def _held(body: Mapping[str, Any], turn: Turn) -> Json:
+    value: Any = body
+    for step in _holder(turn):
+        value = value[step]
+    found: Json = value
+    return found
 
 
 def _objects(value: Json) -> Iterator[Json]:

@@ -15,6 +15,7 @@ from jupiter_addons.dialects import places
 from jupiter_addons.dialects.call import DialectName, Json, JsonObject
 from jupiter_addons.dialects.places import Turn
 from jupiter_addons.dialects.splice import REMOVED, Edits, Path, splice
+from jupiter_addons.dialects.spoken import names
 from jupiter_addons.errors import EffectError
 from jupiter_addons.policy.effects import Addition, By, Effect, Redaction, Setting, in_force
 from jupiter_addons.policy.nodes import Field
@@ -123,7 +124,13 @@ class _Draft:
                 takes.append(Takes(redaction, find, vault))
             except ValueError as error:
                 raise _impossible(redaction.by, error) from error
-            for path, text, is_json in self._texts(body, redaction.fields):
+            found, chosen = self._texts(body, redaction.fields)
+            named = "\n".join(name for turn in chosen for name in names(body, turn))
+            if named and not takes[-1].takes_all and next(takes[-1].findings(named, 0), None) is not None:
+                raise _impossible(
+                    redaction.by, ValueError("it finds something in the name of a member, which has to stay")
+                )
+            for path, text, is_json in found:
                 texts[path] = (text, is_json)
                 wanted.setdefault(path, []).append(number)
         edits: dict[Path, Json] = {}
@@ -140,9 +147,11 @@ class _Draft:
             except ValueError as error:
                 raise _impossible(redactions[0].by, error) from error
 
-    def _texts(self, body: JsonObject, fields: Sequence[Field]) -> list[tuple[Path, str, bool]]:
+    def _texts(self, body: JsonObject, fields: Sequence[Field]) -> tuple[list[tuple[Path, str, bool]], list[Turn]]:
+        """Return the texts of some fields, and the messages that they are in."""
         turns = places.turns(self._dialect, body)
         found: list[tuple[Path, str, bool]] = []
+        messages: dict[Path, Turn] = {}
         for field in fields:
             number = field.steps[2] if field.steps[:2] == ("request", "messages") and len(field.steps) > 2 else None
             if isinstance(number, int):
@@ -157,7 +166,8 @@ class _Draft:
                     below = [one for value in _at(body, path) for one in places.strings(value)]
                     found += [((*path, *inner), text, False) for inner, text in below]
             found += [(place.path, place.text, place.is_json) for turn in chosen for place in turn.places]
-        return found
+            messages |= {turn.content: turn for turn in chosen}
+        return found, list(messages.values())
 
     def _held(self, body: JsonObject, field: Field) -> list[Path]:
         """Return where a parameter is, or a place in the client's metadata: what is in it is the client's to shape."""

@@ -216,3 +216,14 @@ def test_a_number_that_a_tool_is_given_is_redacted_as_the_text_it_would_be():
 def test_a_user_is_one_however_the_role_is_spelled():
     body = b'{"model":"m","messages":[{"role":"User","content":"joe@x.com"}]}'
     assert b"joe" not in amend("openai_chat", body, [redaction("request.prompt")], None).body
+
+
+def test_what_is_found_in_a_name_that_a_tool_is_given_cannot_be_taken_out_so_the_call_does_not_pass():
+    held = {"type": "tool_use", "id": "t", "name": "f", "input": {"deep": [{"joe@x.com": True}]}}
+    body = json.dumps({"model": "m", "max_tokens": 1, "messages": [{"role": "assistant", "content": [held]}]}).encode()
+    with pytest.raises(EffectError, match="in the name of a member"):
+        amend("anthropic_messages", body, [redaction("request.messages")], None)
+    assert (
+        amend("anthropic_messages", body, [redaction("request.messages", pattern=re2.compile("eve"))], None).body
+        == body
+    )
