@@ -5,6 +5,7 @@ from the places of its words (`places`), whatever its parts are called, and the 
 names in them.  Text that is itself JSON is read a second time without its escapes: `\\u0040` is an @ to whoever parses it.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,7 +27,8 @@ _BESIDE: Mapping[str, str] = {
     "prediction": "assistant",
 }
 """What a model reads beside the messages, and as whose word it counts."""
-_ESCAPED = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+"""A string in a JSON text, its quotes included."""
 _HIDING = ("\\u", "\\/")
 
 
@@ -70,12 +72,18 @@ def offered(call: Call) -> list[str]:
 def unescaped(text: str) -> Iterator[str]:
     """Yield the strings in a JSON text whose escapes could hide something, without them."""
     if any(escape in text for escape in _HIDING):
-        for token in _ESCAPED.findall(text):
-            if any(escape in token for escape in _HIDING):
-                try:
-                    yield orjson.loads(token)
-                except orjson.JSONDecodeError:  # no JSON after all: nobody reads escapes in it
-                    continue
+        for token in STRING.findall(text):
+            if any(escape in token for escape in _HIDING) and (found := read_string(token)) is not None:
+                yield found
+
+
+def read_string(token: str) -> str | None:
+    """Return the text of a JSON string, between its quotes, or None if it is none.  Half a surrogate pair is U+FFFD."""
+    try:
+        found: str = json.loads(token, strict=False)
+    except ValueError:
+        return None
+    return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def names(body: Mapping[str, Any], turn: Turn) -> list[str]:

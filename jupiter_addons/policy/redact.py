@@ -11,15 +11,14 @@ reads `response.content` has it.
 
 import bisect
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import orjson
 
-from jupiter_addons.dialects.call import Json
-from jupiter_addons.dialects.places import strings
-from jupiter_addons.dialects.splice import Path, splice
+from jupiter_addons.dialects.spoken import STRING, read_string
 from jupiter_addons.policy.effects import By, Redaction
 
 WINDOW = 256
@@ -194,7 +193,7 @@ class Rewriter:
 
     def whole(self, text: str, *, is_json: bool) -> str:
         """Return a whole text as it is to be; `is_json`: what is put in is escaped for a JSON string."""
-        if is_json and "\\u" in text:
+        if is_json and "\\" in text:
             text = self._unhidden(text)
         pieces, at = [], 0
         for finding in merged([searcher.findings(text, 0) for searcher in self.searchers]):
@@ -203,17 +202,19 @@ class Rewriter:
         return "".join([*pieces, text[at:]]) if pieces else text
 
     def _unhidden(self, text: str) -> str:
-        """Take out what is found in the strings of a JSON text once their escapes are read: `\\u0040` is an @."""
+        """Take out what is found in the strings of a JSON text once their escapes are read: `\\u0040` is an @.
+
+        String by string, wherever they stand: a name may be there twice, and a model reads both.
+        """
         takes = Rewriter([s for s in self.searchers if isinstance(s, Takes) and not s.takes_all], self.counts)
-        try:
-            value = orjson.loads(text)
-            edits: dict[Path, Json] = {}
-            for path, string in strings(value):
-                if (new := takes.whole(string, is_json=False)) != string:
-                    edits[path] = new
-            return splice(text.encode(), edits).decode() if edits else text
-        except ValueError:
-            return text  # it is no JSON, or a string alone: nobody reads escapes in it
+
+        def read(match: re.Match[str]) -> str:
+            token = match[0]
+            string = read_string(token) if "\\" in token else None
+            new = string if string is None else takes.whole(string, is_json=False)
+            return token if new is None or new == string else orjson.dumps(new).decode()
+
+        return STRING.sub(read, text)
 
     def taken(self, finding: Finding, *, is_json: bool) -> str:
         """Count a finding and return what is to stand in its place."""

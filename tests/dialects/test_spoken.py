@@ -104,6 +104,7 @@ def test_a_tool_with_one_name_has_one():
 def test_escapes_that_hide_nothing_are_not_read_twice():
     assert list(unescaped('{"a": "b\\nc", "d": "\\u0040 \\/"}')) == ["@ /"]
     assert list(unescaped('"\\u00" \\u0040')) == []
+    assert list(unescaped('"\\u0040\\ud800"')) == ["@\ufffd"]
 
 
 JSON = st.recursive(

@@ -78,6 +78,10 @@ def test_what_is_put_into_json_is_escaped():
     [
         (r'{"a": "joe\u0040x.com", "n":1E2}', '{"a": "[REDACTED]", "n":1E2}'),
         (r'{"a": ["joe@x.com", "\u006aoe\u0040x.com"]}', '{"a": ["[REDACTED]", "[REDACTED]"]}'),
+        (r'{"a": 1, "a": 2, "to": "joe\u0040x.com"}', '{"a": 1, "a": 2, "to": "[REDACTED]"}'),
+        (r'{"joe\u0040x.com": 1}', '{"[REDACTED]": 1}'),
+        (r'{"a": "joe\u0040x.com"', '{"a": "[REDACTED]"'),
+        (r'{"a": "joe\u0040x.com \ud800"}', '{"a": "[REDACTED] \ufffd"}'),
         (r'{"a": "caf\u00e9"}', r'{"a": "caf\u00e9"}'),
         (r'{"a": joe@x.com \u', r'{"a": [REDACTED] \u'),
     ],
@@ -86,6 +90,10 @@ def test_escapes_in_json_hide_nothing(text, result):
     rewriter = a_rewriter(takes(EMAIL))
     assert rewriter.whole(text, is_json=True) == result
     assert sum(rewriter.counts.values()) == result.count("REDACTED")
+
+
+def test_a_slash_may_be_escaped_in_json():
+    assert whole(r'{"a": "http:\/\/in.house"}', takes("http://in.house"), is_json=True) == '{"a": "[REDACTED]"}'
 
 
 def test_where_findings_overlap_nothing_that_anybody_found_remains():
