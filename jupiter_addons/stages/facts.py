@@ -18,6 +18,8 @@ from jupiter_addons.enrichment.conversation import conversation
 from jupiter_addons.enrichment.describe import charge
 from jupiter_addons.enrichment.findings import Findings
 from jupiter_addons.enrichment.scores import complexity_score, risk_score
+from jupiter_addons.enrichment.tokens import length_bytes
+from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.policy.facts import Facts, Lazy
 from jupiter_addons.policy.fields import HEADERS
@@ -122,7 +124,7 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, An
         output_tokens=profile.output_tokens_max,
         window_tokens=window,
     )
-    findings = x.findings if phase == "request" else Findings([("assistant", x.reply.text)])
+    findings = x.findings if phase == "request" else Findings([("assistant", _answered(x))])
     return {
         "token_estimate": {
             "prompt_tokens": profile.input_tokens_estimate,
@@ -192,13 +194,26 @@ class _Once:
         return self._found.get(name)
 
 
+_TOO_LONG = Refusal(
+    "provider_invalid_response", "the provider's answer is too long for rules to read, and may not pass unread"
+)
+
+
+def _answered(x: Exchange) -> str:
+    """Return the text of the answer.  Raises UpstreamError if not all of it was kept: nobody knows what the rest says."""
+    text = x.reply.text
+    if length_bytes(text) < x.reply.text_bytes:
+        raise UpstreamError(_TOO_LONG)
+    return text
+
+
 def _response(x: Exchange) -> dict[str, Any] | None:
     if not x.filled("reply"):
         return None
     reply = x.reply
     usage = reply.usage
     return {
-        "content": reply.text,
+        "content": _answered(x),
         "finish_reason": reply.finish_reasons[0] if reply.finish_reasons else None,
         "model": reply.model,
         "request_id": reply.response_id,

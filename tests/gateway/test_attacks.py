@@ -1,11 +1,15 @@
 """What hostile clients do to rules, seen by the provider."""
 
+import contextlib
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from support.gateway import Gateway, Setup, start_gateway
-from support.wire import chat, post
+from support.wire import Client, chat, post
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 RULES = """
@@ -25,12 +29,69 @@ rules:
     when: has_pii()
     actions: [{type: deny, message: "no", code: personal}]
 """
+ANSWERS = """
+mpl_version: "1.0"
+name: q
+rules:
+  - name: no-leaks
+    conditions: [{field: response.content, operator: contains, value: the-leak}]
+    actions: [{type: deny, message: "no", code: leak}]
+"""
+
+
+@pytest.fixture(scope="module")
+def judging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, list[bytes]]]:
+    """A gateway that reads answers, and the answer that its provider gives next."""
+    answers: list[bytes] = []
+    with (
+        provider_of(answers) as port,
+        start_gateway(tmp_path_factory.mktemp("judging"), port, Setup(policies={"q.yaml": ANSWERS})) as running,
+    ):
+        yield running, answers
 
 
 @pytest.fixture(scope="module")
 def gateway(provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with start_gateway(tmp_path_factory.mktemp("attacks"), provider.port, Setup(policies={"p.yaml": RULES})) as running:
         yield running
+
+
+class Provider(BaseHTTPRequestHandler):
+    """Answers with what the test has put there."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        body = self.server.answers.pop()
+        kind = "application/json" if body.startswith(b"{") else "text/event-stream"
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def provider_of(answers: list[bytes]) -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server:
+        server.answers = answers
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def whole(**message) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}
+    return json.dumps({"id": "a", "model": "rehearsal-1", "choices": [choice]}).encode()
+
+
+def stream(*pieces: str) -> bytes:
+    events = [{"id": "a", "choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
+    return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events) + b"data: [DONE]\n\n"
 
 
 def assistant(**message):
@@ -64,3 +125,14 @@ def test_no_place_in_a_body_hides_anything_from_a_rule(path, fields, code, clien
     assert answer.status == 403
     assert path == MESSAGES or answer.code == code
     assert provider.journal.seen == seen
+
+
+@pytest.mark.parametrize("answer", [whole, stream], ids=["json", "sse"])
+def test_an_answer_too_long_to_be_read_does_not_pass_a_rule_that_reads_it(answer, judging):
+    gateway, answers = judging
+    long = "x" * (1024 * 1024)
+    answers.append(whole(content=long, refusal="the-leak") if answer is whole else stream(long, "the-leak"))
+    with Client(gateway.port) as asking:
+        got = asking.ask(post(CHAT, chat(stream=answer is stream), gateway.key))
+    assert b"the-leak" not in got.body
+    assert b"provider_invalid_response" in got.body
