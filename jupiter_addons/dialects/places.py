@@ -126,7 +126,7 @@ def token_probabilities(body: JsonObject) -> list[Path]:
 def event(dialect: DialectName, chunk: JsonObject) -> list[Place]:
     """Return the places of text in a stream event, each with its channel."""
     if dialect == "anthropic_messages":
-        number = chunk.get("index")
+        number = _number(chunk, -1)
         holders: list[tuple[Path, Any]] = [
             ((name,), chunk.get(name)) for name in ("message", "content_block", "delta") if name in chunk
         ]
@@ -134,9 +134,9 @@ def event(dialect: DialectName, chunk: JsonObject) -> list[Place]:
     found: list[Place] = []
     for position, choice in enumerate(items(chunk.get("choices"))):
         holder = ("choices", position)
-        number = mapping(choice).get("index", position)
+        number = _number(choice, position)
         for path, text in _texts(holder, choice):
-            found.append(_piece((*holder, path[2]), path, text, (number, *_indexes(choice, path[2:]))))
+            found.append(_piece((*holder, *path[2:3]), path, text, (number, *_indexes(choice, path[2:]))))
     return found
 
 
@@ -145,14 +145,14 @@ def closed(dialect: DialectName, chunk: JsonObject) -> frozenset[object] | None:
     if dialect == "anthropic_messages":
         match chunk.get("type"):
             case "content_block_stop":
-                return frozenset({chunk.get("index")})
+                return frozenset({_number(chunk, -1)})
             case "message_delta" | "message_stop" | "error":
                 return None
         return frozenset()
     if "error" in chunk:
         return None
     return frozenset(
-        mapping(choice).get("index", position)
+        _number(choice, position)
         for position, choice in enumerate(items(chunk.get("choices")))
         if mapping(choice).get("finish_reason") is not None
     )
@@ -168,7 +168,13 @@ def _indexes(value: Any, path: Path) -> Iterator[object]:
     for step in path:
         value = value[step]
         if isinstance(step, int):
-            yield mapping(value).get("index", step)
+            yield _number(value, step)
+
+
+def _number(value: Any, place: int) -> int:
+    """Return the number that an element says it has; its place, if it says none that is a number."""
+    said = mapping(value).get("index")
+    return said if type(said) is int else place
 
 
 def _texts(path: Path, value: Json, *, every: bool = False) -> Iterator[tuple[Path, str]]:
