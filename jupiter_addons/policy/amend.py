@@ -22,6 +22,7 @@ from jupiter_addons.policy.nodes import Field
 from jupiter_addons.policy.redact import Find, Rewriter, Takes, Vault
 
 _MESSAGE = re.compile(r"messages\[(-?\d+)\]\.content")
+_PLACEHOLDER = re.compile(rb"\[[A-Z][A-Z0-9_]*_[0-9]+\]")
 _EVERY = ("request.messages", "request.text")
 
 
@@ -56,7 +57,8 @@ def amend(dialect: DialectName, body: bytes, effects: Sequence[Effect], find: Fi
     redactions = [effect for effect in ordered if isinstance(effect, Redaction)]
     reversible = any(redaction.reversible for redaction in redactions)
     written = orjson.dumps(orjson.loads(draft.body)) if reversible else b""  # whatever escapes it was sent with
-    vault = Vault(lambda placeholder: placeholder.encode() in written)
+    taken = frozenset(_PLACEHOLDER.findall(written))
+    vault = Vault(lambda placeholder: placeholder.encode() in taken)
     if redactions:
         draft.redact(redactions, find, vault)
     return Amended(draft.body, tuple(draft.changes), vault)

@@ -140,6 +140,7 @@ class PutsBack:
     def __init__(self, contents: Mapping[str, str]) -> None:
         self._contents = contents
         self._longest = max(map(len, contents), default=0)
+        self._sorted = sorted(contents)
 
     def findings(self, text: str, start: int) -> Iterator[Finding]:
         """Yield every placeholder."""
@@ -156,7 +157,8 @@ class PutsBack:
         at = text.find("[", max(0, len(text) - self._longest + 1))
         while at >= 0:
             rest = text[at:]
-            if any(placeholder.startswith(rest) and placeholder != rest for placeholder in self._contents):
+            next_one = bisect.bisect_right(self._sorted, rest)
+            if next_one < len(self._sorted) and self._sorted[next_one].startswith(rest):
                 return at
             at = text.find("[", at + 1)
         return len(text)
@@ -171,7 +173,8 @@ def merged(searches: Sequence[Iterator[Finding]]) -> list[Finding]:
         for finding in later:
             at = finding.start
             first = max(0, bisect.bisect_right(starts, at) - 1)
-            for other in found[first:]:
+            for place in range(first, len(found)):
+                other = found[place]
                 if other.start >= finding.end:
                     break
                 if at < other.start:
@@ -233,6 +236,7 @@ class Flow:
         self._gone = 0
         self.length = 0
         self.decided = 0
+        self._look_from = 0
         self.findings: list[tuple[int, int, str]] = []
         """What is decided on: from, to, what is to stand there."""
 
@@ -244,7 +248,7 @@ class Flow:
     def decide(self, *, final: bool) -> None:
         """Decide as far as more text cannot change it; all of it if there will be no more."""
         text, start = self._text, self.decided - self._gone
-        if start == len(text):
+        if start == len(text) or (self.length < self._look_from and not final):
             return
         searchers = self._rewriter.searchers
         limit = len(text) if final else max(start, min(s.undecided_from(text) for s in searchers))
@@ -256,6 +260,8 @@ class Flow:
                 break
             if end == len(text) and not final and group[-1].by is not None:  # a placeholder is whole as it is
                 limit = begin
+                if end - begin > WINDOW:  # looked at again once it has grown by a part: else its length counts squared
+                    self._look_from = self.length + (end - begin) // 4
                 break
             decided += group
             limit = max(limit, end)

@@ -1,6 +1,7 @@
 """What is found is taken out, wherever a text is cut into pieces, and comes back where it was asked for."""
 
 import itertools
+import timeit
 
 import pytest
 import re2
@@ -151,6 +152,44 @@ def test_of_placeholders_only_what_may_become_one_is_held_back():
 def test_a_finding_longer_than_the_window_is_held_until_it_ends():
     text = "key " + "a" * 1000 + " end"
     assert in_pieces(list(text), takes("a{3,}"))[0] == "key [REDACTED] end"
+
+
+class Counting(Takes):
+    """Counts the characters it looks at."""
+
+    looked_at = 0
+
+    def findings(self, text, start):
+        self.looked_at += len(text) - start
+        return super().findings(text, start)
+
+
+def test_a_finding_that_never_ends_is_not_looked_at_from_its_beginning_each_time():
+    searcher = Counting(Redaction(By("p", "r"), (), pattern=re2.compile("a+")), None, Vault())
+    assert in_pieces(["a"] * 20_000, searcher)[0] == "[REDACTED]"
+    assert searcher.looked_at < 40 * 20_000
+
+
+def taken_s(work) -> float:
+    return min(timeit.repeat(work, number=1, repeat=3))
+
+
+def test_what_is_held_back_for_a_placeholder_is_known_however_many_there_are():
+    few, many = (PutsBack({f"[EMAIL_{n}]": "x" for n in range(most)}) for most in (50, 50_000))
+
+    def look(searcher):
+        return lambda: [searcher.undecided_from("no [a") for _ in range(200)]
+
+    assert taken_s(look(many)) < 20 * taken_s(look(few))
+    assert many.undecided_from("a [EMAIL_49") == 2
+    assert many.undecided_from("a [EMAIL_50000") == len("a [EMAIL_50000")
+
+
+def test_findings_of_two_searchers_are_put_together_in_time_in_proportion():
+    def work(n):
+        return lambda: whole("ab " * n, takes("a"), takes("b"))
+
+    assert taken_s(work(48_000)) < 12 * taken_s(work(8_000))
 
 
 def test_a_pattern_is_never_given_to_re():

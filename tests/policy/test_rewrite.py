@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from support.redactions import EMAIL, a_rewriter, takes
 
 from jupiter_addons.dialects.registry import STREAM_READERS
-from jupiter_addons.dialects.sse import Splitter
+from jupiter_addons.dialects.sse import Frame, Splitter
 from jupiter_addons.errors import UpstreamError
-from jupiter_addons.policy.redact import WINDOW, PutsBack
+from jupiter_addons.policy.redact import WINDOW, PutsBack, Rewriter
 from jupiter_addons.policy.rewrite import EventEditor, rewrite_body, with_data
 
 DIALECTS = ("openai_chat", "anthropic_messages")
@@ -193,3 +193,21 @@ def test_an_answer_that_says_its_text_twice_does_not_pass():
     twice = b'{"choices": [{"message": {"content": "joe@x.com", "content": "joe@x.com"}}]}'
     with pytest.raises(UpstreamError):
         rewrite_body("openai_chat", twice, a_rewriter(takes(EMAIL)))
+
+
+def test_an_event_of_one_choice_costs_no_look_at_all_others():
+    looks = []
+
+    class Counting:
+        def findings(self, text, start):
+            looks.append(start)
+            return iter(())
+
+        def undecided_from(self, text):
+            return max(0, len(text) - 4)
+
+    editor = EventEditor("openai_chat", Rewriter([Counting()]))
+    for number in range(1280):
+        data = json.dumps({"choices": [{"index": number % 128, "delta": {"content": "words"}}]}).encode()
+        editor.feed(Frame(b"data: " + data + b"\n\n", "", data))
+    assert len(looks) == 1280
