@@ -25,6 +25,8 @@ WINDOW = 256
 _CONTEXT = 64
 """How much of what is decided stays in sight, for expressions that look behind (`\\b`, `^`)."""
 _TRIM = 4096
+_MOST_SEAMS_DEEP = 16
+"""How often what has come together by taking something out is looked at again; a text made to need more goes as a whole."""
 MASK = "[REDACTED]"
 
 
@@ -198,11 +200,31 @@ class Rewriter:
         """Return a whole text as it is to be; `is_json`: what is put in is escaped for a JSON string."""
         if is_json and "\\" in text:
             text = self._unhidden(text)
-        pieces, at = [], 0
+        seams: list[int] | None = None
+        for _ in range(_MOST_SEAMS_DEEP):
+            text, seams = self._replaced(text, seams, is_json=is_json)
+            if not seams:
+                return text
+        return MASK
+
+    def _replaced(self, text: str, across: list[int] | None, *, is_json: bool) -> tuple[str, list[int]]:
+        """Replace what is found, or only what is found `across` some places; return also where something was taken out.
+
+        What stood to both sides of it stands together now: `41<x>11`, less a `<x>`, may be what another rule looks for.
+        """
+        pieces, at, length, seams = [], 0, 0, []
         for finding in merged([searcher.findings(text, 0) for searcher in self.searchers]):
-            pieces += [text[at : finding.start], self.taken(finding, is_json=is_json)]
+            if across is not None:
+                place = bisect.bisect_right(across, finding.start)
+                if place == len(across) or across[place] >= finding.end:
+                    continue
+            words = self.taken(finding, is_json=is_json)
+            pieces += [text[at : finding.start], words]
+            length += finding.start - at + len(words)
             at = finding.end
-        return "".join([*pieces, text[at:]]) if pieces else text
+            if not words:
+                seams.append(length)
+        return ("".join([*pieces, text[at:]]) if pieces else text), seams
 
     def _unhidden(self, text: str) -> str:
         """Take out what is found in the strings of a JSON text once their escapes are read: `\\u0040` is an @.

@@ -103,6 +103,29 @@ def test_where_findings_overlap_nothing_that_anybody_found_remains():
     assert whole("abcdefg", second, first) == "22g"
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("joe@dax.com", "[M]"),
+        ("joe@ddaax.com", "[M]"),
+        ("joe@dadax.com and dada", "[M] and "),
+        ("da joe@x.com da", " [M] "),
+        ("jo da e@x.co", "jo  e@x.co"),
+        ("d" * 20 + "a" * 20, "[REDACTED]"),
+    ],
+)
+def test_what_comes_together_when_something_is_taken_out_is_looked_at_again(text, left):
+    searchers = takes("da", rule="out", method="remove"), takes(r"[a-z]{1,9}@x\.com", rule="mail", replacement="[M]")
+    assert whole(text, *searchers) == left
+
+
+def test_but_what_a_rule_has_put_there_is_not():
+    assert (
+        whole("AdaB da", takes("da", rule="out", method="remove"), takes("[A-Z]", rule="caps", replacement="X"))
+        == "XX "
+    )
+
+
 def test_a_detector_that_is_not_there_is_an_error():
     with pytest.raises(ValueError, match="no detector for email"):
         Takes(Redaction(By("p", "r"), (), kinds=("email",)), None, Vault())
