@@ -32,13 +32,12 @@ from jupiter_addons.policy.rules import (
     Threshold,
 )
 from jupiter_addons.policy.terms import Terms
-from jupiter_addons.policy.vocabulary import ACTIONS, LOG_LEVELS
+from jupiter_addons.policy.vocabulary import ACTIONS, LOG_LEVELS, PII_KINDS
 
 DEFAULT_CODE = "policy_denied"
 LENT_CODES = frozenset({DEFAULT_CODE, *(name for name, row in CODES.items() if row.status == 429)})
 MAX_POINTS = 1000
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 SPELLINGS: Mapping[str, Mapping[str, str]] = {
@@ -74,6 +73,8 @@ SETTABLE = (
 """What `modify` can set, besides the text of single messages and the client's metadata."""
 WORDS = ("request.messages", "request.prompt", "request.text", "request.metadata.", "response.content")
 """What users and models say, by how its fields begin."""
+DETECTED_KINDS = PII_KINDS | {"pii"}
+"""What `detect` can name: a kind that nobody finds would be a redaction that never takes anything out."""
 FIXED_PARAMETERS = frozenset({"messages", "model", "stream", "stream_options", "system", "tools"})
 """What `set_parameter` leaves alone: it is governed under its own name, or the client counts on it."""
 
@@ -168,8 +169,8 @@ def _redact(given: Parameters) -> list[Action]:
         given.wrong("replacement", "`replace` needs a `replacement`")
     kinds = given.texts("detect")
     for kind in kinds:
-        if not _KIND.fullmatch(kind):
-            given.wrong("detect", f"`{kind}` cannot be the name of what a detector finds")
+        if kind not in DETECTED_KINDS:
+            given.wrong("detect", f"no detector finds `{kind[:64]}`", f"there is {', '.join(sorted(DETECTED_KINDS))}")
     if kinds and "pattern" in given:
         given.wrong("pattern", "a redaction has a `pattern` or `detect`, not both")
     reversible = given.flag("reversible")
