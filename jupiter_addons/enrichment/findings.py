@@ -22,6 +22,8 @@ from jupiter_addons.errors import JupiterError
 
 MAX_SCANNED_BYTES = 1 << 20
 """How much text of one call is searched, in UTF-8, the same text counted once."""
+LEAST_BYTES = 64
+"""What a text counts for at least: to search a short one takes as long."""
 
 PerText = tuple[tuple[Span, ...], ...]
 """Spans for each of the texts, in their order."""
@@ -141,7 +143,7 @@ class Findings:
     def _normal(self) -> Mapping[str, Normal]:
         """Each text as detectors read it.  Raises ScanLimitError."""
         texts = {text for _, text in self.texts}
-        scanned_bytes = sum(map(length_bytes, texts))
+        scanned_bytes = sum(max(LEAST_BYTES, length_bytes(text)) for text in texts)
         if scanned_bytes > MAX_SCANNED_BYTES:
             raise ScanLimitError(
                 f"{scanned_bytes} bytes of text are more than the {MAX_SCANNED_BYTES} that are searched"

@@ -108,3 +108,10 @@ def test_what_is_too_long_to_be_searched_is_not_known():
 
 def test_only_what_users_say_has_a_mood():
     assert Findings([("assistant", "terrible, awful"), ("user", "great, thanks")]).sentiment.label == "positive"
+
+
+def test_very_many_very_short_texts_are_too_much_as_well():
+    texts = [("user", f"a{n}") for n in range(MAX_SCANNED_BYTES // 64 + 1)]
+    with pytest.raises(ScanLimitError):
+        _ = Findings(texts).pii
+    assert not any(Findings(texts[:1000]).pii)
