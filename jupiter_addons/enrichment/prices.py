@@ -13,6 +13,8 @@ from jupiter_addons.units import NANO_PER_USD, NanoUsdPerMillion
 
 _CACHED = 4096
 """How many looked-up names are remembered; a client can make up as many as it likes."""
+MAX_NAME_CHARS = 256
+"""No model has a longer name.  One that has is not looked up, and above all not remembered: it can be as long as a body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class PriceTable:
         """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), or None."""
         if (override := self._overrides.get(model)) is not None:
             return override
+        if len(model) > MAX_NAME_CHARS:
+            return None
         if (provider, model) not in self._seen:
             if len(self._seen) >= _CACHED:
                 self._seen.clear()
@@ -67,6 +71,8 @@ class PriceTable:
 
     def window(self, provider: str, model: str) -> int | None:
         """Return how many tokens a model takes in and gives out together, or None if the library does not say."""
+        if len(model) > MAX_NAME_CHARS:
+            return None
         found = self._model(provider, model)
         return found.context_window if found is not None else None
 

@@ -1,5 +1,6 @@
 """Prices are integers, the dearest tier, and the operator's own come first."""
 
+import tracemalloc
 from decimal import Decimal
 
 import pytest
@@ -59,3 +60,14 @@ def test_the_context_window_is_the_librarys_or_not_known(table):
     assert table.window("openai", "gpt-4o") == 128_000
     assert table.window("openai", "house") is None
     assert table.window("nobody", "nothing") is None
+
+
+def test_a_name_as_long_as_a_body_has_no_price_and_is_not_kept(table):
+    long = "gpt-4o-mini" + "x" * 1_000_000
+    tracemalloc.start()
+    for number in range(20):
+        assert table.lookup("openai", f"{long}{number}") is None
+        assert table.window("openai", f"{long}{number}") is None
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_000_000
