@@ -17,6 +17,7 @@ from jupiter_addons.dialects.spoken import offered, spoken
 from jupiter_addons.enrichment.conversation import conversation
 from jupiter_addons.enrichment.describe import charge
 from jupiter_addons.enrichment.findings import Findings
+from jupiter_addons.enrichment.prices import MAX_NAME_CHARS
 from jupiter_addons.enrichment.scores import complexity_score, risk_score
 from jupiter_addons.enrichment.tokens import length_bytes
 from jupiter_addons.errors import Refusal, UpstreamError
@@ -44,6 +45,11 @@ class Surroundings:
     usage: Usage
     window: Callable[[Call], int | None]
     """A call -> the tokens that its model can take, if that is known."""
+
+
+def usage_of(x: Exchange) -> tuple[str, str]:
+    """Return the user and the model whose usage an exchange is; of a name that no model has, its beginning: it is kept."""
+    return x.principal.user, x.call.model[:MAX_NAME_CHARS]
 
 
 def facts(x: Exchange, around: Surroundings, phase: Phase) -> Facts:
@@ -147,7 +153,7 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, An
 
 def _context(x: Exchange, around: Surroundings) -> dict[str, Any]:
     principal = x.principal
-    usage = _Once(lambda: around.usage(principal.user, x.call.model))
+    usage = _Once(lambda: around.usage(*usage_of(x)))
     return {
         "time": local_time(x.arrived_us // 1_000_000, "UTC"),
         "environment": around.environment,
