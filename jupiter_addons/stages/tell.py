@@ -13,7 +13,7 @@ from jupiter_addons.exchange import Exchange
 from jupiter_addons.policy.decide import Decision
 from jupiter_addons.policy.effects import AlertLine
 from jupiter_addons.stages.stage import closing
-from jupiter_addons.telemetry.logs import FIELDS
+from jupiter_addons.telemetry.logs import FIELDS, redact
 
 logger = logging.getLogger("jupiter.policy")
 
@@ -48,7 +48,8 @@ class Tell:
             logger.warning("what rules ask for could not be worked out: %s", fault, extra={FIELDS: {"call": x.call_id}})
         for line in decision.logs:
             level = logging.getLevelNamesMapping()[line.level.upper()]
-            logger.log(level, "%s", line.message, extra={FIELDS: {"call": x.call_id, **dict(line.fields)}})
+            shown = {name: redact(value) for name, value in line.fields}
+            logger.log(level, "%s", line.message, extra={FIELDS: {"call": x.call_id, **shown}})
         for effect in decision.effects:
             if isinstance(effect, AlertLine):
                 self._alert(effect, x.call_id)
