@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from jupiter_addons.dialects.call import Call, Json
-from jupiter_addons.dialects.places import NO_TEXT, Turn, strings, turns
+from jupiter_addons.dialects.call import Call, DialectName, Json, JsonObject
+from jupiter_addons.dialects.places import NO_TEXT, Turn, answer, strings, turns
 from jupiter_addons.dialects.splice import Path
 
 _PLAIN = frozenset({"role", "content"})
@@ -30,6 +30,8 @@ _BESIDE: Mapping[str, str] = {
 STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 """A string in a JSON text, its quotes included."""
 _HIDING = ("\\u", "\\/")
+_MOST_COMPARED = 1000
+"""So many texts of an answer are looked for in what was read of it; of one with more, all are taken."""
 
 
 def spoken(call: Call) -> list[str]:
@@ -52,6 +54,16 @@ def beside(call: Call) -> Iterator[tuple[str, str]]:
     for message in listed if isinstance(listed, list) else ():
         if isinstance(message, Mapping) and isinstance(said := message.get("name"), str):
             yield str(message.get("role")), said
+
+
+def unread(dialect: DialectName, body: JsonObject, read: str) -> list[str]:
+    """Return what a whole answer says beside `read`: in parts that nobody knows yet, to tools, and behind escapes."""
+    found: list[str] = []
+    for place in answer(dialect, body):
+        found.append(place.text)
+        found += unescaped(place.text) if place.is_json else ()
+    found += [orjson.dumps(held).decode() for held in _objects(body)]
+    return [text for text in found if text and (len(found) > _MOST_COMPARED or text not in read)]
 
 
 def offered(call: Call) -> list[str]:

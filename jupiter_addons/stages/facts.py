@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.dialects.parts import has_images, parts
-from jupiter_addons.dialects.spoken import offered, spoken
+from jupiter_addons.dialects.spoken import offered, spoken, unread
 from jupiter_addons.enrichment.conversation import conversation
 from jupiter_addons.enrichment.describe import charge
 from jupiter_addons.enrichment.findings import Findings
@@ -210,7 +212,9 @@ def _answered(x: Exchange) -> str:
     text = x.reply.text
     if length_bytes(text) < x.reply.text_bytes:
         raise UpstreamError(_TOO_LONG)
-    return text
+    if not x.filled("answered") or x.upstream_status >= 300:
+        return text
+    return "\n".join(filter(None, [text, *unread(x.call.dialect, orjson.loads(x.answered), text)]))
 
 
 def _response(x: Exchange) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from jupiter_addons.dialects.places import turns
 from jupiter_addons.dialects.registry import PARSERS
-from jupiter_addons.dialects.spoken import beside, offered, spoken, unescaped
+from jupiter_addons.dialects.spoken import beside, offered, spoken, unescaped, unread
 
 SECRET = "the-secret"
 
@@ -105,6 +105,32 @@ def test_escapes_that_hide_nothing_are_not_read_twice():
     assert list(unescaped('{"a": "b\\nc", "d": "\\u0040 \\/"}')) == ["@ /"]
     assert list(unescaped('"\\u00" \\u0040')) == []
     assert list(unescaped('"\\u0040\\ud800"')) == ["@\ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body"),
+    [
+        ("openai_chat", {"choices": [{"message": {"content": [{"type": "text", "text": SECRET}]}}]}),
+        ("openai_chat", {"choices": [{"message": {"function_call": {"name": "f", "arguments": SECRET}}}]}),
+        ("openai_chat", {"choices": [{"message": {"audio": {"transcript": SECRET}}}]}),
+        (
+            "openai_chat",
+            {"choices": [{"message": {"tool_calls": [{"function": {"arguments": '"the\\u002dsecret"'}}]}}]},
+        ),
+        ("anthropic_messages", {"content": [{"type": "tool_use", "name": "f", "input": {"a": SECRET}}]}),
+        ("anthropic_messages", {"content": [{"type": "tool_use", "name": "f", "input": {SECRET: 1}}]}),
+        ("anthropic_messages", {"content": [{"type": "text", "text": "a", "citations": [{"cited_text": SECRET}]}]}),
+    ],
+)
+def test_what_an_answer_says_beside_what_was_read_of_it_is_found(dialect, body):
+    assert SECRET in "\n".join(unread(dialect, body, "a"))
+
+
+def test_of_an_answer_that_was_read_nothing_is_left():
+    body = {"choices": [{"message": {"role": "assistant", "content": "hi", "refusal": None}, "finish_reason": "stop"}]}
+    assert unread("openai_chat", body, "hi") == []
+    many = {"choices": [{"message": {"content": "hi"}} for _ in range(2000)]}
+    assert len(unread("openai_chat", many, "hi")) == 2000
 
 
 JSON = st.recursive(

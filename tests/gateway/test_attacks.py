@@ -136,3 +136,21 @@ def test_an_answer_too_long_to_be_read_does_not_pass_a_rule_that_reads_it(answer
         got = asking.ask(post(CHAT, chat(stream=answer is stream), gateway.key))
     assert b"the-leak" not in got.body
     assert b"provider_invalid_response" in got.body
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        (CHAT, whole(content=[{"type": "text", "text": "the-leak"}])),
+        (CHAT, whole(content=None, function_call={"name": "f", "arguments": "the-leak"})),
+        (CHAT, whole(content=None, tool_calls=[{"type": "custom", "custom": {"name": "f", "input": "the-leak"}}])),
+        (MESSAGES, json.dumps({"content": [{"type": "tool_use", "name": "f", "input": {"a": "the-leak"}}]}).encode()),
+    ],
+    ids=["parts", "function-call", "custom-tool", "tool-use"],
+)
+def test_no_place_in_an_answer_hides_a_word_from_a_rule(path, answer, judging):
+    gateway, answers = judging
+    answers.append(answer)
+    with Client(gateway.port) as asking:
+        got = asking.ask(post(path, chat(), gateway.key))
+    assert (got.status, b"the-leak" in got.body) == (403, False)
