@@ -195,7 +195,7 @@ class _Run:
         self.fired.append(_fired(rule))
         if rule.mode == "shadow":
             return False
-        if rule.combining == "first-match":
+        if rule.combining == "first-match" and met:  # one that may not have matched takes no turn from a stricter one
             self.matched.add(source)
         ends = False
         for action in rule.actions:

@@ -13,7 +13,7 @@ from jupiter_addons.policy.facts import Lazy
 from jupiter_addons.policy.index import indexed
 from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.policy.vocabulary import Phase
-from jupiter_addons.stages.facts import Surroundings, facts
+from jupiter_addons.stages.facts import Surroundings, facts, usage_of
 
 UNAVAILABLE = Refusal("policy_unavailable", "a policy cannot be applied to this request", retry_after_s=1)
 """What a client is told when a rule cannot be carried out; which one is for the log."""
@@ -38,14 +38,14 @@ class Judge:
         """Return what the rules say; `exceeded` are the demands that cannot be met, and in how many seconds they could."""
         return self._evaluate(x, self._around, exceeded)
 
-    async def beside(self, x: Exchange, text_bytes: int) -> Decision:
+    async def beside(self, x: Exchange, text_bytes: int, exceeded: Mapping[Demand, float] | None = None) -> Decision:
         """Return what the rules say of so much text; a lot of it is looked through where nobody else has to wait for it."""
         if text_bytes <= AT_ONCE_BYTES:
-            return self(x)
-        taken = Lazy(lambda: self._around.usage(x.principal.user, x.call.model))
+            return self(x, exceeded)
+        taken = Lazy(lambda: self._around.usage(*usage_of(x)))
         taken.value()  # here, because the counters belong to the event loop
         around = replace(self._around, usage=lambda _user, _model: _given(taken))
-        return await asyncio.get_running_loop().run_in_executor(_READER, self._evaluate, x, around, None)
+        return await asyncio.get_running_loop().run_in_executor(_READER, self._evaluate, x, around, exceeded)
 
     def _evaluate(self, x: Exchange, around: Surroundings, exceeded: Mapping[Demand, float] | None) -> Decision:
         seen = facts(x, around, self._phase)
