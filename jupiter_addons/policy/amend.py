@@ -16,7 +16,7 @@ from jupiter_addons.dialects.call import DialectName, Json, JsonObject
 from jupiter_addons.dialects.places import Turn
 from jupiter_addons.dialects.splice import REMOVED, Edits, Path, splice
 from jupiter_addons.dialects.spoken import names
-from jupiter_addons.errors import EffectError
+from jupiter_addons.errors import EffectError, JupiterError
 from jupiter_addons.policy.effects import Addition, By, Effect, Redaction, Setting, in_force
 from jupiter_addons.policy.nodes import Field
 from jupiter_addons.policy.redact import Find, Rewriter, Takes, Vault
@@ -139,7 +139,10 @@ class _Draft:
         for path, numbers in wanted.items():
             text, is_json = texts[path]
             rewriter = Rewriter([takes[number] for number in dict.fromkeys(numbers)])
-            new = rewriter.whole(text, is_json=is_json)
+            try:
+                new = rewriter.whole(text, is_json=is_json)
+            except JupiterError as error:  # a detector that cannot look through the text
+                raise _impossible(redactions[numbers[0]].by, error) from error
             if new != text:
                 edits[path] = new
                 self.changes |= dict.fromkeys(Change(str(by), _spelled(path)) for by in rewriter.counts)
@@ -184,7 +187,7 @@ class _Draft:
         return [path]
 
 
-def _impossible(by: By, error: ValueError) -> EffectError:
+def _impossible(by: By, error: Exception) -> EffectError:
     return EffectError(f"rule `{by}` cannot be carried out: {error}")
 
 

@@ -40,7 +40,8 @@ class Judge:
 
     async def beside(self, x: Exchange, text_bytes: int, exceeded: Mapping[Demand, float] | None = None) -> Decision:
         """Return what the rules say of so much text; a lot of it is looked through where nobody else has to wait for it."""
-        if text_bytes <= AT_ONCE_BYTES:
+        whole_bytes = len(x.answered) if x.filled("answered") else 0  # read again, for what is no text of the dialect's
+        if max(text_bytes, whole_bytes) <= AT_ONCE_BYTES:
             return self(x, exceeded)
         taken = Lazy(lambda: self._around.usage(*usage_of(x)))
         taken.value()  # here, because the counters belong to the event loop

@@ -10,6 +10,7 @@ from support.redactions import EMAIL, find
 
 from jupiter_addons.dialects.registry import PARSERS
 from jupiter_addons.dialects.strict import scan
+from jupiter_addons.enrichment.detectors.gate import ScanError
 from jupiter_addons.errors import EffectError
 from jupiter_addons.policy.amend import Change, amend
 from jupiter_addons.policy.effects import Addition, By, Redaction, Setting
@@ -175,6 +176,14 @@ def test_a_prompt_without_text_gets_a_part_of_its_own():
 def test_what_cannot_be_done_names_its_rule(effect, said):
     with pytest.raises(EffectError, match=f"rule `p/r` cannot be carried out: .*{said}"):
         amend("openai_chat", OPENAI, [effect], None)
+
+
+def test_a_detector_that_gives_up_ends_the_call_by_its_rule():
+    def gives_up(text, kinds):
+        raise ScanError("gave up")
+
+    with pytest.raises(EffectError, match="rule `p/r` cannot be carried out: gave up"):
+        amend("openai_chat", OPENAI, [redaction("request.prompt", pattern=None, kinds=("email",))], gives_up)
 
 
 def test_without_a_user_message_there_is_no_prompt():

@@ -202,6 +202,12 @@ def test_in_a_first_match_policy_a_rule_that_may_not_have_matched_disarms_none_b
     assert (decision.verdict, decision.score) == (verdict, 0 if x == 9 else 1)
 
 
+@pytest.mark.parametrize("value", ["'{{ processing.risk_score }}'", "'at {{ processing.risk_score }}'"])
+def test_what_a_field_is_set_to_and_cannot_be_worked_out_takes_no_cap_away(value):
+    decision = decide(rule("m", f"{{type: modify, field: request.user, value: {value}}}"))
+    assert (decision.verdict, decision.rule, decision.errors, decision.effects) == ("deny", "m", ("p/m",), ())
+
+
 def test_an_allow_notes_its_message():
     assert decide(rule("a", "{type: allow, message: 'fine, {{ request.model }}'}")).message == "fine, gpt-5"
 
