@@ -37,7 +37,7 @@ from jupiter_addons.stages.route import PlanRoute
 from jupiter_addons.stages.screen import Screen
 from jupiter_addons.stages.settle import Settle
 from jupiter_addons.stages.stage import end_refused, is_cancelled
-from jupiter_addons.stages.tell import Tell
+from jupiter_addons.stages.tell import TellOfAnswer, TellOfRequest
 from jupiter_addons.stages.translate import Translate
 from jupiter_addons.telemetry.metrics import METRICS
 
@@ -96,8 +96,8 @@ def build(parts: Parts) -> Sequence[object]:
             stand_ins=settings.intercept.failover,
         ),
         Reserve(parts.stores.ledger, parts.limits_for, requests),
-        Tell(parts.stores.alerts.send),
-        Translate(client_key=settings.intercept.client_key),
+        TellOfRequest(parts.stores.alerts.send),
+        Translate(client_key=settings.intercept.client_key, default_max_output_tokens=max_output),
         Commit(parts.leaves),
         ReadReply(
             holds_streams=parts.policies.waits_for_answer,
@@ -105,6 +105,7 @@ def build(parts: Parts) -> Sequence[object]:
             rate_headers=parts.rate_headers,
         ),
         Screen(answers, waits=parts.policies.waits_for_answer, find=find),
+        TellOfAnswer(parts.stores.alerts.send),
         Settle(parts.stores.ledger),
         Record(parts.leaves),
         CountRefused(parts.leaves),

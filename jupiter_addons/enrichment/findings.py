@@ -5,7 +5,7 @@ them, however often it stands in the call.  Whatever prevents a whole answer is 
 failed): "not known" is for the caller to make of it, "nothing found" it must not become.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from jupiter_addons.dialects.call import Call, Json, JsonObject
@@ -33,6 +33,10 @@ class ScanLimitError(JupiterError):
     """The texts of a call are too long to be searched: what is in them is not known."""
 
 
+class UnreadError(JupiterError):
+    """The model will read what nobody here can: what is in it is not known."""
+
+
 class Findings:
     """Findings over texts and who said them.
 
@@ -41,19 +45,32 @@ class Findings:
     judged strictly.
     """
 
-    def __init__(self, texts: Iterable[tuple[str, str]], detectors: Mapping[str, Detector] = DETECTORS) -> None:
+    def __init__(
+        self,
+        texts: Iterable[tuple[str, str]],
+        detectors: Mapping[str, Detector] = DETECTORS,
+        *,
+        speaker: str = "user",
+        unread: Sequence[str] = (),
+    ) -> None:
+        """`speaker` is the role whose mood is asked for; `unread` are paths of what cannot be read: with any, every finding
+        raises UnreadError."""
         self._given = texts
+        self._unread = unread
         self._detectors = detectors
+        self._speaker = speaker
         self._spans: dict[tuple[str, str], tuple[Span, ...]] = {}
 
     @classmethod
     def of(cls, call: Call) -> "Findings":
         """Return the findings of all that a model reads of a call: its messages, and what stands beside them."""
-        return cls(_Said(call))
+        return cls(_Said(call), unread=call.opaque)
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:
-        """What is searched, without what is empty."""
+        """The texts that are searched, each with its role.  Raises UnreadError if they are not all there is."""
+        if self._unread:
+            raise UnreadError(f"what stands at `{self._unread[0]}` cannot be read")
         return tuple((role, text) for role, text in self._given if text)
 
     def spans(self, detector: str) -> PerText:
@@ -86,8 +103,8 @@ class Findings:
 
     @cached_property
     def sentiment(self) -> Sentiment:
-        """The mood of what users say."""
-        return sentiment(*(self._normal[text] for role, text in self.texts if role == "user"))
+        """The mood of what the speaker says."""
+        return sentiment(*(self._normal[text] for role, text in self.texts if role == self._speaker))
 
     @property
     def facts(self) -> Mapping[str, Callable[[], JsonObject]]:

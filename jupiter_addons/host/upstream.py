@@ -34,6 +34,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 
+from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import AttemptFailure, Exchange
 from jupiter_addons.host.commands import CLOSED, Dial, Pause
@@ -44,6 +45,7 @@ type Commands = layer.CommandGenerator[Any]
 
 RETRYABLE = frozenset({429, 500, 502, 503, 504, 529})
 """Statuses by which a provider says that it, or now, is the problem, not the request.  529 is Anthropic's overload."""
+EVENT_STREAMS = frozenset(wire.stream_type for wire in WIRES.values())
 HELD_BYTES = 64 * 1024
 """How much of such an answer is read before another provider is asked."""
 
@@ -379,4 +381,4 @@ class UpstreamStream(HttpStream):
 def is_event_stream(response: http.Response) -> bool:
     """Whether an answer is passed on event by event."""
     media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return media == "text/event-stream" and 200 <= response.status_code < 300
+    return media in EVENT_STREAMS and 200 <= response.status_code < 300

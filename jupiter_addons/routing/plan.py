@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from jupiter_addons.dialects.call import DialectName
+from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.errors import Refusal
 from jupiter_addons.routing.provider import Provider
-
-_PATHS: dict[DialectName, str] = {"openai_chat": "/v1/chat/completions", "anthropic_messages": "/v1/messages"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +47,13 @@ def plan(
     offering = [p for p in providers if (only is None or p.name == only) and p.offers(model)]
     if not offering:
         return Refusal("model_not_found", f"model `{_plain(model)}` is not offered here", param="model")
-    speaking = [p for p in offering if dialect in p.dialects]
+    speaking = [p for p in offering if p.serves(dialect)]
     if not speaking:
-        paths = sorted({_PATHS[d] for p in offering for d in p.dialects})
+        paths = sorted({WIRES[d].path for p in offering for d in p.dialects})
         message = f"model `{_plain(model)}` is offered at {' and '.join(paths)} only"
         return Refusal("unsupported_by_provider", message, param="model")
     if only is not None and stand_ins:
-        speaking += [p for p in providers if p.name != only and p.api_key and p.offers(model) and dialect in p.dialects]
+        speaking += [p for p in providers if p.name != only and p.api_key and p.offers(model) and p.serves(dialect)]
     if len(speaking) > 1:
         speaking.sort(key=lambda p: (p.name == only, dice() ** (1 / p.weight)), reverse=True)
     return Route(tuple(Candidate(p, model) for p in speaking), "weighted")
@@ -63,7 +62,7 @@ def plan(
 def _as_named(model: str, dialect: DialectName, providers: Sequence[Provider], named: Sequence[str]) -> Route | Refusal:
     known = {provider.name: provider for provider in providers}
     found = [known[name] for name in dict.fromkeys(named) if name in known]
-    able = [provider for provider in found if provider.offers(model) and dialect in provider.dialects]
+    able = [provider for provider in found if provider.offers(model) and provider.serves(dialect)]
     if not able:
         return Refusal("no_provider", f"no provider that a policy names can be asked for model `{_plain(model)}`")
     return Route(tuple(Candidate(provider, model) for provider in able), "policy")

@@ -6,15 +6,24 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from jupiter_addons.dialects.call import DialectName
+from jupiter_addons.dialects.translate import targets
 
-ProviderType = Literal["openai", "anthropic", "openai-compatible", "rehearsal"]
+ProviderType = Literal["openai", "anthropic", "ollama", "openai-compatible", "rehearsal"]
+
+_COMPATIBLE: frozenset[DialectName] = frozenset({"openai_chat", "openai_completions", "openai_embeddings"})
+_OPENAI = _COMPATIBLE | frozenset[DialectName]({"openai_responses"})
+_ANTHROPIC: frozenset[DialectName] = frozenset({"anthropic_messages", "anthropic_count_tokens"})
+_OLLAMA: frozenset[DialectName] = frozenset({"ollama_chat", "ollama_generate", "ollama_embed"})
 
 DIALECTS: Mapping[ProviderType, frozenset[DialectName]] = {
-    "openai": frozenset({"openai_chat"}),
-    "openai-compatible": frozenset({"openai_chat"}),
-    "anthropic": frozenset({"anthropic_messages"}),
-    "rehearsal": frozenset({"openai_chat", "anthropic_messages"}),
+    "openai": _OPENAI,
+    "openai-compatible": _COMPATIBLE,
+    "anthropic": _ANTHROPIC,
+    "ollama": _OLLAMA,
+    "rehearsal": _OPENAI | _ANTHROPIC | _OLLAMA,
 }
+"""What a type speaks.  Compatible servers are not taken at their word for responses, which many do not have: those are asked
+of them as chats."""
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -56,6 +65,10 @@ class Provider:
     def dialects(self) -> frozenset[DialectName]:
         """What this type of provider speaks."""
         return DIALECTS[self.type]
+
+    def serves(self, dialect: DialectName) -> bool:
+        """Whether a client of `dialect` can be served, be it by translation."""
+        return bool(targets(dialect, self.dialects))
 
     @property
     def authority(self) -> str:

@@ -161,10 +161,9 @@ class Provider(Section):
     """One provider."""
 
     type: Annotated[
-        Literal["openai", "anthropic", "openai-compatible", "rehearsal"],
+        Literal["openai", "anthropic", "ollama", "openai-compatible", "rehearsal"],
         later(
             **{
-                "ollama": "`ollama` is not supported by this version",
                 "azure-openai": "`azure-openai` is not supported by this version",
             }
         ),

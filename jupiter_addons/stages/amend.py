@@ -78,6 +78,9 @@ class Amend:
 
     def _amended(self, x: Exchange, coding: str, effects: Sequence[Effect]) -> tuple[Call, Amended]:
         """Return the call as it is to be.  Raises EffectError."""
+        blind = next((effect.by for effect in effects if isinstance(effect, Redaction)), None)
+        if x.call.opaque and blind is not None:
+            raise EffectError(f"rule `{blind}` redacts, and what stands at `{x.call.opaque[0]}` cannot be read")
         plain = encodings.decode(coding, x.received, self._body_limit_bytes)
         amended = amend(x.call.dialect, plain, effects, self._find)
         if not amended.changes:

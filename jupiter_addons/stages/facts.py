@@ -15,6 +15,8 @@ import orjson
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.dialects.parts import has_images, parts
+from jupiter_addons.dialects.places import given
+from jupiter_addons.dialects.replies import mapping
 from jupiter_addons.dialects.spoken import offered, spoken, unread
 from jupiter_addons.enrichment.conversation import conversation
 from jupiter_addons.enrichment.describe import charge
@@ -88,7 +90,7 @@ class _Headers(Mapping[str, str]):
 
 def _request(x: Exchange) -> dict[str, Any]:
     call = x.call
-    found: dict[str, Any] = {name: call.body.get(name) for name in _PASSED_ON}
+    found: dict[str, Any] = given(call.dialect, call.body, _PASSED_ON)
     texts = spoken(call)
     users = [text for message, text in zip(call.messages, texts, strict=True) if message.role.lower() == "user"]
     of_messages = parts(call)
@@ -117,9 +119,14 @@ def _request(x: Exchange) -> dict[str, Any]:
 
 
 def _output_format(call: Call) -> str:
-    wanted = call.body.get("response_format")
-    kind = wanted.get("type") if isinstance(wanted, Mapping) else None
-    return "json" if kind in ("json_object", "json_schema") else "text"
+    """Return `json` if the answer has to be JSON: each dialect has its own place for that, Ollama a schema or a word."""
+    body = call.body
+    wanted = body.get("response_format") or body.get("format")
+    for holder in ("text", "output_config"):
+        wanted = wanted or mapping(body.get(holder)).get("format")
+    if call.dialect.startswith("ollama"):
+        return "json" if wanted else "text"
+    return "json" if mapping(wanted).get("type") in ("json_object", "json_schema") else "text"
 
 
 def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, Any]:
@@ -132,7 +139,7 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, An
         output_tokens=profile.output_tokens_max,
         window_tokens=window,
     )
-    findings = x.findings if phase == "request" else Findings([("assistant", _answered(x))])
+    findings = x.findings if phase == "request" else Findings([("assistant", _answered(x))], speaker="assistant")
     return {
         "token_estimate": {
             "prompt_tokens": profile.input_tokens_estimate,
@@ -212,9 +219,9 @@ def _answered(x: Exchange) -> str:
     text = x.reply.text
     if length_bytes(text) < x.reply.text_bytes:
         raise UpstreamError(_TOO_LONG)
-    if not x.filled("answered") or x.upstream_status >= 300:
+    if not x.filled("rendered") or x.upstream_status >= 300:
         return text
-    return "\n".join(filter(None, [text, *unread(x.call.dialect, orjson.loads(x.answered), text)]))
+    return "\n".join(filter(None, [text, *unread(x.call.dialect, orjson.loads(x.rendered), text)]))
 
 
 def _response(x: Exchange) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.policy.decide import Decision, evaluate
 from jupiter_addons.policy.effects import Demand
+from jupiter_addons.policy.facts import Lazy
 from jupiter_addons.policy.index import indexed
 from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.policy.vocabulary import Phase
@@ -39,16 +40,25 @@ class Judge:
 
     async def beside(self, x: Exchange, text_bytes: int, exceeded: Mapping[Demand, float] | None = None) -> Decision:
         """Return what the rules say of so much text; a lot of it is looked through where nobody else has to wait for it."""
-        whole_bytes = len(x.answered) if x.filled("answered") else 0  # read again, for what is no text of the dialect's
+        whole_bytes = len(x.rendered) if x.filled("rendered") else 0  # read again, for what is no text of the dialect's
         if max(text_bytes, whole_bytes) <= AT_ONCE_BYTES:
             return self(x, exceeded)
-        taken = self._around.usage(*usage_of(x))  # the counters belong to the event loop
-        around = replace(self._around, usage=lambda _user, _model: taken)
+        taken = Lazy(lambda: self._around.usage(*usage_of(x)))
+        taken.value()  # here, because the counters belong to the event loop
+        around = replace(self._around, usage=lambda _user, _model: _given(taken))
         return await asyncio.get_running_loop().run_in_executor(_READER, self._evaluate, x, around, exceeded)
 
     def _evaluate(self, x: Exchange, around: Surroundings, exceeded: Mapping[Demand, float] | None) -> Decision:
         seen = facts(x, around, self._phase)
         return evaluate(self._policies, self._consult, seen, self._phase, call_id=x.call_id, exceeded=exceeded)
+
+
+def _given(taken: Lazy) -> Mapping[str, int | float]:
+    """Return what was asked for before; raise what kept it from being known."""
+    if taken.fault is not None:
+        raise taken.fault
+    value: Mapping[str, int | float] = taken.value()
+    return value
 
 
 def denial(decision: Decision) -> Refusal:

@@ -55,7 +55,7 @@ class Parse:
         """Parse the body strictly; answer a list of models."""
         assert x.endpoint is not None
         if x.endpoint.operation == "models":
-            family: ErrorFamily = "anthropic" if "anthropic-version" in flow.request.headers else "openai"
+            family: ErrorFamily = "anthropic" if "anthropic-version" in flow.request.headers else x.endpoint.errors
             flow.response = json_answer(x, 200, listing(self._models(x.principal), family))
             return
         assert x.endpoint.dialect is not None

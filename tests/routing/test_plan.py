@@ -21,10 +21,18 @@ def test_a_model_nobody_offers_is_not_found():
     assert outcome == Refusal("model_not_found", "model `claude` is not offered here", param="model")
 
 
-def test_a_model_offered_in_another_dialect_says_where():
-    outcome = route("claude-3", providers=[a_provider(kind="anthropic", models=("claude-*",))])
+def test_a_provider_of_another_dialect_can_be_asked_by_translation():
+    found = route("claude-3", providers=[a_provider(kind="anthropic", models=("claude-*",))])
+    assert isinstance(found, Route)
+    assert len(found.candidates) == 1
+
+
+def test_what_cannot_be_translated_says_where_the_model_is_offered():
+    outcome = route("claude-3", "openai_embeddings", [a_provider(kind="anthropic", models=("claude-*",))])
     assert outcome == Refusal(
-        "unsupported_by_provider", "model `claude-3` is offered at /v1/messages only", param="model"
+        "unsupported_by_provider",
+        "model `claude-3` is offered at /v1/messages and /v1/messages/count_tokens only",
+        param="model",
     )
 
 

@@ -75,3 +75,10 @@ def test_globs_agree_with_the_standard_ones(pattern, name):
     from fnmatch import fnmatchcase
 
     assert matches(pattern, name) == fnmatchcase(name, pattern)
+
+
+def test_who_does_not_speak_a_dialect_serves_it_by_translation_if_there_is_one():
+    of = {kind: Provider("p", kind, *address("http://h"), models=("*",)) for kind in ("openai", "anthropic", "ollama")}
+    assert all(provider.serves("openai_responses") for provider in of.values())
+    assert [kind for kind, provider in of.items() if provider.serves("openai_embeddings")] == ["openai", "ollama"]
+    assert [kind for kind, provider in of.items() if provider.serves("anthropic_count_tokens")] == ["anthropic"]

@@ -222,11 +222,6 @@ BROKEN = {
 }
 
 LATER = {
-    "ollama": (
-        "{type: ollama, base_url: http://h, models: [m]}",
-        "providers.p.type",
-        "`ollama` is not supported by this version",
-    ),
     "azure": (
         "{type: azure-openai, base_url: http://h, models: [m]}",
         "providers.p.type",
@@ -306,7 +301,7 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file(refused):
         "4:18: `proxy.limits.body`: a size is written like 64KiB or 10MiB",
         "4:24: unknown key `proxy.limits.boddy`; hint: did you mean `body`?",
         "7:5: `providers.p.base_url` is required",
-        "7:11: `providers.p.type` must be openai, anthropic, openai-compatible or rehearsal; hint: did you mean `rehearsal`?",
+        "7:11: `providers.p.type` must be openai, anthropic, ollama, openai-compatible or rehearsal; hint: did you mean `rehearsal`?",
         "8:14: the environment variable `UNSET_KEY` is not set",
         "9:13: `providers.p.models` must not be empty",
         "10:41: `limits.default.requests_per_minute` must be at least 1",

@@ -4,8 +4,8 @@ import logging
 from types import SimpleNamespace
 
 from jupiter_addons.exchange import EXCHANGES
-from jupiter_addons.policy.decide import LogLine
-from jupiter_addons.stages.tell import Tell
+from jupiter_addons.policy.effects import By, LogLine
+from jupiter_addons.stages.tell import TellOfRequest
 from jupiter_addons.telemetry.logs import FIELDS
 
 
@@ -15,13 +15,21 @@ class Flow:
 
 def test_a_credential_that_a_client_wrote_is_in_no_field_of_a_log_line(caplog):
     line = LogLine(
-        "info", "saw sk-abcdefghijklmnop", (("request.user", "me sk-abcdefghijklmnop"), ("request.model", "m"))
+        By("p", "r"),
+        "info",
+        "saw sk-abcdefghijklmnop",
+        (("request.user", "me sk-abcdefghijklmnop"), ("request.model", "m")),
     )
     x = SimpleNamespace(call_id="c", recorded=False, refusal=None, filled=lambda _name: True)
     x.decision = SimpleNamespace(faults=(), logs=(line,), effects=())
     flow = Flow()
     EXCHANGES[flow] = x
     with caplog.at_level(logging.INFO, "jupiter.policy"):
-        Tell(lambda *_: None).request(flow)
+        TellOfRequest(lambda *_: None).request(flow)
     (record,) = caplog.records
-    assert getattr(record, FIELDS) == {"call": "c", "request.user": "me [credential]", "request.model": "m"}
+    assert getattr(record, FIELDS) == {
+        "call": "c",
+        "rule": "p/r",
+        "request.user": "me [credential]",
+        "request.model": "m",
+    }
