@@ -141,10 +141,7 @@ def _holder(turn: Turn) -> Path:
 def _held(body: Mapping[str, Any], turn: Turn) -> Json:
     value: Any = body
     for step in _holder(turn):
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):  # a prompt may be left out
-            return None
+        value = value[step]
     found: Json = value
     return found
 

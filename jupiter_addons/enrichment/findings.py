@@ -68,7 +68,7 @@ class Findings:
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:
-        """The texts that are searched, each with its role.  Raises UnreadError if they are not all there is."""
+        """What is searched, without what is empty.  Raises UnreadError if that is not all there is."""
         if self._unread:
             raise UnreadError(f"what stands at `{self._unread[0]}` cannot be read")
         return tuple((role, text) for role, text in self._given if text)

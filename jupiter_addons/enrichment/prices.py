@@ -87,9 +87,7 @@ class PriceTable:
         """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), or None."""
         if (override := self._overrides.get(model)) is not None:
             return override
-        if len(model) > MAX_NAME_CHARS:
-            return None
-        return self._known(provider, model)
+        return self._known(provider, model) if len(model) <= MAX_NAME_CHARS else None
 
     def window(self, provider: str, model: str) -> int | None:
         """Return how many tokens a model takes in and gives out together, or None if the library does not say."""

@@ -19,7 +19,7 @@ from jupiter_addons.dialects.places import given
 from jupiter_addons.dialects.replies import mapping
 from jupiter_addons.dialects.spoken import offered, spoken, unread
 from jupiter_addons.enrichment.conversation import conversation
-from jupiter_addons.enrichment.describe import charge
+from jupiter_addons.enrichment.describe import Profile, charge
 from jupiter_addons.enrichment.findings import Findings
 from jupiter_addons.enrichment.prices import MAX_NAME_CHARS
 from jupiter_addons.enrichment.scores import complexity_score, risk_score
@@ -56,11 +56,21 @@ def usage_of(x: Exchange) -> tuple[str, str]:
     return x.principal.user, x.call.model[:MAX_NAME_CHARS]
 
 
-def facts(x: Exchange, around: Surroundings, phase: Phase) -> Facts:
-    """Return the facts of an exchange as far as it has come."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The call that is judged, and what is known of it."""
+
+    call: Call
+    profile: Profile
+    findings: Findings
+
+
+def facts(x: Exchange, around: Surroundings, phase: Phase, seen: Seen | None = None) -> Facts:
+    """Return the facts of an exchange as far as it has come; `seen` is what its call has become, if that is not as it came."""
+    seen = seen or Seen(x.call, x.profile, x.findings)
     return {
-        "request": functools.partial(_request, x),
-        "processing": functools.partial(_processing, x, around, phase),
+        "request": functools.partial(_request, x, seen.call),
+        "processing": functools.partial(_processing, x, around, phase, seen),
         "context": functools.partial(_context, x, around),
         "response": functools.partial(_response, x),
         "attempt": lambda: {"number": len(x.failures) + 1},
@@ -88,8 +98,7 @@ class _Headers(Mapping[str, str]):
         return sum(1 for _ in self)
 
 
-def _request(x: Exchange) -> dict[str, Any]:
-    call = x.call
+def _request(x: Exchange, call: Call) -> dict[str, Any]:
     found: dict[str, Any] = given(call.dialect, call.body, _PASSED_ON)
     texts = spoken(call)
     users = [text for message, text in zip(call.messages, texts, strict=True) if message.role.lower() == "user"]
@@ -129,8 +138,8 @@ def _output_format(call: Call) -> str:
     return "json" if mapping(wanted).get("type") in ("json_object", "json_schema") else "text"
 
 
-def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, Any]:
-    profile, call = x.profile, x.call
+def _processing(x: Exchange, around: Surroundings, phase: Phase, seen: Seen) -> dict[str, Any]:
+    profile, call = seen.profile, seen.call
     prompt_cost, completion_cost = profile.cost_estimate
     window = around.window(call)
     talk = conversation(
@@ -139,7 +148,7 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, An
         output_tokens=profile.output_tokens_max,
         window_tokens=window,
     )
-    findings = x.findings if phase == "request" else Findings([("assistant", _answered(x))], speaker="assistant")
+    findings = seen.findings if phase == "request" else Findings([("assistant", _answered(x))], speaker="assistant")
     return {
         "token_estimate": {
             "prompt_tokens": profile.input_tokens_estimate,
@@ -219,9 +228,9 @@ def _answered(x: Exchange) -> str:
     text = x.reply.text
     if length_bytes(text) < x.reply.text_bytes:
         raise UpstreamError(_TOO_LONG)
-    if not x.filled("rendered") or x.upstream_status >= 300:
+    if not x.filled("answered") or x.upstream_status >= 300:
         return text
-    return "\n".join(filter(None, [text, *unread(x.call.dialect, orjson.loads(x.rendered), text)]))
+    return "\n".join(filter(None, [text, *unread(x.spoken, orjson.loads(x.answered), text)]))
 
 
 def _response(x: Exchange) -> dict[str, Any] | None:

@@ -59,8 +59,7 @@ def _tell(x: Exchange, decision: Decision, alert: Send) -> None:
         logger.warning("what rules ask for could not be worked out: %s", fault, extra={FIELDS: {"call": x.call_id}})
     for line in decision.logs:
         level = logging.getLevelNamesMapping()[line.level.upper()]
-        shown = {name: redact(value) for name, value in line.fields}
-        about = {"call": x.call_id, "rule": str(line.by), **shown}
+        about = {"call": x.call_id, "rule": str(line.by), **{name: redact(value) for name, value in line.fields}}
         logger.log(level, "%s", line.message, extra={FIELDS: about})
     for effect in decision.effects:
         if isinstance(effect, AlertLine):

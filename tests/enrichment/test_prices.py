@@ -62,6 +62,13 @@ def test_the_context_window_is_the_librarys_or_not_known(table):
     assert table.window("nobody", "nothing") is None
 
 
+def test_the_dearest_of_several_is_less_than_none_in_nothing():
+    one, two = Price(1, 9, 2, 3, "a"), Price(4, 5, 1, 3, "b")
+    assert dearest([one, None, two]) == Price(4, 9, 2, 3, "a or b")
+    assert dearest([None, one]) is one
+    assert dearest([None]) is dearest([]) is None
+
+
 def test_a_name_as_long_as_a_body_has_no_price_and_is_not_kept(table):
     long = "gpt-4o-mini" + "x" * 1_000_000
     tracemalloc.start()
@@ -71,10 +78,3 @@ def test_a_name_as_long_as_a_body_has_no_price_and_is_not_kept(table):
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 1_000_000
-
-
-def test_the_dearest_of_several_is_less_than_none_in_nothing():
-    one, two = Price(1, 9, 2, 3, "a"), Price(4, 5, 1, 3, "b")
-    assert dearest([one, None, two]) == Price(4, 9, 2, 3, "a or b")
-    assert dearest([None, one]) is one
-    assert dearest([None]) is dearest([]) is None

@@ -217,24 +217,6 @@ def test_an_answer_that_says_its_text_twice_does_not_pass():
         rewrite_body("openai_chat", twice, a_rewriter(takes(EMAIL)))
 
 
-def test_an_event_of_one_choice_costs_no_look_at_all_others():
-    looks = []
-
-    class Counting:
-        def findings(self, text, start):
-            looks.append(start)
-            return iter(())
-
-        def undecided_from(self, text):
-            return max(0, len(text) - 4)
-
-    editor = EventEditor("openai_chat", Rewriter([Counting()]))
-    for number in range(1280):
-        data = json.dumps({"choices": [{"index": number % 128, "delta": {"content": "words"}}]}).encode()
-        editor.feed(Frame(b"data: " + data + b"\n\n", "", data))
-    assert len(looks) == 1280
-
-
 def test_what_is_said_again_is_taken_out_again_and_counted_once():
     rewriter = a_rewriter(takes(EMAIL))
     editor, splitter = EventEditor("openai_responses", rewriter), WIRES["openai_responses"].splitter()
@@ -251,3 +233,21 @@ def test_what_is_said_at_the_end_alone_is_counted_too():
     out = b"".join(raw for frame in splitter.feed(last) for raw in editor.feed(frame)) + b"".join(editor.finish())
     assert b"joe" not in out
     assert list(rewriter.counts.values()) == [1]
+
+
+def test_an_event_of_one_choice_costs_no_look_at_all_others():
+    looks = []
+
+    class Counting:
+        def findings(self, text, start):
+            looks.append(start)
+            return iter(())
+
+        def undecided_from(self, text):
+            return max(0, len(text) - 4)
+
+    editor = EventEditor("openai_chat", Rewriter([Counting()]))
+    for number in range(1280):
+        data = json.dumps({"choices": [{"index": number % 128, "delta": {"content": "words"}}]}).encode()
+        editor.feed(Frame(b"data: " + data + b"\n\n", "", data))
+    assert len(looks) == 1280

@@ -27,8 +27,8 @@ def test_a_long_text_and_a_long_answer_are_looked_through_beside_the_event_loop(
         call_id="c",
         call=SimpleNamespace(model="m"),
         principal=SimpleNamespace(user="u"),
-        rendered=answered,
-        filled=lambda name: name == "rendered" and bool(answered),
+        answered=answered,
+        filled=lambda name: name == "answered" and bool(answered),
     )
     decision = asyncio.run(Judge(PolicySet((), ""), "response", around).beside(x, text_bytes))
     assert decision.verdict == "allow"

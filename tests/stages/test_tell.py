@@ -14,12 +14,8 @@ class Flow:
 
 
 def test_a_credential_that_a_client_wrote_is_in_no_field_of_a_log_line(caplog):
-    line = LogLine(
-        By("p", "r"),
-        "info",
-        "saw sk-abcdefghijklmnop",
-        (("request.user", "me sk-abcdefghijklmnop"), ("request.model", "m")),
-    )
+    fields = (("request.user", "me sk-abcdefghijklmnop"), ("request.model", "m"))
+    line = LogLine(By("p", "r"), "info", "saw sk-abcdefghijklmnop", fields)
     x = SimpleNamespace(call_id="c", recorded=False, refusal=None, filled=lambda _name: True)
     x.decision = SimpleNamespace(faults=(), logs=(line,), effects=())
     flow = Flow()
