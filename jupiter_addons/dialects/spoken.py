@@ -141,7 +141,10 @@ def _holder(turn: Turn) -> Path:
 def _held(body: Mapping[str, Any], turn: Turn) -> Json:
     value: Any = body
     for step in _holder(turn):
-        value = value[step]
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):  # a prompt may be left out
+            return None
     found: Json = value
     return found
 

@@ -127,11 +127,7 @@ class _Draft:
             except ValueError as error:
                 raise _impossible(redaction.by, error) from error
             found, chosen = self._texts(body, redaction.fields)
-            named = "\n".join(name for turn in chosen for name in names(body, turn))
-            if named and not takes[-1].takes_all and next(takes[-1].findings(named, 0), None) is not None:
-                raise _impossible(
-                    redaction.by, ValueError("it finds something in the name of a member, which has to stay")
-                )
+            _check_names(redaction.by, takes[-1], "\n".join(name for turn in chosen for name in names(body, turn)))
             for path, text, is_json in found:
                 texts[path] = (text, is_json)
                 wanted.setdefault(path, []).append(number)
@@ -185,6 +181,18 @@ class _Draft:
             from_end = isinstance(step, int) and step < 0 and held and isinstance(held[0], list)
             path = (*path, len(held[0]) + step if from_end else step)  # type: ignore[operator] # a number then
         return [path]
+
+
+def _check_names(by: By, takes: Takes, named: str) -> None:
+    """Raise EffectError if something is found in the names of members: they have to stay as they are."""
+    if not named or takes.takes_all:
+        return
+    try:
+        found = next(takes.findings(named, 0), None)
+    except JupiterError as error:
+        raise _impossible(by, error) from error
+    if found is not None:
+        raise _impossible(by, ValueError("it finds something in the name of a member, which has to stay"))
 
 
 def _impossible(by: By, error: Exception) -> EffectError:

@@ -262,6 +262,11 @@ def test_events_of_other_dialects(dialect, chunk, found, closes):
         ("openai_chat", {"choices": [{"delta": {"tool_calls": [{"index": [], "function": {"arguments": "words"}}]}}]}),
         ("anthropic_messages", {"type": "content_block_delta", "index": [], "delta": {"text": "words"}}),
         ("anthropic_messages", {"type": "content_block_stop", "index": {}, "delta": "words"}),
+        (
+            "openai_responses",
+            {"type": "response.output_text.delta", "output_index": [], "content_index": {}, "delta": "words"},
+        ),
+        ("openai_responses", {"type": "response.output_text.done", "output_index": [], "text": "words"}),
     ],
 )
 def test_an_event_of_any_shape_has_its_words_in_a_place(dialect, chunk):

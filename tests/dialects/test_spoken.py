@@ -64,9 +64,19 @@ def test_what_a_tool_is_given_is_read_once():
     assert spoken(asked) == ['{"q":"b","n":[1]}']
 
 
-def test_a_dialect_whose_places_are_not_known_is_read_as_it_was_parsed():
-    asked = PARSERS["openai_completions"]({"model": "m", "prompt": ["a", "b"], "suffix": "c"})
-    assert spoken(asked) == ["a", "b", "c"]
+@pytest.mark.parametrize(
+    ("dialect", "body", "texts"),
+    [
+        ("openai_completions", {"prompt": ["a", "b"], "suffix": "c"}, ["a", "b", "c"]),
+        ("openai_embeddings", {"input": "a"}, ["a"]),
+        ("ollama_generate", {"system": "s"}, ["s", ""]),
+        ("ollama_chat", {"messages": [{"role": "user", "content": "a", "images": ["aGk="]}]}, ["a"]),
+        ("openai_responses", {"instructions": "s", "input": [{"role": "user", "content": "a"}, {"type": "function_call_output", "output": "o"}]},
+         ["s", "a", "o"]),
+    ],
+)  # fmt: skip
+def test_every_dialect_is_read_and_a_prompt_may_be_left_out(dialect, body, texts):
+    assert spoken(PARSERS[dialect]({"model": "m", **body})) == texts
 
 
 def test_what_stands_beside_the_messages_has_a_role_of_its_own():

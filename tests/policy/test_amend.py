@@ -186,6 +186,16 @@ def test_a_detector_that_gives_up_ends_the_call_by_its_rule():
         amend("openai_chat", OPENAI, [redaction("request.prompt", pattern=None, kinds=("email",))], gives_up)
 
 
+def test_nor_may_it_give_up_over_the_names_that_a_tool_is_given():
+    def gives_up(text, kinds):
+        raise ScanError("gave up")
+
+    held = {"type": "tool_use", "id": "t", "name": "f", "input": {"a": True}}
+    body = json.dumps({"model": "m", "max_tokens": 1, "messages": [{"role": "assistant", "content": [held]}]}).encode()
+    with pytest.raises(EffectError, match="rule `p/r` cannot be carried out: gave up"):
+        amend("anthropic_messages", body, [redaction("request.messages", pattern=None, kinds=("email",))], gives_up)
+
+
 def test_without_a_user_message_there_is_no_prompt():
     with pytest.raises(EffectError, match="there is no user message"):
         amend(

@@ -27,6 +27,8 @@ def test_a_long_text_and_a_long_answer_are_looked_through_beside_the_event_loop(
         call_id="c",
         call=SimpleNamespace(model="m"),
         principal=SimpleNamespace(user="u"),
+        profile=None,
+        findings=None,
         answered=answered,
         filled=lambda name: name == "answered" and bool(answered),
     )
