@@ -266,6 +266,9 @@ class Relay(Protocol):
     def reply(self) -> Reply:
         """Return the answer as far as it was read."""
 
+    def heard(self) -> list[str]:
+        """Return all that was said, in any place, if it is held back for rules to read."""
+
     def conclude(self) -> None:
         """Say that the provider has ended the stream in good order.  Raises UpstreamError if the answer had not ended,
         and the client would not see that."""

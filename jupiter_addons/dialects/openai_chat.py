@@ -32,7 +32,7 @@ def parse(body: JsonObject) -> Call:
         model=text(body, "model"),
         stream=flag(body, "stream"),
         messages=tuple(_message(message, f"messages[{i}]") for i, message in enumerate(objects(body, "messages"))),
-        max_tokens=older_cap if cap is None else cap,
+        max_tokens=max(filter(None, (cap, older_cap)), default=None),  # who knows which of them a provider heeds
         n=integer(body, "n", 1, MAX_CHOICES) or 1,
         claimed_user=user if isinstance(user, str) else None,
         tools=tuple(_tool_name(tool) for tool in objects(body, "tools")),

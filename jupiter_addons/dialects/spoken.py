@@ -13,8 +13,10 @@ from typing import Any
 import orjson
 
 from jupiter_addons.dialects.call import Call, DialectName, Json, JsonObject
-from jupiter_addons.dialects.places import NO_TEXT, Turn, answer, strings, turns
+from jupiter_addons.dialects.places import NO_TEXT, Turn, answer, event, strings, turns
 from jupiter_addons.dialects.splice import Path
+from jupiter_addons.dialects.sse import Frame
+from jupiter_addons.errors import Refusal, UpstreamError
 
 _PLAIN = frozenset({"role", "content"})
 _NAMED_BY_OTHERS = frozenset({"input", "arguments"})
@@ -30,6 +32,9 @@ _BESIDE: Mapping[str, str] = {
 STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 """A string in a JSON text, its quotes included."""
 _HIDING = ("\\u", "\\/")
+_UNREADABLE = Refusal(
+    "provider_invalid_response", "an event of the provider's stream cannot be read, and may not pass unread"
+)
 _MOST_COMPARED = 1000
 """So many texts of an answer are looked for in what was read of it; of one with more, all are taken."""
 
@@ -63,7 +68,45 @@ def unread(dialect: DialectName, body: JsonObject, read: str) -> list[str]:
         found.append(place.text)
         found += unescaped(place.text) if place.is_json else ()
     found += [orjson.dumps(held).decode() for held in _objects(body)]
+    return missing(found, read)
+
+
+def missing(found: list[str], read: str) -> list[str]:
+    """Return which of some texts are not in what was read; of very many, all."""
     return [text for text in found if text and (len(found) > _MOST_COMPARED or text not in read)]
+
+
+class Heard:
+    """What a streamed answer says in any place, also in those that its reader does not take for its text."""
+
+    def __init__(self, dialect: DialectName) -> None:
+        self._dialect: DialectName = dialect
+        self._channels: dict[object, list[str]] = {}
+        self._escaped: set[object] = set()
+
+    def read(self, frame: Frame) -> None:
+        """Take in an event.  Raises UpstreamError if it cannot be read: whoever reads it otherwise reads something."""
+        if frame.data is None or frame.data.strip() == b"[DONE]":
+            return
+        try:
+            chunk = orjson.loads(frame.data)
+        except orjson.JSONDecodeError:
+            raise UpstreamError(_UNREADABLE) from None
+        if not isinstance(chunk, dict):
+            raise UpstreamError(_UNREADABLE)
+        for place in event(self._dialect, chunk):
+            self._channels.setdefault(place.channel, []).append(place.text)
+            if place.is_json:
+                self._escaped.add(place.channel)
+
+    def texts(self) -> list[str]:
+        """Return what was said, one text a channel; JSON once more without its escapes."""
+        found: list[str] = []
+        for channel, pieces in self._channels.items():
+            text = "".join(pieces)
+            found.append(text)
+            found += unescaped(text) if channel in self._escaped else ()
+        return found
 
 
 def offered(call: Call) -> list[str]:

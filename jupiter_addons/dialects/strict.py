@@ -22,6 +22,13 @@ MAX_DEPTH = 64
 MAX_INTEGER = 2**53
 """Beyond it, a parser that keeps numbers as doubles (RFC 8259, section 6) reads another value."""
 
+DECIDING = frozenset({
+    "model", "models", "messages", "input", "prompt", "system", "instructions", "stream", "tools", "functions", "tool_choice",
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "n", "user", "metadata", "role", "content", "name",
+    "tool_calls", "stop", "options",
+})  # fmt: skip
+"""The names that something is decided by."""
+
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_NESTING = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -40,12 +47,26 @@ def scan(body: bytes) -> JsonObject:
         _refuse("invalid_json", f"the body is not valid JSON at byte {error.pos}: {_plain(error.msg)}")
     if not isinstance(value, dict):
         _refuse("invalid_value", "the body must be a JSON object")
+    _check_case(value)
+    for turns in ("messages", "input"):
+        listed = value.get(turns)
+        for position, turn in enumerate(listed if isinstance(listed, list) else ()):
+            if isinstance(turn, dict):
+                _check_case(turn, f"{turns}[{position}].")
     try:
         _DECODER.decode(body.decode())
     except _AmbiguousError as error:
         path = _path_of_duplicate(body) if error.name is not None else None
         _refuse("ambiguous_body", error.args[0], path)
     return value
+
+
+def _check_case(held: dict[str, Any], place: str = "") -> None:
+    """Refuse a name that is another spelling of one that decides: servers written in Go read it as that one."""
+    for name in held:
+        if name not in DECIDING and name.casefold() in DECIDING:
+            path = f"{place}{_plain(name)}"
+            _refuse("ambiguous_body", f"`{path}` is read as `{name.casefold()}` by some servers; write it so", path)
 
 
 class _AmbiguousError(ValueError):

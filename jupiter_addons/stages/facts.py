@@ -17,7 +17,7 @@ from jupiter_addons.dialects.call import Call
 from jupiter_addons.dialects.parts import has_images, parts
 from jupiter_addons.dialects.places import given
 from jupiter_addons.dialects.replies import mapping
-from jupiter_addons.dialects.spoken import offered, spoken, unread
+from jupiter_addons.dialects.spoken import missing, offered, spoken, unread
 from jupiter_addons.enrichment.conversation import conversation
 from jupiter_addons.enrichment.describe import Profile, charge
 from jupiter_addons.enrichment.findings import Findings
@@ -228,6 +228,8 @@ def _answered(x: Exchange) -> str:
     text = x.reply.text
     if length_bytes(text) < x.reply.text_bytes:
         raise UpstreamError(_TOO_LONG)
+    if x.filled("relay"):
+        return "\n".join(filter(None, [text, *missing(x.relay.heard(), text)]))
     if not x.filled("answered") or x.upstream_status >= 300:
         return text
     return "\n".join(filter(None, [text, *unread(x.spoken, orjson.loads(x.answered), text)]))

@@ -46,8 +46,7 @@ class Parse:
         headers = flow.request.headers
         if not encodings.is_known(headers.get("content-encoding", "")):
             x.refuse(encodings.unsupported())
-        content_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if x.endpoint.method == "POST" and content_type != "application/json":
+        if x.endpoint.method == "POST" and not _is_json(headers.get("content-type", "application/json")):
             x.refuse(Refusal("unsupported_encoding", "send the body as `content-type: application/json`"))
 
     @stage
@@ -74,3 +73,12 @@ class Parse:
         """Return the length of the decoded body and the call in it.  Raises RequestError."""
         plain = encodings.decode(coding, body, self._body_limit_bytes)
         return len(plain), PARSERS[dialect](scan(plain))
+
+
+def _is_json(content_type: str) -> bool:
+    """Whether a body is JSON in UTF-8, and nothing says that it is to be read in another charset (RFC 8259, section 8.1)."""
+    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = [
+        value.strip('" ') for name, _, value in (p.partition("=") for p in parameters) if name.strip() == "charset"
+    ]
+    return media == "application/json" and all(charset in ("utf-8", "utf8") for charset in charsets)

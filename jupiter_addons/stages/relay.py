@@ -11,6 +11,7 @@ from jupiter_addons.dialects import envelope, translate
 from jupiter_addons.dialects.call import DialectName, ErrorFamily, Reply
 from jupiter_addons.dialects.registry import STREAM_READERS, WIRES
 from jupiter_addons.dialects.replies import told
+from jupiter_addons.dialects.spoken import Heard
 from jupiter_addons.dialects.sse import MAX_EVENT_BYTES, Frame
 from jupiter_addons.dialects.translation.conversation import Asked
 from jupiter_addons.errors import Refusal, UpstreamError
@@ -74,6 +75,7 @@ class EventRelay:
         self._dialect: DialectName = dialect
         self._family: ErrorFamily = family
         self._hold = hold
+        self._heard = Heard(dialect) if hold else None
         self._most_held_bytes = most_held_bytes
         self._held_bytes = 0
         self._held: list[Frame] = []
@@ -103,6 +105,8 @@ class EventRelay:
         ready: list[bytes] = []
         for frame in self._splitter.feed(data):
             self.begun = self.begun or frame.data is not None
+            if self._heard is not None:
+                self._heard.read(frame)
             terminal = self._reader.read(frame)
             if terminal and not self.ending and self._editor is not None:
                 ready += self._editor.finish()
@@ -146,6 +150,10 @@ class EventRelay:
         """Drop what is held back and end with an error event."""
         self._let_go()
         return self._deliver(self._last_word(refusal))
+
+    def heard(self) -> list[str]:
+        """Return all that was said so far, in any place, if it is held back for rules to read."""
+        return self._heard.texts() if self._heard is not None else []
 
     def reply(self) -> Reply:
         """Return the answer as far as its events went."""

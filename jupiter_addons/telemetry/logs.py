@@ -4,6 +4,7 @@ What clients send is never in the message, only in named fields, and credentials
 way (mitmproxy itself logs the raw head of a broken request, key and all).
 """
 
+import json
 import logging
 import re
 import time
@@ -16,6 +17,8 @@ import orjson
 FIELDS = "jupiter"
 """The attribute of a log record that holds its fields: `logger.info("…", extra={FIELDS: {…}})`."""
 
+MAX_VALUE_CHARS = 512
+"""How much of a field's value is written."""
 MOST_PER_S = 20
 """Warnings and errors of one kind that are written in a second."""
 
@@ -42,7 +45,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": redact(record.getMessage()),
-            **getattr(record, FIELDS, {}),
+            **{name: _cut(value) for name, value in getattr(record, FIELDS, {}).items()},
         }
         if record.exc_info:
             line["exception"] = redact(self.formatException(record.exc_info))
@@ -54,7 +57,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; an exception follows on lines of its own."""
-        fields = " ".join(f"{name}={value}" for name, value in getattr(record, FIELDS, {}).items())
+        fields = " ".join(f"{name}={_quoted(value)}" for name, value in getattr(record, FIELDS, {}).items())
         line = f"{_timestamp(record.created)} {record.levelname.lower():7} {redact(record.getMessage())}"
         line = f"{line} {fields}".rstrip()
         return f"{line}\n{redact(self.formatException(record.exc_info))}" if record.exc_info else line
@@ -104,6 +107,18 @@ def install(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+
+
+def _cut(value: object) -> object:
+    """Return a value of bounded length: a client may have chosen it."""
+    return value[: MAX_VALUE_CHARS - 1] + "…" if isinstance(value, str) and len(value) > MAX_VALUE_CHARS else value
+
+
+def _quoted(value: object) -> str:
+    """Print a value so that it ends where it ends: in quotes, escaped, unless it is one plain word."""
+    text = str(_cut(value))
+    plain = text.isprintable() and not any(char in text for char in ' "=\\')
+    return text if plain and text else json.dumps(text)
 
 
 def _timestamp(seconds: float) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jupiter_addons.dialects.strict import MAX_DEPTH, MAX_INTEGER, scan
+from jupiter_addons.dialects.strict import DECIDING, MAX_DEPTH, MAX_INTEGER, scan
 from jupiter_addons.errors import RequestError
 
 JSON = st.recursive(
@@ -27,7 +27,10 @@ def refused(body: bytes) -> RequestError:
     return caught.value
 
 
-@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON))
+NAMES = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda name: name.casefold() not in DECIDING)
+
+
+@given(st.dictionaries(NAMES, JSON))
 @example({"a": -0.0, "b": 1e308, "c": [[], {}], "\u0000": "\u0000"})
 def test_every_plain_object_is_read_as_what_it_is(value):
     for text in (json.dumps(value), json.dumps(value, ensure_ascii=False, indent=1)):
@@ -70,3 +73,23 @@ def test_a_hostile_body_costs_little(body):
     start = time.process_time()
     refused(body)
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b'{"model": "ok", "Model": "denied"}', "Model"),
+        (b'{"me\xc5\xbf\xc5\xbfages": []}', "me\u017f\u017fages"),
+        (b'{"messages": [{"role": "user", "Content": "x"}]}', "messages[0].Content"),
+        (b'{"input": [{"ROLE": "user"}]}', "input[0].ROLE"),
+    ],
+)
+def test_another_spelling_of_a_name_that_decides_is_refused(body, param):
+    """Servers written in Go match names without regard to case: they would read another call than we do."""
+    with pytest.raises(RequestError) as caught:
+        scan(body)
+    assert (caught.value.refusal.code, caught.value.refusal.param) == ("ambiguous_body", param)
+
+
+def test_names_of_the_clients_own_are_free():
+    assert scan(b'{"model": "m", "extraBody": {"Model": 1}, "metadata": {"Role": "x"}}')["model"] == "m"

@@ -154,3 +154,47 @@ def test_no_place_in_an_answer_hides_a_word_from_a_rule(path, answer, judging):
     with Client(gateway.port) as asking:
         got = asking.ask(post(path, chat(), gateway.key))
     assert (got.status, b"the-leak" in got.body) == (403, False)
+
+
+def event(data: bytes) -> bytes:
+    return b"data: " + data + b"\n\n"
+
+
+def delta(**said) -> bytes:
+    return event(json.dumps({"id": "a", "choices": [{"index": 0, "delta": said}]}).encode())
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (delta(content="the-") + delta(content="leak"), b"leak"),
+        (delta(content=[{"type": "text", "text": "the-leak"}]), b"leak"),
+        (delta(tool_calls=[{"index": 0, "custom": {"name": "f", "input": "the-"}}])
+         + delta(tool_calls=[{"index": 0, "custom": {"input": "leak"}}]), b"leak"),
+        (delta(function_call={"name": "f", "arguments": "the-leak"}), b"leak"),
+        (delta(reasoning_content="x", reasoning="the-leak"), b"leak"),
+        (event(b'{"choices": [{"index": 0, "message": {"content": "the-leak"}}]}'), b"leak"),
+        (event(b'{"choices": [{"index": 0, "delta": {"content": "the-leak\\ud800"}}]}'), b"provider_invalid_response"),
+        (event(b'{"x": NaN, "choices": [{"index": 0, "delta": {"content": "the-leak"}}]}'), b"provider_invalid_response"),
+        (event(b'{"choices": [{"index": 0, "delta": {"content": "the-leak\xff"}}]}'), b"provider_invalid_response"),
+        (event(b'["the-leak"]'), b"provider_invalid_response"),
+    ],
+)  # fmt: skip
+def test_no_place_in_a_stream_hides_a_word_from_a_rule(said, status, judging):
+    gateway, answers = judging
+    answers.append(said + b"data: [DONE]\n\n")
+    with Client(gateway.port) as asking:
+        got = asking.ask(post(CHAT, chat(stream=True), gateway.key))
+    assert b"the-leak" not in got.body and b'"the-' not in got.body
+    assert status in got.body
+
+
+def test_a_body_that_others_read_otherwise_is_refused(client, gateway, provider):
+    seen = provider.journal.seen
+    assert client.ask(post(CHAT, chat() | {"Model": "another"}, gateway.key)).code == "ambiguous_body"
+    for charset, status in (("utf-7", 415), ("utf-16", 415), ("UTF-8", 200), ('"utf-8"', 200)):
+        raw = post(CHAT, chat(), gateway.key).replace(
+            b"application/json", b"application/json; charset=" + charset.encode()
+        )
+        assert client.ask(raw).status == status
+    assert provider.journal.seen == seen + 2

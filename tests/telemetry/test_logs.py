@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from jupiter_addons.telemetry import logs
-from jupiter_addons.telemetry.logs import FIELDS, Sampler
+from jupiter_addons.telemetry.logs import FIELDS, JsonFormatter, Sampler, TextFormatter
 
 
 def a_record(message: str, **fields) -> logging.LogRecord:
@@ -93,3 +93,21 @@ def test_of_one_kind_only_so_many_a_second_are_written_and_the_next_says_how_man
     second = record()
     assert sampler.filter(second)
     assert not hasattr(second, FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("gpt-4o", "gpt-4o"),
+        ("x\n2026-01-01T00:00:00Z info call forged", '"x\\n2026-01-01T00:00:00Z info call forged"'),
+        ("a=b", '"a=b"'),
+        ("", '""'),
+        (7, "7"),
+        ("x" * 10_000, "x" * 511 + "…"),
+    ],
+)
+def test_a_value_that_a_client_chose_makes_no_line_and_no_field_of_its_own(value, shown):
+    record = logging.LogRecord("jupiter", logging.INFO, __file__, 1, "called", None, None)
+    setattr(record, FIELDS, {"model": value})
+    assert TextFormatter().format(record).endswith(f"info    called model={shown}")
+    assert len(JsonFormatter().format(record)) < 1000
