@@ -1,0 +1,189 @@
+"""The memory of routing: what is known of each model at each provider, and how many calls there have been.
+
+One object a process, which outlives reloads; with several workers each learns for itself.  No I/O: the clock and the dice are
+arguments.  An attempt is a `Lease`: taken before anything is sent, and ended exactly once by what became of it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from jupiter_addons.routing.breaker import BreakerRules, State
+from jupiter_addons.routing.ejection import EjectionRules, eject
+from jupiter_addons.routing.health import Health, Status
+from jupiter_addons.routing.retry import BudgetRules, RetryBudget
+
+type Pair = tuple[str, str]
+"""The name of a provider, and the model as that provider calls it."""
+
+MOST_PAIRS = 4096
+"""So many are remembered; the least recently asked one is forgotten first, because clients can make up model names."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateRules:
+    """How the memory judges."""
+
+    breaker: BreakerRules = field(default_factory=BreakerRules)
+    ejection: EjectionRules = field(default_factory=EjectionRules)
+    budget: BudgetRules = field(default_factory=BudgetRules)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of one provider, over all its models."""
+
+    status: Status
+    breaker: State
+    latency_s: float | None
+    consecutive_failures: int
+    ejected: bool
+
+
+class Lease:
+    """Leave to ask one model at one provider, once.  Only the first word on how it ended counts."""
+
+    __slots__ = ("_clock", "_health", "_is_over", "_ticket", "pair")
+
+    def __init__(self, pair: Pair, health: Health, ticket: int, clock: Callable[[], float]) -> None:
+        self.pair = pair
+        self._health = health
+        self._ticket = ticket
+        self._clock = clock
+        self._is_over = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has been said how it ended."""
+        return self._is_over
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether others wait to be let through until this has ended."""
+        return not self._is_over and self._health.breaker.is_probe(self._ticket)
+
+    def answered(self, first_byte_s: float | None = None) -> None:
+        """It was answered; the first byte came after so many seconds, if that is known."""
+        if self._end():
+            now_s = self._clock()
+            self._health.outcomes.add(now_s, good=1)
+            self._health.breaker.succeeded(self._ticket, now_s)
+            if first_byte_s is not None:
+                self._health.took(first_byte_s, now_s)
+
+    def failed(self, waited_s: float | None = None) -> None:
+        """The provider has failed; after waiting so long for a first byte in vain, if that was the reason."""
+        if self._end():
+            now_s = self._clock()
+            self._health.outcomes.add(now_s, bad=1)
+            self._health.breaker.failed(self._ticket, now_s)
+            if waited_s is not None:
+                self._health.took(waited_s, now_s)
+
+    def turned_away(self, rest_s: float | None) -> None:
+        """The provider has too much to do (429), which is no failure; it wants to be left alone for so long, if it said."""
+        if self._end():
+            self._health.breaker.released(self._ticket)
+            if rest_s is not None:
+                self._health.rests_until_s = max(self._health.rests_until_s, self._clock() + rest_s)
+
+    def released(self) -> None:
+        """It ended in a way that tells nothing of the provider: the client hung up, or the gateway itself refused."""
+        if self._end():
+            self._health.breaker.released(self._ticket)
+
+    def _end(self) -> bool:
+        first, self._is_over = not self._is_over, True
+        if first:
+            self._health.ended()
+        return first
+
+
+class RoutingState:
+    """See the module.  `clock` gives monotonic seconds, `dice` numbers in [0, 1)."""
+
+    def __init__(self, rules: StateRules, clock: Callable[[], float], dice: Callable[[], float]) -> None:
+        self.clock = clock
+        self.dice = dice
+        self.ejections = 0
+        """How often one was ejected, since the start."""
+        self._pairs: OrderedDict[Pair, Health] = OrderedDict()
+        self._turns: OrderedDict[str, int] = OrderedDict()
+        self.rules = rules
+        self.budget = RetryBudget(rules.budget)
+
+    def configure(self, rules: StateRules) -> None:
+        """Judge by these rules from now on; if they are other ones, what was learned by the old is forgotten."""
+        if rules != self.rules:
+            self.rules = rules
+            self.budget = RetryBudget(rules.budget)
+            self._pairs.clear()
+
+    def health(self, pair: Pair) -> Health:
+        """Return what is known of a pair."""
+        found = self._pairs.get(pair)
+        if found is None:
+            found = self._pairs[pair] = Health(self.rules.breaker, self.dice)
+            if len(self._pairs) > MOST_PAIRS:
+                self._pairs.popitem(last=False)
+        return found
+
+    def wait_s(self, pair: Pair) -> float:
+        """Return how long it is until the pair may be asked; 0.0 if it may be now."""
+        health, now_s = self.health(pair), self.clock()
+        waits = health.rests_until_s - now_s
+        if not health.breaker.admits(now_s):
+            # Of a probe that is running nobody knows how long it takes.
+            waits = max(waits, health.breaker.opens_again_s - now_s, 1.0)
+        return max(0.0, waits)
+
+    def lease(self, pair: Pair) -> Lease | None:
+        """Take leave to ask a pair now, or None if it is to be left alone."""
+        health, now_s = self.health(pair), self.clock()
+        if health.rests_until_s > now_s:
+            return None
+        ticket = health.breaker.admit(now_s)
+        if ticket is None:
+            return None
+        health.asked(now_s)
+        self._pairs.move_to_end(pair)
+        return Lease(pair, health, ticket, self.clock)
+
+    def eject(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Eject who has to be among those that can be asked for a call; return those who are out, longest first."""
+        group = [self.health(pair) for pair in pairs]
+        now_s = self.clock()
+        self.ejections += len(eject(group, self.rules.ejection, now_s))
+        return [pair for pair, health in zip(pairs, group, strict=True) if health.ejected_until_s > now_s]
+
+    def turn(self, model: str) -> int:
+        """Return how many calls of a model have been planned before this one."""
+        turn = self._turns.pop(model, 0)
+        self._turns[model] = turn + 1
+        if len(self._turns) > MOST_PAIRS:
+            self._turns.popitem(last=False)
+        return turn
+
+    def seen(self, provider: str) -> Seen:
+        """Return what is known of a provider over all its models: the worst, and the mean latency."""
+        now_s = self.clock()
+        of_it = [health for (name, _), health in self._pairs.items() if name == provider]
+        latencies = [health.latency_s for health in of_it if health.latency_s is not None]
+        statuses = {health.status(now_s) for health in of_it}
+        states = {health.breaker.state for health in of_it}
+        return Seen(
+            status=next((status for status in _WORST_STATUS if status in statuses), "healthy"),
+            breaker=next((state for state in _WORST_STATE if state in states), "closed"),
+            latency_s=sum(latencies) / len(latencies) if latencies else None,
+            consecutive_failures=max((health.breaker.consecutive_failures for health in of_it), default=0),
+            ejected=any(health.ejected_until_s > now_s for health in of_it),
+        )
+
+    def breakers(self) -> Iterator[tuple[str, State]]:
+        """Yield the provider and the state of every breaker."""
+        for (provider, _), health in self._pairs.items():
+            yield provider, health.breaker.state
+
+
+_WORST_STATUS: tuple[Status, ...] = ("unhealthy", "degraded")
+_WORST_STATE: tuple[State, ...] = ("open", "half_open")

@@ -1,0 +1,148 @@
+"""The memory of routing: leases that end once, rests, and what is said of a provider."""
+
+import pytest
+
+from jupiter_addons.routing.breaker import BreakerRules
+from jupiter_addons.routing.ejection import EjectionRules
+from jupiter_addons.routing.retry import BudgetRules
+from jupiter_addons.routing.state import MOST_PAIRS, Lease, RoutingState, Seen, StateRules
+
+A, B = ("a", "m"), ("b", "m")
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def state(clock: Clock) -> RoutingState:
+    return RoutingState(StateRules(), clock, lambda: 0.5)
+
+
+def leased(state: RoutingState, pair=A) -> Lease:
+    lease = state.lease(pair)
+    assert lease is not None
+    return lease
+
+
+def fail(state: RoutingState, times: int, pair=A) -> None:
+    for _ in range(times):
+        leased(state, pair).failed()
+
+
+def test_only_the_first_word_on_how_a_lease_ended_counts(state):
+    lease = leased(state)
+    lease.answered(0.5)
+    lease.failed()
+    lease.turned_away(60)
+    assert lease.is_over
+    assert state.health(A).outcomes.totals(1000) == (1, 0)
+    assert state.health(A).latency_s == 0.5
+    assert state.lease(A) is not None
+
+
+def test_a_provider_that_is_turned_away_rests_and_has_not_failed(state, clock):
+    leased(state).turned_away(7)
+    assert state.lease(A) is None
+    assert state.wait_s(A) == 7
+    assert state.lease(B) is not None
+    assert state.seen("a").consecutive_failures == 0
+    clock.now_s += 7
+    assert state.lease(A) is not None
+
+
+def test_a_shorter_rest_does_not_end_a_longer_one(state):
+    early, late = leased(state), leased(state)
+    early.turned_away(60)
+    late.turned_away(1)
+    assert state.wait_s(A) == 60
+
+
+def test_being_turned_away_without_advice_changes_nothing(state):
+    for _ in range(50):
+        leased(state).turned_away(None)
+    assert state.lease(A) is not None
+
+
+def test_an_open_breaker_says_how_long_and_a_running_probe_about_a_second(state, clock):
+    fail(state, 5)
+    assert state.lease(A) is None
+    assert state.wait_s(A) == pytest.approx(30)
+    clock.now_s += 30
+    assert state.wait_s(A) == 0
+    probe = leased(state)
+    assert probe.is_probe
+    assert state.lease(A) is None
+    assert state.wait_s(A) == 1
+    probe.released()
+    assert state.wait_s(A) == 0
+
+
+def test_a_probe_that_was_turned_away_makes_room_for_the_next(state, clock):
+    fail(state, 5)
+    clock.now_s += 30
+    leased(state).turned_away(5)
+    clock.now_s += 5
+    assert leased(state).is_probe
+
+
+def test_waiting_in_vain_counts_as_a_latency(state):
+    leased(state).failed(waited_s=60)
+    assert state.health(A).latency_s == 60
+
+
+def test_what_is_said_of_a_provider_is_its_worst_model_and_its_mean_latency(state):
+    assert state.seen("a") == Seen("healthy", "closed", None, 0, ejected=False)
+    leased(state, ("a", "fine")).answered(1.0)
+    leased(state, ("a", "slow")).answered(3.0)
+    fail(state, 5)
+    assert state.seen("a") == Seen("unhealthy", "open", 2.0, 5, ejected=False)
+    assert state.seen("b").status == "healthy"
+    assert sorted(state.breakers()) == [("a", "closed"), ("a", "closed"), ("a", "open")]
+
+
+def test_ejection_compares_those_that_can_be_asked_for_one_call(state):
+    for _ in range(20):
+        leased(state, B).answered()
+    for number in range(20):
+        lease = leased(state)
+        lease.failed() if number % 3 == 0 else lease.answered()
+    assert state.eject([A, B]) == [A]
+    assert state.eject([A, B]) == [A]
+    assert state.ejections == 1
+    assert state.seen("a").ejected
+
+
+def test_model_names_that_clients_make_up_are_forgotten_the_least_recently_asked_first(state):
+    fail(state, 5)
+    for number in range(MOST_PAIRS - 1):
+        leased(state, ("b", str(number)))
+        state.turn(str(number))
+    assert state.lease(A) is None
+    leased(state, ("b", "one more"))
+    assert len(list(state.breakers())) == MOST_PAIRS
+    assert state.lease(A) is not None
+
+
+def test_turns_are_counted_by_model(state):
+    assert [state.turn("m"), state.turn("m"), state.turn("n"), state.turn("m")] == [0, 1, 0, 2]
+
+
+def test_other_rules_begin_anew_and_the_same_rules_forget_nothing(state):
+    fail(state, 5)
+    state.configure(StateRules(BreakerRules(), EjectionRules(), BudgetRules()))
+    assert state.lease(A) is None
+    state.configure(StateRules(BreakerRules(failures=6)))
+    fail(state, 5)
+    assert state.lease(A) is not None
