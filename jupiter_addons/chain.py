@@ -33,7 +33,7 @@ from jupiter_addons.stages.parse import Parse
 from jupiter_addons.stages.record import CountRefused, Record
 from jupiter_addons.stages.reply import ReadReply
 from jupiter_addons.stages.reserve import Reserve
-from jupiter_addons.stages.route import PlanRoute
+from jupiter_addons.stages.route import Learn, PlanRoute
 from jupiter_addons.stages.screen import Screen
 from jupiter_addons.stages.settle import Settle
 from jupiter_addons.stages.stage import end_refused, is_cancelled
@@ -91,7 +91,7 @@ def build(parts: Parts) -> Sequence[object]:
             find=find,
         ),
         PlanRoute(
-            parts.providers,
+            parts.router,
             refuse_unpriced=settings.processing.costs.unknown_model == "refuse",
             stand_ins=settings.intercept.failover,
         ),
@@ -108,6 +108,7 @@ def build(parts: Parts) -> Sequence[object]:
         Settle(parts.stores.ledger),
         Record(parts.leaves),
         CountRefused(parts.leaves),
+        Learn(parts.router),
         Observe(),
     )
 

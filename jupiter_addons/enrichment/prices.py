@@ -47,22 +47,24 @@ def from_override(entry: Mapping[str, str]) -> Price:
 class PriceTable:
     """Model -> price.  Built once; looking up never leaves the process."""
 
-    def __init__(self, overrides: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, overrides: Mapping[str, Mapping[str, str]], default: Mapping[str, str] | None = None) -> None:
+        """`default` is what a model costs that nobody has a price for; None leaves it without one."""
         import genai_prices.data_snapshot  # a sixth of a second that no other command should wait for
 
         self._snapshot: Any = genai_prices.data_snapshot.get_snapshot()
         self._source = f"genai-prices {_version()}"
         self._overrides = {model: from_override(entry) for model, entry in overrides.items()}
+        self._default = from_override(default) if default is not None else None
         self._seen: dict[tuple[str, str], Price | None] = {}
 
     def lookup(self, provider: str, model: str) -> Price | None:
-        """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), or None."""
+        """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), the default, or None."""
         if (override := self._overrides.get(model)) is not None:
             return override
         if (provider, model) not in self._seen:
             if len(self._seen) >= _CACHED:
                 self._seen.clear()
-            self._seen[provider, model] = self._find(provider, model)
+            self._seen[provider, model] = self._find(provider, model) or self._default
         return self._seen[provider, model]
 
     def window(self, provider: str, model: str) -> int | None:

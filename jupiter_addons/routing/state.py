@@ -7,11 +7,15 @@ arguments.  An attempt is a `Lease`: taken before anything is sent, and ended ex
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from jupiter_addons.routing.breaker import BreakerRules, State
 from jupiter_addons.routing.ejection import EjectionRules, eject
 from jupiter_addons.routing.health import Health, Status
 from jupiter_addons.routing.retry import BudgetRules, RetryBudget
+
+Change = Literal["closed", "open", "half_open", "ejected", "resting"]
+"""What may become of a pair: a new state of its breaker, or one of the other ways to be left alone."""
 
 type Pair = tuple[str, str]
 """The name of a provider, and the model as that provider calls it."""
@@ -43,13 +47,13 @@ class Seen:
 class Lease:
     """Leave to ask one model at one provider, once.  Only the first word on how it ended counts."""
 
-    __slots__ = ("_clock", "_health", "_is_over", "_ticket", "pair")
+    __slots__ = ("_health", "_is_over", "_state", "_ticket", "pair")
 
-    def __init__(self, pair: Pair, health: Health, ticket: int, clock: Callable[[], float]) -> None:
+    def __init__(self, pair: Pair, health: Health, ticket: int, state: "RoutingState") -> None:
         self.pair = pair
         self._health = health
         self._ticket = ticket
-        self._clock = clock
+        self._state = state
         self._is_over = False
 
     @property
@@ -65,38 +69,51 @@ class Lease:
     def answered(self, first_byte_s: float | None = None) -> None:
         """It was answered; the first byte came after so many seconds, if that is known."""
         if self._end():
-            now_s = self._clock()
+            now_s, before = self._state.clock(), self._health.breaker.state
             self._health.outcomes.add(now_s, good=1)
             self._health.breaker.succeeded(self._ticket, now_s)
+            self._tell(before)
             if first_byte_s is not None:
                 self._health.took(first_byte_s, now_s)
 
-    def failed(self, waited_s: float | None = None) -> None:
-        """The provider has failed; after waiting so long for a first byte in vain, if that was the reason."""
+    def failed(self, *, waited_s: float | None = None, rest_s: float | None = None) -> None:
+        """The provider has failed: after so long a wait for a first byte, if that was why; it wants to rest, if it said."""
         if self._end():
-            now_s = self._clock()
+            now_s, before = self._state.clock(), self._health.breaker.state
             self._health.outcomes.add(now_s, bad=1)
             self._health.breaker.failed(self._ticket, now_s)
+            self._tell(before)
+            self._rest(rest_s)
             if waited_s is not None:
                 self._health.took(waited_s, now_s)
 
     def turned_away(self, rest_s: float | None) -> None:
-        """The provider has too much to do (429), which is no failure; it wants to be left alone for so long, if it said."""
+        """The provider has too much to do (429), which is no failure; it wants to rest for so long, if it said."""
         if self._end():
             self._health.breaker.released(self._ticket)
-            if rest_s is not None:
-                self._health.rests_until_s = max(self._health.rests_until_s, self._clock() + rest_s)
+            self._rest(rest_s)
 
-    def released(self) -> None:
-        """It ended in a way that tells nothing of the provider: the client hung up, or the gateway itself refused."""
+    def released(self, waited_s: float | None = None) -> None:
+        """It ended and tells nothing of the provider, unless that a first byte had not come for so long."""
         if self._end():
             self._health.breaker.released(self._ticket)
+            if waited_s is not None and waited_s > (self._health.latency_s or 0.0):
+                self._health.took(waited_s, self._state.clock())
 
     def _end(self) -> bool:
         first, self._is_over = not self._is_over, True
         if first:
             self._health.ended()
         return first
+
+    def _rest(self, rest_s: float | None) -> None:
+        if rest_s is not None:
+            self._health.rests_until_s = max(self._health.rests_until_s, self._state.clock() + rest_s)
+            self._state.notify("resting", self.pair)
+
+    def _tell(self, before: State) -> None:
+        if self._health.breaker.state != before:
+            self._state.notify(self._health.breaker.state, self.pair)
 
 
 class RoutingState:
@@ -105,8 +122,8 @@ class RoutingState:
     def __init__(self, rules: StateRules, clock: Callable[[], float], dice: Callable[[], float]) -> None:
         self.clock = clock
         self.dice = dice
-        self.ejections = 0
-        """How often one was ejected, since the start."""
+        self.notify: Callable[[Change, Pair], None] = lambda change, pair: None
+        """Told of every change of what is asked and what is left alone."""
         self._pairs: OrderedDict[Pair, Health] = OrderedDict()
         self._turns: OrderedDict[str, int] = OrderedDict()
         self.rules = rules
@@ -137,23 +154,26 @@ class RoutingState:
             waits = max(waits, health.breaker.opens_again_s - now_s, 1.0)
         return max(0.0, waits)
 
-    def lease(self, pair: Pair) -> Lease | None:
-        """Take leave to ask a pair now, or None if it is to be left alone."""
-        health, now_s = self.health(pair), self.clock()
-        if health.rests_until_s > now_s:
+    def lease(self, pair: Pair, in_s: float = 0.0) -> Lease | None:
+        """Take leave to ask a pair in so many seconds, or None if it is to be left alone then."""
+        health, then_s = self.health(pair), self.clock() + in_s
+        if health.rests_until_s > then_s:
             return None
-        ticket = health.breaker.admit(now_s)
+        before, ticket = health.breaker.state, health.breaker.admit(then_s)
         if ticket is None:
             return None
-        health.asked(now_s)
+        if health.breaker.state != before:
+            self.notify(health.breaker.state, pair)
+        health.asked(then_s)
         self._pairs.move_to_end(pair)
-        return Lease(pair, health, ticket, self.clock)
+        return Lease(pair, health, ticket, self)
 
     def eject(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """Eject who has to be among those that can be asked for a call; return those who are out, longest first."""
+        """Eject who has to be among those that can be asked for a call; return those who are out."""
         group = [self.health(pair) for pair in pairs]
         now_s = self.clock()
-        self.ejections += len(eject(group, self.rules.ejection, now_s))
+        for at in eject(group, self.rules.ejection, now_s):
+            self.notify("ejected", pairs[at])
         return [pair for pair, health in zip(pairs, group, strict=True) if health.ejected_until_s > now_s]
 
     def turn(self, model: str) -> int:

@@ -113,6 +113,8 @@ def test_what_is_said_of_a_provider_is_its_worst_model_and_its_mean_latency(stat
 
 
 def test_ejection_compares_those_that_can_be_asked_for_one_call(state):
+    changes: list[object] = []
+    state.notify = lambda *change: changes.append(change)
     for _ in range(20):
         leased(state, B).answered()
     for number in range(20):
@@ -120,7 +122,7 @@ def test_ejection_compares_those_that_can_be_asked_for_one_call(state):
         lease.failed() if number % 3 == 0 else lease.answered()
     assert state.eject([A, B]) == [A]
     assert state.eject([A, B]) == [A]
-    assert state.ejections == 1
+    assert changes == [("ejected", A)]
     assert state.seen("a").ejected
 
 
@@ -133,6 +135,33 @@ def test_model_names_that_clients_make_up_are_forgotten_the_least_recently_asked
     leased(state, ("b", "one more"))
     assert len(list(state.breakers())) == MOST_PAIRS
     assert state.lease(A) is not None
+
+
+def test_every_change_is_told_once(state, clock):
+    changes: list[object] = []
+    state.notify = lambda change, pair: changes.append(change)
+    leased(state).turned_away(5)
+    clock.now_s += 5
+    fail(state, 5)
+    clock.now_s += 30
+    leased(state).failed(rest_s=60)
+    clock.now_s += 60
+    for _ in range(2):
+        leased(state).answered()
+    assert changes == ["resting", "open", "half_open", "open", "resting", "half_open", "closed"]
+
+
+def test_a_lease_for_later_is_given_where_the_rest_will_be_over(state):
+    leased(state).turned_away(5)
+    assert state.lease(A, in_s=4) is None
+    assert state.lease(A, in_s=5) is not None
+
+
+def test_a_client_that_gave_up_waiting_says_how_slow_the_provider_is_at_least(state):
+    leased(state).released(waited_s=9)
+    leased(state).released(waited_s=1)
+    assert state.health(A).latency_s == 9
+    assert state.health(A).outcomes.totals(1000) == (0, 0)
 
 
 def test_turns_are_counted_by_model(state):
