@@ -36,6 +36,7 @@ if __name__ == "__main__":
     import defences_iv  # noqa: F401 - registers its switches
     import defences_lc  # noqa: F401 - as above
     import defences_ov  # noqa: F401 - as above
+    import defences_pb  # noqa: F401 - as above
     import defences_re  # noqa: F401 - as above
     import defences_rf  # noqa: F401 - as above
     import defences_tl  # noqa: F401 - as above
