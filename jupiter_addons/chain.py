@@ -28,12 +28,13 @@ from jupiter_addons.stages.detect import find
 from jupiter_addons.stages.enrich import Enrich
 from jupiter_addons.stages.facts import Surroundings
 from jupiter_addons.stages.judge import Judge
+from jupiter_addons.stages.learn import Learn
 from jupiter_addons.stages.observe import Observe
 from jupiter_addons.stages.parse import Parse
 from jupiter_addons.stages.record import CountRefused, Record
 from jupiter_addons.stages.reply import ReadReply
 from jupiter_addons.stages.reserve import Reserve
-from jupiter_addons.stages.route import Learn, PlanRoute
+from jupiter_addons.stages.route import PlanRoute
 from jupiter_addons.stages.screen import Screen
 from jupiter_addons.stages.settle import Settle
 from jupiter_addons.stages.stage import end_refused, is_cancelled

@@ -29,7 +29,7 @@ from jupiter_addons.settings.policies import read_files
 from jupiter_addons.settings.routing import providers, routing_rules, state_rules
 from jupiter_addons.settings.schema_governance import ModelPrice
 from jupiter_addons.stages.leaves import Leaves
-from jupiter_addons.stages.route import Router, announce
+from jupiter_addons.stages.router import Router, announce
 from jupiter_addons.stores import Stores
 from jupiter_addons.telemetry.metrics import METRICS
 
@@ -163,7 +163,8 @@ class Parts:
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
         known = (self.prices.names(catalogue) for catalogue in {_CATALOGUES[p.type] for p in self.providers})
-        return self.registry.listing(itertools.chain.from_iterable(known))
+        listed = self.registry.listing(itertools.chain.from_iterable(known))
+        return tuple(name for name in listed if self.router.may_ask(principal, name))
 
     def price_of(self, candidate: Candidate) -> Price | None:
         """Return the price of a model at one provider."""

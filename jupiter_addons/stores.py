@@ -30,7 +30,7 @@ class Stores:
             raise
         self.keys = KeyView(self._key_store)
         self.ledger = Ledger()
-        self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.SystemRandom().random)
+        self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)
 
     def note_loaded(self, settings_digest: str, policies_digest: str, rules: int) -> None:

@@ -32,12 +32,12 @@ class EjectionRules:
 
 def eject(group: Sequence[Health], rules: EjectionRules, now_s: float) -> list[int]:
     """Eject who has to be among those that can be asked for one call; return the places of those ejected just now."""
-    room = int(len(group) * rules.most_share) - sum(health.ejected_until_s > now_s for health in group)
-    if not rules.enabled or room < 1:
-        return []
     counted = [health.outcomes.totals(now_s) for health in group]
+    if not rules.enabled or not any(bad for _, bad in counted):
+        return []
+    room = int(len(group) * rules.most_share) - sum(health.ejected_until_s > now_s for health in group)
     shares = {at: bad / (good + bad) for at, (good, bad) in enumerate(counted) if good + bad >= rules.volume}
-    if len(shares) < 2:
+    if room < 1 or len(shares) < 2:
         return []
     best = min(shares.values())
     worst_first = sorted(shares, key=lambda at: shares[at], reverse=True)

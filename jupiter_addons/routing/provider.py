@@ -1,5 +1,6 @@
 """A provider as configured: its address, its key, what it speaks and which models it offers."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -124,6 +125,7 @@ class Provider:
         return self.tags | {self.region} if self.region is not None else self.tags
 
 
+@functools.lru_cache(4096)
 def matches(pattern: str, name: str) -> bool:
     """Whether `name` is what `pattern` stands for; `*` is any run of characters, everything else is itself."""
     first, *rest = pattern.split("*")

@@ -35,13 +35,13 @@ class StateRules:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of one provider, over all its models."""
+    """What is known of a pair now."""
 
     status: Status
     breaker: State
     latency_s: float | None
+    """The mean time to the first byte; None before the first."""
     consecutive_failures: int
-    ejected: bool
 
 
 class Lease:
@@ -184,26 +184,15 @@ class RoutingState:
             self._turns.popitem(last=False)
         return turn
 
-    def seen(self, provider: str) -> Seen:
-        """Return what is known of a provider over all its models: the worst, and the mean latency."""
-        now_s = self.clock()
-        of_it = [health for (name, _), health in self._pairs.items() if name == provider]
-        latencies = [health.latency_s for health in of_it if health.latency_s is not None]
-        statuses = {health.status(now_s) for health in of_it}
-        states = {health.breaker.state for health in of_it}
-        return Seen(
-            status=next((status for status in _WORST_STATUS if status in statuses), "healthy"),
-            breaker=next((state for state in _WORST_STATE if state in states), "closed"),
-            latency_s=sum(latencies) / len(latencies) if latencies else None,
-            consecutive_failures=max((health.breaker.consecutive_failures for health in of_it), default=0),
-            ejected=any(health.ejected_until_s > now_s for health in of_it),
-        )
+    def seen(self, pair: Pair) -> Seen:
+        """Return what is known of a pair; of one that was never asked, that it is well."""
+        health, now_s = self._pairs.get(pair), self.clock()
+        if health is None:
+            return Seen("healthy", "closed", None, 0)
+        breaker = health.breaker
+        return Seen(health.status(now_s), breaker.state, health.latency_s, breaker.consecutive_failures)
 
     def breakers(self) -> Iterator[tuple[str, State]]:
         """Yield the provider and the state of every breaker."""
         for (provider, _), health in self._pairs.items():
             yield provider, health.breaker.state
-
-
-_WORST_STATUS: tuple[Status, ...] = ("unhealthy", "degraded")
-_WORST_STATE: tuple[State, ...] = ("open", "half_open")

@@ -253,14 +253,18 @@ def test_a_model_without_a_price_can_be_charged_a_stated_one(provider: Rehearsal
             assert (unknown.status, unknown.json()["error"]["type"]) == (404, "not_found_error")
 
 
-def test_the_list_of_models_has_the_aliases(provider: RehearsalThread, tmp_path: Path) -> None:
-    routing = {"aliases": {"fast": "rehearsal-1"}}
-    with (
-        start_gateway(tmp_path, provider.port, Setup(overrides={"routing": routing})) as gateway,
-        Client(gateway.port) as client,
-    ):
+def test_the_list_of_models_has_the_aliases_and_what_the_caller_may_use(
+    provider: RehearsalThread, tmp_path: Path
+) -> None:
+    routing = {"aliases": {"fast": "rehearsal-1"}, "residency": "region"}
+    overrides = {
+        "routing": routing,
+        "providers": {"rehearsal": {"region": "eu"}, "b": entry("http://127.0.0.1:1", models=["elsewhere"])},
+        "identity": {"principals": {"alice": {"attributes": {"region": "eu"}}}},
+    }
+    with start_gateway(tmp_path, provider.port, Setup(overrides=overrides)) as gateway, Client(gateway.port) as client:
         listed = client.ask(get("/v1/models", gateway.key)).json()["data"]
-        assert {"fast", "rehearsal-1"} <= {model["id"] for model in listed}
+        assert [model["id"] for model in listed] == ["fast", "rehearsal-1"]
 
 
 def test_a_provider_key_is_changed_without_a_restart_and_what_was_learned_stays(tmp_path: Path) -> None:

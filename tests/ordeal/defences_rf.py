@@ -201,7 +201,7 @@ def event_bound() -> None:
 @defence
 def rests() -> None:
     """A provider that asks to be left alone is asked."""
-    from jupiter_addons.stages.route import Router
+    from jupiter_addons.stages.router import Router
 
     Router.rest_s = lambda self, advice: None  # type: ignore[method-assign]
 

@@ -57,7 +57,7 @@ def test_a_provider_that_is_turned_away_rests_and_has_not_failed(state, clock):
     assert state.lease(A) is None
     assert state.wait_s(A) == 7
     assert state.lease(B) is not None
-    assert state.seen("a").consecutive_failures == 0
+    assert state.seen(A).consecutive_failures == 0
     clock.now_s += 7
     assert state.lease(A) is not None
 
@@ -102,14 +102,15 @@ def test_waiting_in_vain_counts_as_a_latency(state):
     assert state.health(A).latency_s == 60
 
 
-def test_what_is_said_of_a_provider_is_its_worst_model_and_its_mean_latency(state):
-    assert state.seen("a") == Seen("healthy", "closed", None, 0, ejected=False)
-    leased(state, ("a", "fine")).answered(1.0)
-    leased(state, ("a", "slow")).answered(3.0)
+def test_what_is_known_of_a_pair_can_be_read_and_reading_it_makes_nothing_known(state):
+    assert state.seen(A) == Seen("healthy", "closed", None, 0)
+    assert list(state.breakers()) == []
+    leased(state).answered(2.0)
     fail(state, 5)
-    assert state.seen("a") == Seen("unhealthy", "open", 2.0, 5, ejected=False)
-    assert state.seen("b").status == "healthy"
-    assert sorted(state.breakers()) == [("a", "closed"), ("a", "closed"), ("a", "open")]
+    assert state.seen(A) == Seen("unhealthy", "open", 2.0, 5)
+    assert state.seen(("a", "another")).status == "healthy"
+    leased(state, B)
+    assert sorted(state.breakers()) == [("a", "open"), ("b", "closed")]
 
 
 def test_ejection_compares_those_that_can_be_asked_for_one_call(state):
@@ -123,7 +124,7 @@ def test_ejection_compares_those_that_can_be_asked_for_one_call(state):
     assert state.eject([A, B]) == [A]
     assert state.eject([A, B]) == [A]
     assert changes == [("ejected", A)]
-    assert state.seen("a").ejected
+    assert state.seen(A).status == "degraded"
 
 
 def test_model_names_that_clients_make_up_are_forgotten_the_least_recently_asked_first(state):
