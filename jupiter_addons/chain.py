@@ -28,7 +28,7 @@ from jupiter_addons.stages.detect import find
 from jupiter_addons.stages.enrich import Enrich
 from jupiter_addons.stages.facts import Surroundings
 from jupiter_addons.stages.judge import Judge
-from jupiter_addons.stages.learn import Learn
+from jupiter_addons.stages.lease import Learn, TakeLease
 from jupiter_addons.stages.observe import Observe
 from jupiter_addons.stages.parse import Parse
 from jupiter_addons.stages.record import CountRefused, Record
@@ -38,7 +38,7 @@ from jupiter_addons.stages.route import PlanRoute
 from jupiter_addons.stages.screen import Screen
 from jupiter_addons.stages.settle import Settle
 from jupiter_addons.stages.stage import end_refused, is_cancelled
-from jupiter_addons.stages.tell import Tell
+from jupiter_addons.stages.tell import TellOfAnswer, TellOfRequest
 from jupiter_addons.stages.translate import Translate
 from jupiter_addons.telemetry.metrics import METRICS
 
@@ -54,6 +54,7 @@ def build(parts: Parts) -> Sequence[object]:
         emergency_mode=settings.policy.emergency_mode,
         usage=parts.usage,
         window=parts.window_of,
+        providers=parts.router.facts,
     )
     requests = Judge(parts.policies, "request", around)
     answers = Judge(parts.policies, "response", around)
@@ -82,11 +83,12 @@ def build(parts: Parts) -> Sequence[object]:
             ),
             parts.leaves.tunnel,
         ),
-        Parse(parts.models, body_limit_bytes=settings.proxy.limits.body),
+        Parse(parts.models, canonical=parts.registry.canonical, body_limit_bytes=settings.proxy.limits.body),
         Enrich(price_for=parts.price_for, default_max_output_tokens=max_output),
         Decide(requests),
         Amend(
             price_for=parts.price_for,
+            canonical=parts.registry.canonical,
             default_max_output_tokens=max_output,
             body_limit_bytes=settings.proxy.limits.body,
             find=find,
@@ -97,8 +99,9 @@ def build(parts: Parts) -> Sequence[object]:
             stand_ins=settings.intercept.failover,
         ),
         Reserve(parts.stores.ledger, parts.limits_for, requests),
-        Tell(parts.stores.alerts.send),
-        Translate(client_key=settings.intercept.client_key),
+        TellOfRequest(parts.stores.alerts.send),
+        Translate(client_key=settings.intercept.client_key, default_max_output_tokens=max_output),
+        TakeLease(parts.router),
         Commit(parts.leaves),
         ReadReply(
             holds_streams=parts.policies.waits_for_answer,
@@ -106,6 +109,7 @@ def build(parts: Parts) -> Sequence[object]:
             rate_headers=parts.rate_headers,
         ),
         Screen(answers, waits=parts.policies.waits_for_answer, find=find),
+        TellOfAnswer(parts.stores.alerts.send),
         Settle(parts.stores.ledger),
         Record(parts.leaves),
         CountRefused(parts.leaves),

@@ -139,12 +139,15 @@ class Exchange:
     reservation: Reservation = field(init=False)  # reserve
     asked: tuple[str, tuple[tuple[bytes, bytes], ...]] = field(init=False)  # translate: the client's target and headers
     candidate: Candidate = field(init=False)  # translate
+    spoken: DialectName = field(init=False)  # translate: the dialect in which the candidate is asked, and answers
+    notes: tuple[str, ...] = field(init=False)  # translate: what became of fields that this dialect has no place for
     sent: bytes = field(init=False)  # translate
     permit: Permit = field(init=False)  # commit
     opened: bool = field(default=False, init=False)  # reply: the answer may be delivered
     upstream_status: int = field(init=False)  # reply
     relay: "Relay" = field(init=False)  # reply, of a stream
     answered: bytes = field(init=False)  # reply, of a whole answer
+    rendered: bytes = field(init=False)  # reply, of a whole answer: as the client's dialect has it
     reply: Reply = field(init=False)  # reply
     reply_decision: Decision = field(init=False)  # screen
     rewriter: Rewriter = field(init=False)  # screen: what was to be done to the text of the answer
@@ -206,6 +209,17 @@ class Exchange:
             if self.filled(slot):
                 delattr(self, slot)
 
+    @property
+    def translated(self) -> str | None:
+        """From which dialect into which the request was translated, `source→target`; None if it was not."""
+        if not self.filled("spoken") or self.spoken == self.call.dialect:
+            return None
+        return f"{self.call.dialect}→{self.spoken}"
+
+    def pass_over(self) -> None:
+        """Go on to the next candidate: this one's dialects cannot say what is asked."""
+        self.next_candidate += 1
+
     def decide(self, decision: Decision) -> None:
         """Take what the policies say of the request.  The last word wins: a limit that is reached is decided again."""
         self.decision = decision
@@ -251,6 +265,10 @@ class Relay(Protocol):
 
     def reply(self) -> Reply:
         """Return the answer as far as it was read."""
+
+    def conclude(self) -> None:
+        """Say that the provider has ended the stream in good order.  Raises UpstreamError if the answer had not ended,
+        and the client would not see that."""
 
     def digests(self, refusal: Refusal | None) -> tuple[Digest, Digest]:
         """Return what the provider answered and what the client gets, if the stream ends now with or without `refusal`."""

@@ -12,17 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from jupiter_addons.dialects.call import Call
-from jupiter_addons.enrichment.prices import Price, PriceTable
+from jupiter_addons.dialects.call import Call, DialectName
+from jupiter_addons.dialects.registry import WIRES
+from jupiter_addons.enrichment.prices import NOT_BILLED, Price, PriceTable, dearest
 from jupiter_addons.errors import ConfigError, Problem
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.limits.demand import Limit, LimitPlan
 from jupiter_addons.limits.ledger import Reservation
+from jupiter_addons.policy.load import impossible
 from jupiter_addons.policy.load import load as load_policies
-from jupiter_addons.policy.rules import PolicySet, Quota, Route
+from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.routing.plan import Candidate
-from jupiter_addons.routing.provider import Provider
+from jupiter_addons.routing.provider import Provider, ProviderType
 from jupiter_addons.routing.registry import Registry, undated
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.policies import read_files
@@ -35,7 +37,7 @@ from jupiter_addons.telemetry.metrics import METRICS
 
 VERSION = version("mercator-jupiter")
 
-_CATALOGUES = {
+_CATALOGUES: Mapping[ProviderType, str] = {
     "openai": "openai",
     "openai-compatible": "openai",
     "azure-openai": "azure",
@@ -43,7 +45,9 @@ _CATALOGUES = {
     "ollama": "ollama",
     "rehearsal": "rehearsal",
 }
-"""What the price library calls a type of provider."""
+"""Type of a provider -> where the price library has its models."""
+_REMEMBERED = 4096
+"""How many models are remembered with their catalogues; a client can make up as many as it likes."""
 
 
 class Parts:
@@ -56,7 +60,8 @@ class Parts:
         self.policies: PolicySet = load_policies(read_files(settings.policy_path), default=settings.policy.default)
         self.providers: Sequence[Provider] = providers(settings)
         self.registry = Registry(self.providers, settings.routing.aliases)
-        self._check_actions()
+        if problems := list(impossible(self.policies, providers=settings.providers, workers=settings.proxy.workers)):
+            raise ConfigError(problems)
         self.directory: Mapping[str, Profile] = {
             user: Profile(entry.team, tuple(entry.roles), entry.attributes)
             for user, entry in settings.identity.principals.items()
@@ -66,6 +71,7 @@ class Parts:
             {model: _written(price) for model, price in costs.overrides.items()},
             _written(costs.default_price) if costs.unknown_model == "price" and costs.default_price else None,
         )
+        self._priced_by: dict[tuple[DialectName, str], tuple[str, ...]] = {}
         limits = settings.limits
         self._limit_plan = LimitPlan(
             default=limits.default.given(),
@@ -109,24 +115,6 @@ class Parts:
             message = f"cannot be used as a file of certificates: {error}"
             raise ConfigError([Problem(str(named), 0, 0, message)]) from error
 
-    def _check_actions(self) -> None:
-        """Refuse policies whose actions could not be carried out by this gateway.  Raises ConfigError."""
-        known = {provider.name for provider in self.providers}
-        problems: list[Problem] = []
-        for rule, route in self.policies.actions(Route):
-            written = [route.provider[0]] if len(route.provider) == 1 and isinstance(route.provider[0], str) else []
-            for name in (*written, *route.fallback):
-                if name not in known:
-                    problems.append(
-                        route.mark.problem(f"rule `{rule.name}` routes to `{name}`, which is no provider here")
-                    )
-        if self.settings.proxy.workers > 1:
-            for rule, _ in self.policies.actions(Quota):
-                message = f"rule `{rule.name}` limits, and several workers cannot share a counter yet"
-                problems.append(rule.mark.problem(message, "set `proxy.workers` to 1"))
-        if problems:
-            raise ConfigError(problems)
-
     def tend(self) -> None:
         """Do what needs doing once a second."""
         self.leaves.flush()
@@ -152,13 +140,31 @@ class Parts:
         return self.stores.ledger.usage(user, model, time.monotonic_ns())
 
     def window_of(self, call: Call) -> int | None:
-        """Return how many tokens a call's model can take, if that is known."""
-        written = self.settings.processing.tokens.windows.get(call.model)
-        return written if written is not None else self.prices.window(_catalogue(call), call.model)
+        """Return how many tokens a call's model can take at whoever can be asked; the fewest, if they differ."""
+        if (written := self.settings.processing.tokens.windows.get(call.model)) is not None:
+            return written
+        windows = [self.prices.window(catalogue, call.model) for catalogue in self._catalogues(call)]
+        return min((window for window in windows if window is not None), default=None)
 
     def price_for(self, call: Call) -> Price | None:
-        """Return the price of a call's model at the providers that offer it in its dialect; the dearest, if they differ."""
-        return self.prices.lookup(_catalogue(call), call.model)
+        """Return the price of a call's model at the providers that can be asked for it; the dearest, if they differ."""
+        if call.operation == "count_tokens":
+            return NOT_BILLED
+        return dearest([self.prices.lookup(catalogue, call.model) for catalogue in self._catalogues(call)])
+
+    def _catalogues(self, call: Call) -> Sequence[str]:
+        """Return where the price library has a call's model, at whoever can be asked for it."""
+        key = call.dialect, call.model
+        found = self._priced_by.get(key)
+        if found is None:
+            able = [p.type for p in self.providers if p.offers(call.model) and p.serves(call.dialect)]
+            # The rehearsal provider stands for whoever the client thinks it is.
+            own = WIRES[call.dialect].family
+            names = dict.fromkeys(own if kind == "rehearsal" else _CATALOGUES[kind] for kind in able)
+            if len(self._priced_by) >= _REMEMBERED:
+                self._priced_by.clear()
+            found = self._priced_by[key] = tuple(names)
+        return found
 
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
@@ -185,7 +191,3 @@ class Parts:
 
 def _written(price: ModelPrice) -> dict[str, str]:
     return {kind: str(amount) for kind, amount in price.items()}
-
-
-def _catalogue(call: Call) -> str:
-    return "anthropic" if call.dialect == "anthropic_messages" else "openai"

@@ -38,6 +38,7 @@ def test_every_row_of_the_core_is_there():
         *(f"LC-{n:02}" for n in (1, 2, 8)),
         *(f"TL-{n:02}" for n in (3, 4, 5)),
         *(f"OV-{n:02}" for n in (1, 2, 4, 5, 6)),
+        *(f"PB-{n:02}" for n in (14, 16)),
     }
     assert wanted - set(suite.ROWS) == set()
 

@@ -76,6 +76,7 @@ def test_every_command_is_known_to_this_test():
         "mitmdump -s",
         "mitmweb -s",
         "jupiter evidence",
+        "jupiter policy",
         "python -m jupiter_addons.rehearsal",
     )
     assert [command for command in commands() if not command.startswith(known)] == []
@@ -168,6 +169,15 @@ def test_exec_through_the_intercept_door(gateway):
 def test_the_evidence_commands(command, gateway):
     done = shell(command, gateway.directory)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("jupiter policy")])
+def test_the_policy_commands(command, tmp_path: Path):
+    shutil.copytree(ROOT / "policies", tmp_path / "policies")
+    (tmp_path / "call.json").write_text('{"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}]}')
+    done = shell(command, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
 
 
 def test_every_yaml_block_is_known_to_this_test():

@@ -8,7 +8,8 @@ import yaml
 
 from jupiter_addons.cli.main import tell
 from jupiter_addons.cli.options import config_option, configuration, format_option
-from jupiter_addons.policy.load import load
+from jupiter_addons.errors import ConfigError
+from jupiter_addons.policy.load import impossible, load
 from jupiter_addons.settings.policies import read_files
 from jupiter_addons.settings.schema import Settings
 
@@ -21,9 +22,15 @@ def config() -> None:
 @config.command()
 @config_option
 def check(config_path: Path | None) -> None:
-    """Check the configuration and the policies it names; prints every problem with its place."""
+    """Check the configuration and the policies it names.
+
+    Every problem is told with its place, and so is what the policies want and this configuration does not have: a provider
+    to route to, one process to count in.
+    """
     settings = configuration(config_path)
     policies = load(read_files(settings.policy_path), default=settings.policy.default)
+    if problems := list(impossible(policies, providers=settings.providers, workers=settings.proxy.workers)):
+        raise ConfigError(problems)
     for note in settings.notes:
         tell(note, "note: ")
     click.echo(f"{settings.file}: ok, {len(settings.providers)} providers, {len(policies.rules)} rules")

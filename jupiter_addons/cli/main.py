@@ -16,7 +16,7 @@ COMMANDS = {
     "run": ("jupiter_addons.cli.run:run", "Start the gateway."),
     "demo": ("jupiter_addons.cli.demo:demo", "Show a gateway at work, with or without an account."),
     "keys": ("jupiter_addons.cli.keys:keys", "Create, list and revoke Jupiter API keys."),
-    "policy": ("jupiter_addons.cli.policy:policy", "Check policies."),
+    "policy": ("jupiter_addons.cli.policy:policy", "Check, try out and explain policies."),
     "evidence": ("jupiter_addons.cli.evidence:evidence", "Query and verify the signed record."),
     "config": ("jupiter_addons.cli.config:config", "Check and show the configuration."),
     "exec": ("jupiter_addons.cli.exec:exec_", "Run a program through the intercept door."),

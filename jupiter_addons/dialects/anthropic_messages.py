@@ -12,6 +12,7 @@ from jupiter_addons.dialects.call import Call, DialectName, JsonObject, Message,
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
 from jupiter_addons.dialects.replies import Text, error_reply, items, mapping, tokens, whole
 from jupiter_addons.dialects.sse import Frame
+from jupiter_addons.dialects.translation import exact
 
 
 def parse(body: JsonObject) -> Call:
@@ -183,6 +184,8 @@ class _Fold:
             self.tools.append(name)
         self.text.add(block.get("text"))
         self.text.add(block.get("thinking"))
+        if given := block.get("input"):  # of a whole answer: a stream begins a call without any
+            self.text.add(exact.text(given))
 
     def delta(self, delta: Any) -> None:
         for name in ("text", "partial_json", "thinking"):

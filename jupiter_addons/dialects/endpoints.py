@@ -14,8 +14,16 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     endpoint.path: endpoint
     for endpoint in (
         Endpoint("/v1/chat/completions", "POST", "openai_chat", "chat", "openai"),
-        Endpoint("/v1/messages", "POST", "anthropic_messages", "chat", "anthropic"),
+        Endpoint("/v1/responses", "POST", "openai_responses", "chat", "openai"),
+        Endpoint("/v1/completions", "POST", "openai_completions", "text_completion", "openai"),
+        Endpoint("/v1/embeddings", "POST", "openai_embeddings", "embeddings", "openai"),
         Endpoint("/v1/models", "GET", None, "models", "openai"),
+        Endpoint("/v1/messages", "POST", "anthropic_messages", "chat", "anthropic"),
+        Endpoint("/v1/messages/count_tokens", "POST", "anthropic_count_tokens", "count_tokens", "anthropic"),
+        Endpoint("/api/chat", "POST", "ollama_chat", "chat", "ollama"),
+        Endpoint("/api/generate", "POST", "ollama_generate", "text_completion", "ollama"),
+        Endpoint("/api/embed", "POST", "ollama_embed", "embeddings", "ollama"),
+        Endpoint("/api/tags", "GET", None, "models", "ollama"),
     )
 }
 
@@ -38,22 +46,12 @@ _PASSED_ON = """
     POST /v1/batches/{id}/cancel
 """
 
-FURTHER: tuple[Endpoint, ...] = (
-    Endpoint("/v1/responses", "POST", "openai_responses", "chat", "openai"),
-    Endpoint("/v1/completions", "POST", "openai_completions", "text_completion", "openai"),
-    Endpoint("/v1/embeddings", "POST", "openai_embeddings", "embeddings", "openai"),
-    Endpoint("/v1/messages/count_tokens", "POST", "anthropic_count_tokens", "count_tokens", "anthropic"),
-    Endpoint("/api/chat", "POST", "ollama_chat", "chat", "ollama"),
-    Endpoint("/api/generate", "POST", "ollama_generate", "text_completion", "ollama"),
-    Endpoint("/api/embed", "POST", "ollama_embed", "embeddings", "ollama"),
-    Endpoint("/api/tags", "GET", None, "models", "ollama"),
-    *(
-        Endpoint(path, method, None, "passthrough", "openai")  # type: ignore[arg-type]  # a method of the table above
-        for method, path in (line.split() for line in _PASSED_ON.split("\n") if line)
-    ),
+FURTHER: tuple[Endpoint, ...] = tuple(
+    Endpoint(path, method, None, "passthrough", "openai")  # type: ignore[arg-type]  # a method of the table above
+    for method, path in (line.split() for line in _PASSED_ON.split("\n") if line)
 )
-"""What can be read and is not served yet: a path is served when it stands in ENDPOINTS, and not before all stages know
-what to do with it.  `{id}` stands for one segment of letters, digits, `-`, `_` and `.` that does not begin with a dot."""
+"""What is to be passed on and is not served yet: a path is served when it stands in ENDPOINTS, and not before all stages
+know what to do with it.  `{id}` stands for one segment of letters, digits, `-`, `_` and `.` that does not begin with a dot."""
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 _ID_SEGMENT = 3
@@ -83,7 +81,8 @@ def find(method: str, target: str) -> Endpoint | Refusal:
     path = target.partition("?")[0]
     endpoint = ENDPOINTS.get(path)
     if endpoint is None:
-        known = ", ".join(ENDPOINTS)
+        family = error_family(target)
+        known = ", ".join(known for known, listed in ENDPOINTS.items() if listed.errors == family)
         return Refusal("unknown_path", f"there is nothing at `{_printable(path)}`; known paths are {known}")
     if method != endpoint.method:
         return Refusal("method_not_allowed", f"`{endpoint.path}` is asked with {endpoint.method}")

@@ -4,6 +4,7 @@ Field names and shapes: the OpenAI API reference, "Responses" and "Streaming eve
 send.  Only what is acted on is checked; every other field rides along unread.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -59,9 +60,7 @@ def _item(item: Any, path: str, opaque: list[str]) -> Message:
     kind = item.get("type")
     if kind == "item_reference":
         opaque.append(path)
-    role = item.get("role")
-    if role is None:
-        role = "tool" if isinstance(kind, str) and kind.endswith("_output") else "assistant"
+    role = role_of(item)
     if not isinstance(role, str) or not role:
         invalid(f"{path}.role", "a non-empty string")
     parts: list[str] = []
@@ -70,6 +69,14 @@ def _item(item: Any, path: str, opaque: list[str]) -> Message:
     parts += [value for name in ("arguments", "input") if isinstance(value := item.get(name), str)]
     content = item.get("content")
     return Message(role, "\n".join(filter(None, parts)), len(content) if isinstance(content, list) else 1)
+
+
+def role_of(item: Mapping[str, Any]) -> Any:
+    """Return who says an item of the input; those that are no messages have no role of their own."""
+    if (role := item.get("role")) is not None:
+        return role
+    kind = item.get("type")
+    return "tool" if isinstance(kind, str) and kind.endswith("_output") else "assistant"
 
 
 def _collect(value: Any, path: str, parts: list[str]) -> None:

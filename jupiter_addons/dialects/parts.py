@@ -27,13 +27,19 @@ type OfMessage = tuple[str | None, Sequence[Mapping[str, Any]]]
 
 def parts(call: Call) -> list[OfMessage]:
     """Return the parts of each message of a call."""
-    listed = call.body.get("messages")
+    listed = call.body.get("input" if call.dialect == "openai_responses" else "messages")
     raw = [message for message in listed if isinstance(message, Mapping)] if isinstance(listed, list) else []
     apart = len(call.messages) - len(raw)
     found: list[OfMessage] = [(None, _text(message.text)) for message in call.messages[:apart]]
     for message in raw:
         name = message.get("name")
-        found.append((name if isinstance(name, str) else None, [*_content(message), *_calls(message)]))
+        of_message = [*_content(message), *_images(message), *_calls(message)]
+        if call.dialect == "openai_responses" and "role" not in message:
+            name, of_message = None, _item(message)
+        found.append((name if isinstance(name, str) else None, of_message))
+    if call.dialect == "ollama_generate" and (pictures := _images(call.body)):
+        prompt = next(number for number, message in enumerate(call.messages) if message.role == "user")
+        found[prompt] = (None, [*found[prompt][1], *pictures])
     return found
 
 
@@ -59,6 +65,22 @@ def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     kind = part.get("type")
     word = kind if isinstance(kind, str) else ""
     return {**part, "type": _WORDS.get(word, word)}
+
+
+def _images(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the pictures that Ollama has beside the content."""
+    pictures = message.get("images")
+    return [{"type": "image"} for _ in pictures] if isinstance(pictures, list) else []
+
+
+def _item(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the part that an item of a responses input is, which is no message, and what it holds."""
+    kind = item.get("type")
+    word = kind if isinstance(kind, str) else ""
+    own = "tool_use" if word.endswith("_call") else "tool_result" if word.endswith("_output") else word
+    held = item.get("output")
+    within = [_part(part) for part in held if isinstance(part, Mapping)] if isinstance(held, list) else []
+    return [{**item, "type": own}, *_content(item), *within]
 
 
 def _calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -5,11 +5,12 @@ left out is what only identifies, describes or encodes (`NO_TEXT`).  Messages ar
 prompt that stands apart is the first.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jupiter_addons.dialects.call import DialectName, Json, JsonObject
+from jupiter_addons.dialects.openai_responses import role_of
 from jupiter_addons.dialects.replies import items, mapping
 from jupiter_addons.dialects.splice import Path
 
@@ -29,6 +30,8 @@ NO_TEXT = frozenset(
         "format",
         "detail",
         "url",
+        "image_url",
+        "file_url",
         "file_data",
         "data",
         "signature",
@@ -48,6 +51,46 @@ NO_TEXT = frozenset(
 """Members of a message, or of a part of it, that hold no words of anybody."""
 JSON_TEXT = frozenset({"arguments", "partial_json"})
 """Text that is itself JSON: what is put into it has to be escaped."""
+WHOLE = "whole"
+"""The channel of texts that an event brings whole: they are pieces of nothing, and end with their event."""
+_NAMED_BY_OTHERS = frozenset({"input", "arguments"})
+"""Objects whose members a model or a client has named: every text in them counts."""
+_OLLAMA_TEXT = ("message", "response", "thinking")
+_SAMPLING = frozenset(
+    (
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "top_k",
+        "n",
+        "seed",
+        "stop",
+        "frequency_penalty",
+        "presence_penalty",
+        "stream",
+    )
+)
+"""Parameters of what generates text."""
+_GENERATES_NOTHING: frozenset[DialectName] = frozenset({"openai_embeddings", "ollama_embed", "anthropic_count_tokens"})
+_ANTHROPIC_NAMES = {"stop": "stop_sequences", "user": "metadata.user_id"}
+_OLLAMA_NAMES = {
+    "max_tokens": "options.num_predict",
+    **{
+        name: f"options.{name}"
+        for name in ("temperature", "top_p", "top_k", "seed", "stop", "frequency_penalty", "presence_penalty")
+    },
+}
+_NAMES: Mapping[DialectName, Mapping[str, str]] = {
+    "anthropic_messages": _ANTHROPIC_NAMES,
+    "anthropic_count_tokens": _ANTHROPIC_NAMES,
+    "openai_responses": {"max_tokens": "max_output_tokens"},
+    "ollama_chat": _OLLAMA_NAMES,
+    "ollama_generate": _OLLAMA_NAMES,
+}
+"""Dialect -> canonical name of a parameter -> the dialect's own, where it has another."""
+_OF_EVENTS = frozenset({"item_id", "obfuscation", "partial_image_b64"})
+"""Members of a responses event that hold no words of anybody."""
+_LAST_OF_RESPONSE = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +103,8 @@ class Place:
     is_json: bool = False
     channel: tuple[object, ...] = ()
     """Of a stream: texts of one channel are pieces of one text."""
+    repeats: bool = False
+    """Of a stream: the text says again what pieces before it have said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +118,92 @@ class Turn:
 
 def turns(dialect: DialectName, body: JsonObject) -> list[Turn]:
     """Return the messages of a request, in the order of `Call.messages`."""
-    found: list[tuple[str, Path, Path, Any]] = []
-    if dialect == "anthropic_messages" and body.get("system") is not None:
-        found.append(("system", ("system",), ("system",), body["system"]))
-    for index, message in enumerate(items(body.get("messages"))):
-        path: Path = ("messages", index)
-        found.append((str(mapping(message).get("role")), (*path, "content"), path, message))
     return [
         Turn(role, content, tuple(Place(p, text, number, p[-1] in JSON_TEXT) for p, text in _texts(path, value)))
-        for number, (role, content, path, value) in enumerate(found)
+        for number, (role, content, path, value) in enumerate(_messages(dialect, body))
     ]
+
+
+type _Message = tuple[str, Path, Path, Any]
+"""Who says it, where its content stands, where the whole message stands, and the message."""
+
+
+def _messages(dialect: DialectName, body: JsonObject) -> Iterator[_Message]:
+    match dialect:
+        case "openai_responses":
+            yield from _input_items(body)
+        case "openai_completions":
+            yield from _inputs("prompt", body.get("prompt"))
+            yield from _named(("suffix", "user"), body=body)
+        case "openai_embeddings" | "ollama_embed":
+            yield from _inputs("input", body.get("input"))
+        case "ollama_generate":
+            yield from _named(("system", "system"), ("template", "system"), body=body)
+            yield "user", ("prompt",), ("prompt",), body.get("prompt")
+            yield from _named(("suffix", "user"), body=body)
+        case _:
+            if dialect.startswith("anthropic") and body.get("system") is not None:
+                yield "system", ("system",), ("system",), body["system"]
+            for index, message in enumerate(items(body.get("messages"))):
+                path: Path = ("messages", index)
+                said = mapping(message)
+                if dialect == "ollama_chat":
+                    said = {name: value for name, value in said.items() if name != "images"}
+                yield str(said.get("role")), (*path, "content"), path, said
+
+
+def _named(*fields: tuple[str, str], body: JsonObject) -> Iterator[_Message]:
+    """Yield texts that are fields of the body by their name and who says them."""
+    for name, role in fields:
+        if body.get(name):
+            yield role, (name,), (name,), body[name]
+
+
+def _inputs(name: str, value: Any) -> Iterator[_Message]:
+    """Yield what a field holds that takes one text or several; token numbers are a text that cannot be read."""
+    if not isinstance(value, list) or all(type(item) is int for item in value):
+        yield "user", (name,), (name,), value if isinstance(value, str) else None
+        return
+    for index, item in enumerate(value):
+        yield "user", (name, index), (name, index), item if isinstance(item, str) else None
+
+
+def _input_items(body: JsonObject) -> Iterator[_Message]:
+    if body.get("instructions") is not None:
+        yield "system", ("instructions",), ("instructions",), body["instructions"]
+    asked = body.get("input")
+    if isinstance(asked, str):
+        yield "user", ("input",), ("input",), asked
+    for index, item in enumerate(items(asked)):
+        path: Path = ("input", index)
+        content = "output" if "content" not in item and "output" in item else "content"
+        yield str(role_of(item)), (*path, content), path, item
 
 
 def parameter(dialect: DialectName, body: JsonObject, name: str) -> list[Path]:
     """Return where a parameter of a request is set; `name` is the canonical one, dots lead into objects.
 
-    More than one place if the client has set it under more than one name.
+    More than one place if the client has set it under more than one name; none if it means nothing in the dialect, because
+    nothing is generated.
     """
+    if dialect in _GENERATES_NOTHING and name in _SAMPLING:
+        return []
     if dialect == "openai_chat" and name == "max_tokens":
         given: list[Path] = [(n,) for n in ("max_completion_tokens", "max_tokens") if body.get(n) is not None]
         return given or [("max_completion_tokens",)]
-    if dialect == "anthropic_messages":
-        name = {"stop": "stop_sequences", "user": "metadata.user_id"}.get(name, name)
-    return [tuple(name.split("."))]
+    return [tuple(_NAMES.get(dialect, {}).get(name, name).split("."))]
+
+
+def given(dialect: DialectName, body: JsonObject, names: Iterable[str]) -> dict[str, Json]:
+    """Return what a request sets of parameters, by their canonical names; None for what it does not set."""
+    own = _NAMES.get(dialect, {})
+    found: dict[str, Json] = {}
+    for name in names:
+        value: Any = body
+        for step in own[name].split(".") if name in own else (name,):
+            value = mapping(value).get(step)
+        found[name] = value
+    return found
 
 
 def strings(value: Json) -> list[tuple[Path, str]]:
@@ -105,50 +213,105 @@ def strings(value: Json) -> list[tuple[Path, str]]:
 
 def answer(dialect: DialectName, body: JsonObject) -> list[Place]:
     """Return the places of text in a whole answer; `message` is the number of the choice."""
-    if dialect == "anthropic_messages":
-        return [Place(p, t, 0, p[-1] in JSON_TEXT) for p, t in _texts(("content",), body.get("content"))]
-    return [
-        Place(p, t, number, p[-1] in JSON_TEXT)
-        for number, choice in enumerate(items(body.get("choices")))
-        for p, t in _texts(("choices", number), choice)
-    ]
+    match dialect:
+        case "anthropic_messages":
+            holders: list[tuple[Path, Any]] = [(("content",), body.get("content"))]
+        case "openai_responses":
+            holders = [(("output",), body.get("output"))]
+        case "ollama_chat" | "ollama_generate":
+            holders = [((name,), body.get(name)) for name in _OLLAMA_TEXT]
+        case _:
+            return [
+                Place(p, t, number, p[-1] in JSON_TEXT)
+                for number, choice in enumerate(items(body.get("choices")))
+                for p, t in _texts(("choices", number), choice)
+            ]
+    return [Place(p, t, 0, p[-1] in JSON_TEXT) for path, value in holders for p, t in _texts(path, value)]
 
 
 def token_probabilities(body: JsonObject) -> list[Path]:
     """Return where an answer, or an event of one, spells its text a second time: the tokens beside their probabilities."""
-    return [
-        ("choices", number, "logprobs")
-        for number, choice in enumerate(items(body.get("choices")))
-        if mapping(choice).get("logprobs") is not None
-    ]
+    return list(_probabilities((), body))
+
+
+def _probabilities(path: Path, value: Json) -> Iterator[Path]:
+    if isinstance(value, list):
+        for index, element in enumerate(value):
+            yield from _probabilities((*path, index), element)
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            if name == "logprobs" and member:
+                yield (*path, name)
+            elif name not in _NAMED_BY_OTHERS:
+                yield from _probabilities((*path, name), member)
 
 
 def event(dialect: DialectName, chunk: JsonObject) -> list[Place]:
     """Return the places of text in a stream event, each with its channel."""
-    if dialect == "anthropic_messages":
-        number = chunk.get("index")
-        holders: list[tuple[Path, Any]] = [
-            ((name,), chunk.get(name)) for name in ("message", "content_block", "delta") if name in chunk
-        ]
-        return [_piece(holder, p, t, (number,)) for holder, value in holders for p, t in _texts(holder, value)]
-    found: list[Place] = []
+    match dialect:
+        case "anthropic_messages":
+            number = chunk.get("index")
+            holders: list[tuple[Path, Any]] = [
+                ((name,), chunk.get(name)) for name in ("message", "content_block", "delta") if name in chunk
+            ]
+            return [_piece(holder, p, t, (number,)) for holder, value in holders for p, t in _texts(holder, value)]
+        case "openai_responses":
+            return list(_response_event(chunk))
+        case "ollama_chat" | "ollama_generate":
+            found = [(p, t) for name in _OLLAMA_TEXT for p, t in _texts((name,), chunk.get(name))]
+            return [
+                Place(p, t, 0, channel=(WHOLE, *p) if any(isinstance(step, int) for step in p) else (0, *p))
+                for p, t in found
+            ]
+    return list(_choice_event(chunk))
+
+
+def _choice_event(chunk: JsonObject) -> Iterator[Place]:
     for position, choice in enumerate(items(chunk.get("choices"))):
         holder = ("choices", position)
         number = mapping(choice).get("index", position)
         for path, text in _texts(holder, choice):
-            found.append(_piece((*holder, path[2]), path, text, (number, *_indexes(choice, path[2:]))))
-    return found
+            yield _piece((*holder, path[2]), path, text, (number, *_indexes(choice, path[2:])))
+
+
+def _response_event(chunk: JsonObject) -> Iterator[Place]:
+    """Yield what a delta adds; every other event repeats texts whole, those at the end all that was said."""
+    kind = chunk.get("type")
+    if kind == "error":
+        return
+    if isinstance(kind, str) and kind.endswith(".delta") and isinstance(delta := chunk.get("delta"), str):
+        part = chunk.get("content_index", chunk.get("summary_index"))
+        is_json = kind.endswith("_arguments.delta")
+        yield Place(("delta",), delta, 0, is_json, (chunk.get("output_index"), part, kind))
+        return
+    for name, value in chunk.items():
+        if name == "response":
+            found = _texts(("response", "output"), mapping(value).get("output"))
+        elif name in _OF_EVENTS:
+            continue
+        else:
+            found = _texts((), {name: value})
+        for path, text in found:
+            yield Place(path, text, 0, path[-1] in JSON_TEXT, (WHOLE, *path), repeats=True)
 
 
 def closed(dialect: DialectName, chunk: JsonObject) -> frozenset[object] | None:
     """Return the numbers of the choices or blocks that end with an event; None if all do."""
-    if dialect == "anthropic_messages":
-        match chunk.get("type"):
-            case "content_block_stop":
-                return frozenset({chunk.get("index")})
-            case "message_delta" | "message_stop" | "error":
+    match dialect:
+        case "anthropic_messages":
+            match chunk.get("type"):
+                case "content_block_stop":
+                    return frozenset({chunk.get("index")})
+                case "message_delta" | "message_stop" | "error":
+                    return None
+            return frozenset()
+        case "openai_responses":
+            kind = str(chunk.get("type"))
+            if kind in _LAST_OF_RESPONSE:
                 return None
-        return frozenset()
+            return frozenset({WHOLE, chunk.get("output_index")} if kind.endswith(".done") else {WHOLE})
+        case "ollama_chat" | "ollama_generate":
+            return None if chunk.get("done") is True or "error" in chunk else frozenset({WHOLE})
     if "error" in chunk:
         return None
     return frozenset(
@@ -182,4 +345,4 @@ def _texts(path: Path, value: Json, *, every: bool = False) -> Iterator[tuple[Pa
         plain = value.get("type") == "text"  # of a source: its data are words
         for name, member in value.items():
             if every or name not in NO_TEXT or (name == "data" and plain and isinstance(member, str)):
-                yield from _texts((*path, name), member, every=every or name == "input")
+                yield from _texts((*path, name), member, every=every or name in _NAMED_BY_OTHERS)

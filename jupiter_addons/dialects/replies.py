@@ -1,6 +1,7 @@
 """What dialects do alike when they read an answer: whole bodies, kept text, sane usage."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Never
 
 import orjson
@@ -71,6 +72,18 @@ def error_reply(answer: Mapping[str, Any], status: int) -> Reply:
     fault = answer.get("error")
     kind = mapping(fault).get("type") or mapping(fault).get("code")
     return Reply(complete=True, error=kind[:64] if isinstance(kind, str) else f"http_{status}")
+
+
+def told(said: Reply, counted: Reply) -> Reply:
+    """Return a translated answer: what the client is told, with what the provider says of itself and of what was used."""
+    return replace(
+        said,
+        response_id=counted.response_id or said.response_id,
+        model=counted.model or said.model,
+        usage=counted.usage,
+        complete=said.complete and counted.complete,
+        error=counted.error or said.error,
+    )
 
 
 class NoStream:

@@ -9,6 +9,7 @@ Rule 1: within one dialect there is no translation: the bytes received are the b
 Rule 2: what the target cannot say is refused, or mapped as `dialects/README.md` has it and named in `notes`.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -71,6 +72,14 @@ CHATS: Mapping[DialectName, Dialect] = {
         messages_stream.Reader,
         messages_stream.Writer,
     ),
+    "ollama_chat": Dialect(
+        ollama_read.parse,
+        ollama_write.render,
+        ollama_answer.parse,
+        ollama_answer.render,
+        ollama_answer.Reader,
+        ollama_answer.Writer,
+    ),
     "openai_responses": Dialect(
         responses_read.parse,
         responses_write.render,
@@ -87,14 +96,6 @@ CHATS: Mapping[DialectName, Dialect] = {
         completions.Reader,
         completions.Writer,
     ),
-    "ollama_chat": Dialect(
-        ollama_read.parse,
-        ollama_write.render,
-        ollama_answer.parse,
-        ollama_answer.render,
-        ollama_answer.Reader,
-        ollama_answer.Writer,
-    ),
     "ollama_generate": Dialect(
         ollama_read.parse_generate,
         ollama_write.render_generate,
@@ -104,7 +105,7 @@ CHATS: Mapping[DialectName, Dialect] = {
         ollama_answer.GenerateWriter,
     ),
 }
-"""Every one is translated into every other, as far as it can say it."""
+"""Every one is translated into every other, as far as it can say it; the one that says the most clients' requests first."""
 
 _RAW: frozenset[DialectName] = frozenset({"openai_completions", "ollama_generate"})
 """What can continue a text without roles."""
@@ -135,6 +136,19 @@ class Translated:
 def can(source: DialectName, target: DialectName) -> bool:
     """Whether there is a translation; a particular request may still be refused."""
     return source == target or (source in CHATS and target in CHATS) or (source, target) in EMBEDDINGS
+
+
+@functools.cache
+def targets(source: DialectName, spoken: frozenset[DialectName]) -> tuple[DialectName, ...]:
+    """Return in which of the dialects a provider speaks it can be asked, best first: in the client's own alone if it can.
+
+    What the first cannot say of a request, another may: responses take documents by URL, completions raw prompts.
+    """
+    if source in spoken:
+        return (source,)
+    return tuple(
+        target for target in (*CHATS, "openai_embeddings", "ollama_embed") if target in spoken and can(source, target)
+    )
 
 
 def request(

@@ -5,7 +5,7 @@ them, however often it stands in the call.  Whatever prevents a whole answer is 
 failed): "not known" is for the caller to make of it, "nothing found" it must not become.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from jupiter_addons.dialects.call import Call, Json, JsonObject
@@ -30,6 +30,10 @@ class ScanLimitError(JupiterError):
     """The texts of a call are too long to be searched: what is in them is not known."""
 
 
+class UnreadError(JupiterError):
+    """The model will read what nobody here can: what is in it is not known."""
+
+
 class Findings:
     """Findings over texts and who said them.
 
@@ -37,15 +41,33 @@ class Findings:
     results of tools) under a role of its own.  Roles other than system, developer, user and assistant are judged strictly.
     """
 
-    def __init__(self, texts: Iterable[tuple[str, str]], detectors: Mapping[str, Detector] = DETECTORS) -> None:
-        self.texts = tuple((role, text) for role, text in texts if text)
+    def __init__(
+        self,
+        texts: Iterable[tuple[str, str]],
+        detectors: Mapping[str, Detector] = DETECTORS,
+        *,
+        speaker: str = "user",
+        unread: Sequence[str] = (),
+    ) -> None:
+        """`speaker` is the role whose mood is asked for; `unread` are paths of what cannot be read: with any, every finding
+        raises UnreadError."""
+        self._texts = tuple((role, text) for role, text in texts if text)
+        self._unread = unread
         self._detectors = detectors
+        self._speaker = speaker
         self._spans: dict[tuple[str, str], tuple[Span, ...]] = {}
 
     @classmethod
     def of(cls, call: Call) -> "Findings":
         """Return the findings of a call's messages."""
-        return cls((message.role, message.text) for message in call.messages)
+        return cls(((message.role, message.text) for message in call.messages), unread=call.opaque)
+
+    @property
+    def texts(self) -> tuple[tuple[str, str], ...]:
+        """The texts that are searched, each with its role.  Raises UnreadError if they are not all there is."""
+        if self._unread:
+            raise UnreadError(f"what stands at `{self._unread[0]}` cannot be read")
+        return self._texts
 
     def spans(self, detector: str) -> PerText:
         """Return what a detector of the registry finds in each of the texts.
@@ -77,8 +99,8 @@ class Findings:
 
     @cached_property
     def sentiment(self) -> Sentiment:
-        """The mood of what users say."""
-        return sentiment(*(self._normal[text] for role, text in self.texts if role == "user"))
+        """The mood of what the speaker says."""
+        return sentiment(*(self._normal[text] for role, text in self.texts if role == self._speaker))
 
     @property
     def facts(self) -> Mapping[str, Callable[[], JsonObject]]:

@@ -4,11 +4,13 @@ Prices are integers, nano-dollars per million tokens.  Where a price has tiers (
 holds: a budget that turns out too cautious gives money back, one that turns out too bold cannot.
 """
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
+from jupiter_addons.dialects.call import Call
 from jupiter_addons.units import NANO_PER_USD, NanoUsdPerMillion
 
 _CACHED = 4096
@@ -25,6 +27,23 @@ class Price:
     cache_write: NanoUsdPerMillion
     source: str
     """Where the price is from: `genai-prices <version>` or `configuration`."""
+
+
+_NOTHING = NanoUsdPerMillion(0)
+NOT_BILLED = Price(_NOTHING, _NOTHING, _NOTHING, _NOTHING, "not billed")
+"""Of what providers give for nothing: counting tokens."""
+
+
+def dearest(prices: Iterable[Price | None]) -> Price | None:
+    """Return a price that is none of the known ones' less, kind by kind; None if none is known."""
+    known = [price for price in prices if price is not None]
+    if len(known) < 2:
+        return known[0] if known else None
+    into, out, read, write = (
+        NanoUsdPerMillion(max(getattr(price, kind) for price in known))
+        for kind in ("input", "output", "cache_read", "cache_write")
+    )
+    return Price(into, out, read, write, " or ".join(dict.fromkeys(price.source for price in known)))
 
 
 def per_million(usd: Decimal | str | float) -> NanoUsdPerMillion:
@@ -44,6 +63,11 @@ def from_override(entry: Mapping[str, str]) -> Price:
     )
 
 
+def catalogue(call: Call) -> str:
+    """Return the provider, by the library's naming, whose prices hold for a call."""
+    return "anthropic" if call.dialect == "anthropic_messages" else "openai"
+
+
 class PriceTable:
     """Model -> price.  Built once; looking up never leaves the process."""
 
@@ -55,17 +79,15 @@ class PriceTable:
         self._source = f"genai-prices {_version()}"
         self._overrides = {model: from_override(entry) for model, entry in overrides.items()}
         self._default = from_override(default) if default is not None else None
-        self._seen: dict[tuple[str, str], Price | None] = {}
+        # What the library is asked for takes a walk through its rules; models are few, and asked for again and again.
+        self._model = functools.lru_cache(_CACHED)(self._model_of)
+        self._known = functools.lru_cache(_CACHED)(self._find)
 
     def lookup(self, provider: str, model: str) -> Price | None:
         """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), the default, or None."""
         if (override := self._overrides.get(model)) is not None:
             return override
-        if (provider, model) not in self._seen:
-            if len(self._seen) >= _CACHED:
-                self._seen.clear()
-            self._seen[provider, model] = self._find(provider, model) or self._default
-        return self._seen[provider, model]
+        return self._known(provider, model) or self._default
 
     def window(self, provider: str, model: str) -> int | None:
         """Return how many tokens a model takes in and gives out together, or None if the library does not say."""
@@ -79,7 +101,7 @@ class PriceTable:
             if known.id == provider:
                 yield from (model.id for model in known.models)
 
-    def _model(self, provider: str, model: str) -> Any:
+    def _model_of(self, provider: str, model: str) -> Any:
         try:
             return self._snapshot.find_provider_model(model, None, provider, None)[1]
         except LookupError:

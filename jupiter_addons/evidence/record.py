@@ -220,20 +220,36 @@ def outcome(
 
 
 def attempt(
-    *, call_id: str, number: int, provider: str, model: str, failed: str | None, elapsed_us: int, sent: Payload
+    *,
+    call_id: str,
+    number: int,
+    provider: str,
+    model: str,
+    failed: str | None,
+    elapsed_us: int,
+    sent: Payload,
+    translated: str | None = None,
+    changed: Sequence[tuple[str, str, int]] = (),
 ) -> Fields:
     """Return the leaf of a further attempt, durable before it is dialled.
 
     `number` counts from 1, the one that the decision names; `failed` and `elapsed_us` say how the one before it ended.
+    `translated` and `changed` say what this attempt's dialect made of the request.
     """
     before = _without_none({"error": None if failed is None else cut(failed), "us": elapsed_us})
-    return {
-        "kind": "attempt",
-        "id": call_id,
-        "gen_ai": _texts({"provider.name": provider, "request.model": model}),
-        "attempt": {"number": number, "before": before},
-        "payload": [_payload(sent)],
-    }
+    places, omitted = _changed(changed)
+    asked = _without_none({"provider.name": provider, "request.model": model, "translated": translated})
+    return _without_none(
+        {
+            "kind": "attempt",
+            "id": call_id,
+            "gen_ai": _texts(asked),
+            "attempt": {"number": number, "before": before},
+            "changed": places or None,
+            "omitted": {"changed": omitted} if omitted else None,
+            "payload": [_payload(sent)],
+        }
+    )
 
 
 def interrupted(call_id: str) -> Fields:

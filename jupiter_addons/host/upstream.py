@@ -34,6 +34,8 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 
+from jupiter_addons.dialects import envelope
+from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import AttemptFailure, Exchange
 from jupiter_addons.host.commands import CLOSED, Dial, Pause
@@ -44,6 +46,7 @@ type Commands = layer.CommandGenerator[Any]
 
 RETRYABLE = frozenset({429, 500, 502, 503, 504, 529})
 """Statuses by which a provider says that it, or now, is the problem, not the request.  529 is Anthropic's overload."""
+EVENT_STREAMS = frozenset(wire.stream_type for wire in WIRES.values())
 HELD_BYTES = 64 * 1024
 """How much of such an answer is read before another provider is asked."""
 
@@ -327,7 +330,7 @@ class UpstreamStream(HttpStream):
         elif isinstance(event, ResponseEndOfMessage):
             assert self._head is not None
             status = self._head.response.status_code
-            after = self._head.response.headers.get("retry-after")
+            after = envelope.advice(self._head.response.headers)
             yield from self.try_again(
                 AttemptFailure("status", f"the provider answered {status}", sent=True, status=status, retry_after=after)
             )
@@ -379,4 +382,4 @@ class UpstreamStream(HttpStream):
 def is_event_stream(response: http.Response) -> bool:
     """Whether an answer is passed on event by event."""
     media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return media == "text/event-stream" and 200 <= response.status_code < 300
+    return media in EVENT_STREAMS and 200 <= response.status_code < 300

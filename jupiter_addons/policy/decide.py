@@ -217,7 +217,7 @@ class _Run:
                 self._deny(_Denial(rule, self._text(action.message), action.code, action.status))
             case Log():
                 shown = tuple((f.text, self._text((f,))) for f in action.fields)
-                self.logs.append(LogLine(action.level, self._text(action.message), shown))
+                self.logs.append(LogLine(By.of(rule), action.level, self._text(action.message), shown))
             case Tag():
                 self.tags[action.key] = self._text(action.value)
             case Quota():

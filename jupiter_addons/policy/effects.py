@@ -102,6 +102,7 @@ class Demand:
 class LogLine:
     """A line a rule wants logged, and the fields it wants beside it."""
 
+    by: By
     level: str
     message: str
     fields: tuple[tuple[str, str], ...] = ()
@@ -122,6 +123,10 @@ def in_force(effects: Iterable[Effect]) -> list[Effect]:
 
 
 def routing(effects: Iterable[Effect]) -> Routing | None:
-    """Return the routing that prevails: the last one of a mandatory rule, else the last one."""
-    found = [effect for effect in in_force(effects) if isinstance(effect, Routing)]
-    return found[-1] if found else None
+    """Return the routing that prevails: the first one of a mandatory rule, else the first one.
+
+    The first, because a rule of higher priority is consulted earlier, and because the published routing policies end in
+    rules for all calls that no rule above them has sent elsewhere.
+    """
+    found = [effect for effect in effects if isinstance(effect, Routing)]
+    return min(found, key=lambda routing: not routing.by.mandatory, default=None)

@@ -67,6 +67,8 @@ class EventEditor:
     def __init__(self, dialect: DialectName, rewriter: Rewriter) -> None:
         self._dialect = dialect
         self._rewriter = rewriter
+        self._repeating = Rewriter(rewriter.searchers)
+        """For texts that say again what was said: what is found in them has been counted."""
         self._flows: dict[tuple[object, ...], Flow] = {}
         self._waiting: deque[_Event] = deque()
         self.waiting_bytes = 0
@@ -96,6 +98,8 @@ class EventEditor:
     def finish(self) -> list[bytes]:
         """Return what still waits: no more text will come."""
         self._decide(None)
+        for by, count in self._repeating.counts.items():  # unless it was said there alone
+            self._rewriter.counts.setdefault(by, count)
         return self._ready()
 
     def _wait(self, event: _Event) -> None:
@@ -105,7 +109,8 @@ class EventEditor:
     def _piece(self, place: Place) -> _Piece:
         flow = self._flows.get(place.channel)
         if flow is None:
-            flow = self._flows[place.channel] = Flow(self._rewriter, is_json=place.is_json)
+            rewriter = self._repeating if place.repeats else self._rewriter
+            flow = self._flows[place.channel] = Flow(rewriter, is_json=place.is_json)
         start = flow.length
         flow.feed(place.text)
         return _Piece(place, flow, start, flow.length)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jupiter_addons.dialects.call import DialectName
-from jupiter_addons.dialects.endpoints import ENDPOINTS
+from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.errors import Refusal
 from jupiter_addons.routing.provider import Provider, matches
 from jupiter_addons.routing.registry import not_offered, plain
@@ -110,24 +110,21 @@ def _able(wanted: Wanted, providers: Sequence[Provider], choice: Choice) -> list
     if wanted.named is not None:
         known = {provider.name: provider for provider in providers}
         named = [known[name] for name in dict.fromkeys(wanted.named) if name in known]
-        able = [p for p in named if p.offers(model) and _serves(p, wanted.dialect) and tags <= p.answers_to]
+        able = [p for p in named if p.offers(model) and p.serves(wanted.dialect) and tags <= p.answers_to]
         if able:
             return able
         return Refusal("no_provider", f"no provider that a policy names can be asked for model `{plain(model)}`")
     offering = [p for p in providers if p.offers(model) and (wanted.only is None or p.name == wanted.only)]
     if not offering:
         return not_offered(model)
-    speaking = [p for p in offering if _serves(p, wanted.dialect)]
+    speaking = [p for p in offering if p.serves(wanted.dialect)]
     if not speaking:
-        spoken = {dialect for provider in offering for dialect in provider.dialects}
-        paths = sorted(endpoint.path for endpoint in ENDPOINTS.values() if endpoint.dialect in spoken)
+        paths = sorted({WIRES[dialect].path for provider in offering for dialect in provider.dialects})
         message = f"model `{plain(model)}` is offered at {' and '.join(paths)} only"
         return Refusal("unsupported_by_provider", message, param="model")
     if wanted.only is not None and wanted.stand_ins:
         speaking += [
-            p
-            for p in providers
-            if p.name != wanted.only and p.api_key and p.offers(model) and _serves(p, wanted.dialect)
+            p for p in providers if p.name != wanted.only and p.api_key and p.offers(model) and p.serves(wanted.dialect)
         ]
     allowed = [p for p in speaking if tags <= p.answers_to]
     if not allowed:
@@ -135,10 +132,6 @@ def _able(wanted: Wanted, providers: Sequence[Provider], choice: Choice) -> list
     if choice.strategy == "manual":
         allowed = [p for p in allowed if p.name in choice.order]
     return allowed or Refusal("no_provider", f"no provider is configured to be asked for model `{plain(model)}`")
-
-
-def _serves(provider: Provider, dialect: DialectName) -> bool:
-    return dialect in provider.dialects
 
 
 def _ordered(wanted: Wanted, candidates: list[Candidate], choice: Choice, state: RoutingState) -> list[Candidate]:

@@ -3,31 +3,29 @@
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from jupiter_addons.dialects.call import DialectName
+from jupiter_addons.dialects.translate import targets
 
 ProviderType = Literal["openai", "anthropic", "ollama", "openai-compatible", "azure-openai", "rehearsal"]
 
+_COMPATIBLE: frozenset[DialectName] = frozenset({"openai_chat", "openai_completions", "openai_embeddings"})
+_OPENAI = _COMPATIBLE | frozenset[DialectName]({"openai_responses"})
+_ANTHROPIC: frozenset[DialectName] = frozenset({"anthropic_messages", "anthropic_count_tokens"})
+_OLLAMA: frozenset[DialectName] = frozenset({"ollama_chat", "ollama_generate", "ollama_embed"})
+
 DIALECTS: Mapping[ProviderType, frozenset[DialectName]] = {
-    "openai": frozenset({"openai_chat", "openai_responses", "openai_completions", "openai_embeddings"}),
-    "openai-compatible": frozenset({"openai_chat", "openai_completions", "openai_embeddings"}),
-    "azure-openai": frozenset({"openai_chat", "openai_responses", "openai_completions", "openai_embeddings"}),
-    "anthropic": frozenset({"anthropic_messages", "anthropic_count_tokens"}),
-    # Ollama has the first three of OpenAI's under /v1 as well.
-    "ollama": frozenset(
-        {
-            "ollama_chat",
-            "ollama_generate",
-            "ollama_embed",
-            "openai_chat",
-            "openai_completions",
-            "openai_embeddings",
-        }
-    ),
-    "rehearsal": frozenset(get_args(DialectName)),
+    "openai": _OPENAI,
+    "openai-compatible": _COMPATIBLE,
+    "azure-openai": _OPENAI,
+    "anthropic": _ANTHROPIC,
+    "ollama": _OLLAMA,
+    "rehearsal": _OPENAI | _ANTHROPIC | _OLLAMA,
 }
+"""What a type speaks.  Compatible servers are not taken at their word for responses, which many do not have: those are asked
+of them as chats."""
 
 _PER_DEPLOYMENT = frozenset({"/chat/completions", "/completions", "/embeddings"})
 """What Azure has under `/openai/deployments/NAME`; its other endpoints read the model from the body, as OpenAI's do."""
@@ -82,6 +80,10 @@ class Provider:
         """What this type of provider speaks."""
         return DIALECTS[self.type]
 
+    def serves(self, dialect: DialectName) -> bool:
+        """Whether a client of `dialect` can be served, be it by translation."""
+        return bool(targets(dialect, self.dialects))
+
     @property
     def authority(self) -> str:
         """The Host header to send."""
@@ -101,15 +103,13 @@ class Provider:
         prefix = self.prefix.removesuffix("/openai")
         return f"{prefix}/openai{where}{path}?api-version={quote(self.api_version, safe='')}"
 
-    def credential(self, key: str) -> tuple[bytes, bytes]:
-        """Return the header field that a key is sent in."""
-        match self.type:
-            case "anthropic":
-                return b"x-api-key", key.encode()
-            case "azure-openai":
-                return b"api-key", key.encode()
-            case _:
-                return b"authorization", b"Bearer " + key.encode()
+    def credential(self, key: str, spoken: DialectName) -> tuple[bytes, bytes]:
+        """Return the header field that a key is sent in where the provider is asked in a dialect."""
+        if self.type == "azure-openai":
+            return b"api-key", key.encode()
+        if spoken in _ANTHROPIC:
+            return b"x-api-key", key.encode()
+        return b"authorization", b"Bearer " + key.encode()
 
     def offers(self, model: str) -> bool:
         """Whether `model` is one of this provider's, compared exactly but for `*`."""

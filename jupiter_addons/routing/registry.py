@@ -58,6 +58,11 @@ class Registry:
                 return Resolved(name)
         return not_offered(name)
 
+    def canonical(self, name: str) -> str:
+        """Return the one name that rules have for what a name means; a name that means nothing stays as it is."""
+        found = self.resolve(name)
+        return found.model if isinstance(found, Resolved) else name
+
     def _offers(self, provider: str, model: str) -> bool:
         known = self._providers[provider]
         exact = model in known.model_map or model in known.models

@@ -40,12 +40,14 @@ class Amend:
         self,
         *,
         price_for: Callable[[Call], Price | None],
+        canonical: Callable[[str], str],
         default_max_output_tokens: int,
         body_limit_bytes: int,
         find: Find | None,
     ) -> None:
-        """`find` is what detects; None if nothing does."""
+        """`canonical` takes a name of a model to the one that limits and prices know; `find` detects, None if nothing does."""
         self._price_for = price_for
+        self._canonical = canonical
         self._default_max_output_tokens = default_max_output_tokens
         self._body_limit_bytes = body_limit_bytes
         self._find = find
@@ -55,7 +57,8 @@ class Amend:
     async def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Carry out the effects of the decision."""
         routed = routing(x.decision.effects)
-        model = routed.model if routed is not None and routed.model is not None else x.call.model
+        wanted = self._canonical(routed.model) if routed is not None and routed.model is not None else None
+        model = x.call.model if wanted is None else wanted
         effects = [e for e in x.decision.effects if isinstance(e, (Setting, Addition, Redaction))]
         if not effects and model == x.call.model:
             x.outgoing = Outgoing(x.call, x.received, True, model, x.price, x.profile)
@@ -71,19 +74,23 @@ class Amend:
             logger.error("%s", error, extra={FIELDS: {"call": x.call_id}})
             x.refuse(UNAVAILABLE)
             return
-        model = model if routed is not None and routed.model is not None else call.model
+        model = call.model if wanted is None else wanted
         price = self._price_for(replace(call, model=model))
         profile = describe(call, price, len(amended.body), self._default_max_output_tokens)
         x.outgoing = Outgoing(call, amended.body, False, model, price, profile, amended.changes, amended.vault.contents)
 
     def _amended(self, x: Exchange, coding: str, effects: Sequence[Effect]) -> tuple[Call, Amended]:
         """Return the call as it is to be.  Raises EffectError."""
+        blind = next((effect.by for effect in effects if isinstance(effect, Redaction)), None)
+        if x.call.opaque and blind is not None:
+            raise EffectError(f"rule `{blind}` redacts, and what stands at `{x.call.opaque[0]}` cannot be read")
         plain = encodings.decode(coding, x.received, self._body_limit_bytes)
         amended = amend(x.call.dialect, plain, effects, self._find)
         if not amended.changes:
             return x.call, amended
         try:
-            return PARSERS[x.call.dialect](scan(amended.body)), amended
+            call = PARSERS[x.call.dialect](scan(amended.body))
         except RequestError as error:
             rules = ", ".join(sorted({change.rule for change in amended.changes}))
             raise EffectError(f"what is left by {rules} is no valid call: {error}") from error
+        return replace(call, model=self._canonical(call.model)), amended

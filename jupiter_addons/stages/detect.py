@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from jupiter_addons.enrichment.detectors.finding import Span
 from jupiter_addons.enrichment.detectors.injection import DETECTED
 from jupiter_addons.enrichment.findings import Findings
+from jupiter_addons.errors import EffectError, JupiterError
 
 PERSONAL = "pii"
 """The kind that means all kinds of personal data."""
@@ -34,6 +35,10 @@ DETECT = OneText()
 
 
 def find(text: str, kinds: Collection[str]) -> Sequence[Span]:
-    """Return where in a text the kinds are.  Raises what keeps it from being known."""
-    found = [span for spans in Findings([("user", text)]).pii for span in spans]
+    """Return where in a text the kinds are.  Raises EffectError if that cannot be known: what is to go would stay."""
+    try:
+        found = [span for spans in Findings([("user", text)]).pii for span in spans]
+    except Exception as error:
+        why = str(error) if isinstance(error, JupiterError) else type(error).__name__  # others may quote the text
+        raise EffectError(f"what is to be redacted cannot be looked for: {why}") from error
     return found if PERSONAL in kinds else [span for span in found if span.kind in kinds]

@@ -13,6 +13,8 @@ from typing import Any
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.dialects.parts import has_images, parts
+from jupiter_addons.dialects.places import given
+from jupiter_addons.dialects.replies import mapping
 from jupiter_addons.enrichment.conversation import conversation
 from jupiter_addons.enrichment.describe import charge
 from jupiter_addons.enrichment.findings import Findings
@@ -22,6 +24,7 @@ from jupiter_addons.policy.facts import Facts, Lazy
 from jupiter_addons.policy.fields import HEADERS
 from jupiter_addons.policy.localtime import local_time
 from jupiter_addons.policy.vocabulary import Phase
+from jupiter_addons.routing.facts import Facts as ProviderFacts
 from jupiter_addons.stages.detect import DETECT
 from jupiter_addons.units import NANO_PER_USD, NanoUsd
 
@@ -41,6 +44,8 @@ class Surroundings:
     usage: Usage
     window: Callable[[Call], int | None]
     """A call -> the tokens that its model can take, if that is known."""
+    providers: Callable[[str], ProviderFacts]
+    """A model -> what is known of each provider, where that model is asked of it."""
 
 
 def facts(x: Exchange, around: Surroundings, phase: Phase) -> Facts:
@@ -50,6 +55,7 @@ def facts(x: Exchange, around: Surroundings, phase: Phase) -> Facts:
         "processing": functools.partial(_processing, x, around, phase),
         "context": functools.partial(_context, x, around),
         "response": functools.partial(_response, x),
+        "provider": lambda: around.providers(x.call.model),
         "attempt": lambda: {"number": len(x.failures) + 1},
         "detect": lambda: DETECT,
     }
@@ -77,7 +83,7 @@ class _Headers(Mapping[str, str]):
 
 def _request(x: Exchange) -> dict[str, Any]:
     call = x.call
-    found: dict[str, Any] = {name: call.body.get(name) for name in _PASSED_ON}
+    found: dict[str, Any] = given(call.dialect, call.body, _PASSED_ON)
     users = [message.text for message in call.messages if message.role == "user"]
     of_messages = parts(call)
     family = _FAMILY.match(call.model)
@@ -105,9 +111,14 @@ def _request(x: Exchange) -> dict[str, Any]:
 
 
 def _output_format(call: Call) -> str:
-    wanted = call.body.get("response_format")
-    kind = wanted.get("type") if isinstance(wanted, Mapping) else None
-    return "json" if kind in ("json_object", "json_schema") else "text"
+    """Return `json` if the answer has to be JSON: each dialect has its own place for that, Ollama a schema or a word."""
+    body = call.body
+    wanted = body.get("response_format") or body.get("format")
+    for holder in ("text", "output_config"):
+        wanted = wanted or mapping(body.get(holder)).get("format")
+    if call.dialect.startswith("ollama"):
+        return "json" if wanted else "text"
+    return "json" if mapping(wanted).get("type") in ("json_object", "json_schema") else "text"
 
 
 def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, Any]:
@@ -120,7 +131,7 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, An
         output_tokens=profile.output_tokens_max,
         window_tokens=window,
     )
-    findings = x.findings if phase == "request" else Findings([("assistant", x.reply.text)])
+    findings = x.findings if phase == "request" else Findings([("assistant", x.reply.text)], speaker="assistant")
     return {
         "token_estimate": {
             "prompt_tokens": profile.input_tokens_estimate,

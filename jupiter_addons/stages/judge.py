@@ -9,6 +9,7 @@ from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.policy.decide import Decision, evaluate
 from jupiter_addons.policy.effects import Demand
+from jupiter_addons.policy.facts import Lazy
 from jupiter_addons.policy.index import indexed
 from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.policy.vocabulary import Phase
@@ -41,13 +42,22 @@ class Judge:
         """Return what the rules say of so much text; a lot of it is looked through where nobody else has to wait for it."""
         if text_bytes <= AT_ONCE_BYTES:
             return self(x)
-        taken = self._around.usage(x.principal.user, x.call.model)  # the counters belong to the event loop
-        around = replace(self._around, usage=lambda _user, _model: taken)
+        taken = Lazy(lambda: self._around.usage(x.principal.user, x.call.model))
+        taken.value()  # here, because the counters belong to the event loop
+        around = replace(self._around, usage=lambda _user, _model: _given(taken))
         return await asyncio.get_running_loop().run_in_executor(_READER, self._evaluate, x, around, None)
 
     def _evaluate(self, x: Exchange, around: Surroundings, exceeded: Mapping[Demand, float] | None) -> Decision:
         seen = facts(x, around, self._phase)
         return evaluate(self._policies, self._consult, seen, self._phase, call_id=x.call_id, exceeded=exceeded)
+
+
+def _given(taken: Lazy) -> Mapping[str, int | float]:
+    """Return what was asked for before; raise what kept it from being known."""
+    if taken.fault is not None:
+        raise taken.fault
+    value: Mapping[str, int | float] = taken.value()
+    return value
 
 
 def denial(decision: Decision) -> Refusal:

@@ -51,9 +51,7 @@ class Leaves:
                 tags=dict(decided.tags) if decided else {},
                 score=decided.score if decided else 0,
                 demands=_demands(x),
-                changed=[(change.rule, change.field, 1) for change in x.outgoing.changes]
-                if x.filled("outgoing")
-                else [],
+                changed=_changed(x),
                 route=_route(x),
                 tokens={}
                 if profile is None
@@ -79,6 +77,8 @@ class Leaves:
                 failed=before.reason if before.status is None else f"status {before.status}",
                 elapsed_us=(time.monotonic_ns() - x.times_ns["committed"]) // 1000,
                 sent=record.digest("request_upstream", x.sent),
+                translated=x.translated,
+                changed=_notes(x),
             )
         )
 
@@ -153,8 +153,12 @@ class Leaves:
         }
         if call.max_tokens is not None:
             found["request.max_tokens"] = call.max_tokens
+        if call.opaque:
+            found["request.not_scanned"] = call.opaque
         if x.filled("candidate"):
             found["provider.name"] = x.candidate.provider.name
+        if x.translated is not None:
+            found["translated"] = x.translated
         return found
 
     @staticmethod
@@ -178,8 +182,9 @@ class Leaves:
         answered_whole = record.digest("response", x.answered)
         if x.refusal is not None:
             return [answered_whole]
-        if x.filled("delivered"):
-            return [answered_whole, record.digest("delivered", x.delivered)]
+        whole = x.delivered if x.filled("delivered") else x.rendered if x.filled("rendered") else x.answered
+        if whole is not x.answered:
+            return [answered_whole, record.digest("delivered", whole)]
         return [answered_whole, Payload("delivered", answered_whole.sha256, answered_whole.length)]
 
     @staticmethod
@@ -253,6 +258,16 @@ def _route(x: Exchange) -> dict[str, str] | None:
         return None
     found = {"strategy": x.route.strategy, "rule": str(routed.by), "model": x.outgoing.model, "reason": routed.reason}
     return {name: value for name, value in found.items() if value}
+
+
+def _changed(x: Exchange) -> list[tuple[str, str, int]]:
+    """Return what is sent otherwise than it was received: by rules, and because the provider's dialect has no place for it."""
+    changes = x.outgoing.changes if x.filled("outgoing") else ()
+    return [*((change.rule, change.field, 1) for change in changes), *_notes(x)]
+
+
+def _notes(x: Exchange) -> list[tuple[str, str, int]]:
+    return [("translation", note, 1) for note in x.notes] if x.filled("notes") else []
 
 
 def _taken_out(x: Exchange) -> list[tuple[str, str, int]]:

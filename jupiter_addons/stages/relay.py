@@ -1,29 +1,77 @@
 """The relay of an event stream: whole events through as they come, the terminal one held until the outcome is durable.
 
 Bytes pass unchanged: an event is forwarded as the bytes it came in, comments and odd spacing included, unless an editor
-changes its text.  Only whole events are forwarded, so that an error event can follow at any moment and still be read as one.
+changes its text or it comes in another dialect than the client's.  Only whole events are forwarded, so that an error event
+can follow at any moment and still be read as one.  What is read, held and edited is what the client gets.
 """
 
 import hashlib
 
-from jupiter_addons.dialects import envelope
+from jupiter_addons.dialects import envelope, translate
 from jupiter_addons.dialects.call import DialectName, ErrorFamily, Reply
-from jupiter_addons.dialects.registry import STREAM_READERS
-from jupiter_addons.dialects.sse import MAX_EVENT_BYTES, Frame, Splitter
+from jupiter_addons.dialects.registry import STREAM_READERS, WIRES
+from jupiter_addons.dialects.replies import told
+from jupiter_addons.dialects.sse import MAX_EVENT_BYTES, Frame
+from jupiter_addons.dialects.translation.conversation import Asked
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Digest
 from jupiter_addons.policy.rewrite import EventEditor
+
+
+class Translator:
+    """The events of a provider of another dialect as the client's: a splitter like any other, for what comes in.
+
+    What was used is read from the provider's own events, because not every dialect has a place for it.
+    """
+
+    def __init__(self, spoken: DialectName, client: DialectName, asked: Asked) -> None:
+        self._splitter, self._out = WIRES[spoken].splitter(), WIRES[client].splitter()
+        self._reader = STREAM_READERS[spoken](keep_text=False)
+        self._translation = translate.stream(spoken, client, asked)
+        self.begun = False
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Return the client's events that are complete now.  Raises UpstreamError."""
+        frames: list[Frame] = []
+        for frame in self._splitter.feed(data):
+            self.begun = self.begun or frame.data is not None
+            self._reader.read(frame)
+            if written := self._translation.feed(frame):
+                frames += self._out.feed(written)
+        return frames
+
+    def flush(self) -> None:
+        """Return nothing: what never became a whole event cannot be translated."""
+
+    def conclude(self) -> None:
+        """Raise UpstreamError if the answer had not ended."""
+        self._translation.finish()
+
+    def counted(self) -> Reply:
+        """Return what the provider says of itself and of what was used."""
+        return self._reader.reply()
 
 
 class EventRelay:
     """See `exchange.Relay` for the contract."""
 
     def __init__(
-        self, dialect: DialectName, family: ErrorFamily, *, hold: bool = False, most_held_bytes: int = MAX_EVENT_BYTES
+        self,
+        dialect: DialectName,
+        family: ErrorFamily,
+        *,
+        hold: bool = False,
+        most_held_bytes: int = MAX_EVENT_BYTES,
+        translator: Translator | None = None,
     ) -> None:
-        """`hold` keeps every event back until the end, and its text: a rule has to see the whole answer first."""
-        self._splitter = Splitter()
+        """`dialect` is the client's; `translator` is there if the provider speaks another.
+
+        `hold` keeps every event back until the end, and its text: a rule has to see the whole answer first.
+        """
+        self._translator = translator
+        self._splitter = translator or WIRES[dialect].splitter()
         self._reader = STREAM_READERS[dialect](keep_text=hold)
+        self._dialect: DialectName = dialect
         self._family: ErrorFamily = family
         self._hold = hold
         self._most_held_bytes = most_held_bytes
@@ -67,6 +115,8 @@ class EventRelay:
                 ready.append(frame.raw)
                 continue
             self._bound(frame)
+        if self._translator is not None:
+            self.begun = self._translator.begun
         return self._deliver(b"".join(ready))
 
     def _bound(self, frame: Frame) -> None:
@@ -95,15 +145,21 @@ class EventRelay:
     def abort(self, refusal: Refusal) -> list[bytes]:
         """Drop what is held back and end with an error event."""
         self._let_go()
-        return self._deliver(envelope.event(self._family, refusal))
+        return self._deliver(self._last_word(refusal))
 
     def reply(self) -> Reply:
         """Return the answer as far as its events went."""
-        return self._reader.reply()
+        said = self._reader.reply()
+        return said if self._translator is None else told(said, self._translator.counted())
+
+    def conclude(self) -> None:
+        """Raise UpstreamError if a translated answer had not ended; one in the client's own dialect shows that itself."""
+        if self._translator is not None:
+            self._translator.conclude()
 
     def digests(self, refusal: Refusal | None) -> tuple[Digest, Digest]:
         """Return the digests of what was answered and of what will have been delivered."""
-        last = self._end() if refusal is None else envelope.event(self._family, refusal)
+        last = self._end() if refusal is None else self._last_word(refusal)
         delivered = self._delivered.copy()
         delivered.update(last)
         return (
@@ -113,6 +169,9 @@ class EventRelay:
 
     def _end(self) -> bytes:
         return b"".join([*self._last, *(frame.raw for frame in self._held), self._rest])
+
+    def _last_word(self, refusal: Refusal) -> bytes:
+        return envelope.event(self._family, refusal, self._dialect)
 
     def _let_go(self) -> None:
         self._held, self._last, self._rest = [], [], b""

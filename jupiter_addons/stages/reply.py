@@ -1,6 +1,7 @@
 """What was answered: open the way for the provider's answer, and read it on its way through.
 
-An event stream is passed on event by event; anything else is read whole and then passed on as the bytes received.  The
+An event stream is passed on event by event; anything else is read whole and then passed on as the bytes received.  What
+comes in another dialect than the client's is translated, and of its head only what means the same everywhere is kept.  Every
 head is cleaned of what is between us and the provider: connection headers, cookies, account headers.
 """
 
@@ -8,12 +9,15 @@ from collections.abc import Callable
 
 from mitmproxy import http
 
-from jupiter_addons.dialects.registry import REPLIES
+from jupiter_addons.dialects import translate
+from jupiter_addons.dialects.registry import REPLIES, WIRES
+from jupiter_addons.dialects.replies import told
+from jupiter_addons.dialects.translation.conversation import Asked
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Exchange, response_headers
 from jupiter_addons.host.upstream import is_event_stream
 from jupiter_addons.limits.ledger import Reservation
-from jupiter_addons.stages.relay import EventRelay
+from jupiter_addons.stages.relay import EventRelay, Translator
 from jupiter_addons.stages.stage import closing, stage
 from jupiter_addons.units import usd
 
@@ -22,6 +26,8 @@ DROPPED = frozenset(
     b" alt-svc clear-site-data"
     b" x-request-id openai-organization openai-project anthropic-organization-id".split()
 )
+OF_EVERY_DIALECT = frozenset(b"date retry-after retry-after-ms x-should-retry cache-control".split())
+"""What a provider's head says that means the same to a client of another dialect."""
 
 
 class ReadReply:
@@ -42,10 +48,16 @@ class ReadReply:
         x.upstream_status = response.status_code
         self._check(response, x)
         streamed = is_event_stream(response)
+        if streamed or x.spoken != x.call.dialect:
+            self._check_kind(response, x, streamed=streamed)
         self._clean(response, x)
         if streamed:
             x.relay = EventRelay(
-                x.call.dialect, x.family, hold=self._holds_streams, most_held_bytes=self._most_held_bytes
+                x.call.dialect,
+                x.family,
+                hold=self._holds_streams,
+                most_held_bytes=self._most_held_bytes,
+                translator=None if x.spoken == x.call.dialect else Translator(x.spoken, x.call.dialect, _asked(x)),
             )
             response.stream = True
             response.headers.pop("content-length", None)  # an error event may have to follow
@@ -70,6 +82,16 @@ class ReadReply:
                 Refusal("provider_invalid_response", "the provider compressed its answer, although told not to")
             )
 
+    @staticmethod
+    def _check_kind(response: http.Response, x: Exchange, *, streamed: bool) -> None:
+        """Check that an answer is of the kind that its dialect, or its translation, can read.  Raises UpstreamError."""
+        media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if streamed and media != WIRES[x.spoken].stream_type:
+            raise UpstreamError(Refusal("provider_invalid_response", "the provider streamed in another format"))
+        if x.spoken != x.call.dialect and x.upstream_status < 300 and streamed is not x.outgoing.call.stream:
+            wanted = "a stream" if x.outgoing.call.stream else "a whole answer"
+            raise UpstreamError(Refusal("provider_invalid_response", f"the provider was asked for {wanted}"))
+
     def _clean(self, response: http.Response, x: Exchange) -> None:
         named = {token.strip().lower().encode() for token in response.headers.get("connection", "").split(",")}
         fields = [
@@ -77,6 +99,11 @@ class ReadReply:
             for field in response.headers.fields
             if not self._is_dropped(name := field[0].lower()) and name not in named
         ]
+        if x.spoken != x.call.dialect:
+            wire = WIRES[x.call.dialect]
+            kind = wire.stream_type if is_event_stream(response) else "application/json"
+            fields = [field for field in fields if field[0].lower() in OF_EVERY_DIALECT]
+            fields.append((b"content-type", kind.encode()))
         if x.door == "gateway":  # which pages may read an answer of ours is not the provider's to say
             fields = [field for field in fields if not field[0].lower().startswith(b"access-control-")]
         ours = {**response_headers(x), **self._rate_headers(x.reservation)}
@@ -95,17 +122,37 @@ class ReadReply:
         assert flow.response is not None
         if x.filled("relay"):
             x.reply = x.relay.reply()
+            if x.refusal is None:
+                x.relay.conclude()
         elif x.refusal is None:
             body = flow.response.raw_content or b""
             x.answered = body
             key = x.candidate.provider.api_key
             if key and key.encode() in body:
                 raise UpstreamError(Refusal("provider_error", "the provider's answer held a credential"))
+            x.reply = REPLIES[x.spoken](x.upstream_status, body)
+            if x.spoken != x.call.dialect:
+                body = self._translated(flow.response, x)
+            x.rendered = body
             flow.response.headers["content-length"] = str(len(body))
-            x.reply = REPLIES[x.call.dialect](x.upstream_status, body)
+
+    @staticmethod
+    def _translated(response: http.Response, x: Exchange) -> bytes:
+        """Put a whole answer into the client's dialect; return its body.  Raises UpstreamError."""
+        client = x.call.dialect
+        status, body = translate.reply(x.upstream_status, x.answered, x.spoken, client, _asked(x))
+        x.reply = told(REPLIES[client](status, body), x.reply)
+        if status != response.status_code:
+            response.status_code, response.reason = status, ""
+        response.raw_content = body
+        return body
 
     @closing
     def error(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Keep what a broken stream had said so far."""
         if x.opened and x.filled("relay"):
             x.reply = x.relay.reply()
+
+
+def _asked(x: Exchange) -> Asked:
+    return translate.asked_by(x.call, call_id=x.call_id, at_s=x.arrived_us // 1_000_000)

@@ -1,6 +1,6 @@
 """Where it goes: the providers that can be asked, in order of preference; and who stands in when one fails.
 
-A lease is taken before anything is sent, and ended here when an attempt fails; the last one is ended by `learn`.
+`lease` takes leave to ask the candidate that `translate` has settled on; here it is ended when its attempt fails.
 """
 
 import logging
@@ -53,7 +53,6 @@ class PlanRoute:
         else:
             x.route = route
             x.next_candidate = 0
-            router.take(x, route.candidates[0])
 
     def _wanted(self, x: Exchange) -> Wanted | Refusal:
         """Return what the call wants of routing, under the one name that its model has."""
@@ -62,15 +61,14 @@ class PlanRoute:
         resolved = registry.resolve(model)
         if isinstance(resolved, Refusal):
             return resolved
+        if resolved.model != model:
+            # INVARIANT: rules, limits and prices have seen the model that is asked for, not another name of it.
+            return not_offered(model)
         routed = routing(x.decision.effects)
-        if routed is None or routed.model is None:
-            if resolved.model != model:
-                # INVARIANT: rules, limits and prices have seen the model that is asked for, not another name of it.
-                return not_offered(model)
-            spelled = x.outgoing.call.body.get("model")
-            asked = registry.resolve(spelled) if isinstance(spelled, str) and spelled != model else resolved
-            if isinstance(asked, Resolved) and asked.model == model:
-                resolved = asked  # it may name a provider as well
+        spelled = x.outgoing.call.body.get("model") if routed is None or routed.model is None else routed.model
+        if isinstance(spelled, str) and spelled != model:
+            named = registry.resolve(spelled)  # it may name a provider as well
+            resolved = named if isinstance(named, Resolved) and named.model == model else resolved
         if only is not None and resolved.provider not in (None, only):
             return not_offered(model)
         return Wanted(
@@ -112,19 +110,18 @@ class PlanRoute:
             taken.failures = len(x.failures)
             return
         router.fail(taken.lease, x.candidate, failure)
-        candidates, now_s = x.route.candidates, router.state.clock()
+        candidates = x.route.candidates
         for place in range(x.next_candidate + 1, len(candidates)):
             wait_s = self._wait_s(candidates, place)
             if wait_s is None:
                 continue
-            if not router.state.budget.take(now_s):
+            if not router.state.budget.take(router.state.clock()):
                 METRICS.retries.labels("no_budget").inc()
                 break
-            if router.take(x, candidates[place], wait_s):
-                METRICS.retries.labels("made").inc()
-                x.next_candidate = place
-                attempt.delay_s = wait_s
-                return
+            METRICS.retries.labels("made").inc()
+            x.next_candidate = place
+            attempt.delay_s = wait_s
+            return
         attempt.give_up()
 
     def _wait_s(self, candidates: Sequence[Candidate], place: int) -> float | None:

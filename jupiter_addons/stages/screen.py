@@ -65,8 +65,8 @@ class Screen:
         """Change a whole answer; an error has no text of the model."""
         if x.upstream_status >= 300:
             return
-        body = rewrite_body(x.call.dialect, x.answered, rewriter)
-        if body != x.answered:
+        body = rewrite_body(x.call.dialect, x.rendered, rewriter)
+        if body != x.rendered:
             assert flow.response is not None
             flow.response.raw_content = x.delivered = body
             flow.response.headers["content-length"] = str(len(body))

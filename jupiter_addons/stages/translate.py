@@ -1,18 +1,32 @@
-"""Turn the request into the one the provider will get: address, path, key, headers.
+"""Turn the request into the one the provider will get: address, path, key, headers, and its dialect.
 
-The last stage that touches `flow.request`.  The body stays the bytes received unless a rule has changed it, or names another
-model.  What the client said about itself and its connection stays here; so do its cookies and every credential of ours.
+The last stage that touches `flow.request`.  In the client's own dialect the body stays the bytes received unless a rule has
+changed it, or names another model; in another dialect it is written anew, and what the client said in its head, which means
+nothing there, is left out.  A candidate whose dialects cannot say what is asked is passed over.  What the client said about
+itself and its connection stays here; so do its cookies and every credential of ours.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 from mitmproxy import http
 
+from jupiter_addons.dialects.call import DialectName
+from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.dialects.splice import splice
+from jupiter_addons.dialects.translate import Translated, targets
+from jupiter_addons.dialects.translate import request as translation
+from jupiter_addons.dialects.translation.conversation import Options
+from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.host.upstream import Attempt
+from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.routing.provider import Provider
 from jupiter_addons.stages.stage import failing_over, stage
+
+_NOBODY = Refusal("no_provider", "no provider is left to be asked", retry_after_s=1)
+
+type Fields = list[tuple[bytes, bytes]]
 
 # RFC 9110, section 7.6.1, and what proxies add.
 HOP_BY_HOP = frozenset(
@@ -25,40 +39,104 @@ OURS = frozenset(
     b" cf-connecting-ip true-client-ip".split()
 )
 CREDENTIALS = frozenset(b"authorization x-api-key api-key x-goog-api-key openai-organization openai-project".split())
+OF_EVERY_DIALECT = frozenset((b"user-agent",))
+"""What a client's head says that means the same to a provider of another dialect."""
 
 
 class Translate:
-    """Call + candidate -> upstream request."""
+    """Call + candidate -> upstream request, or 400."""
 
-    def __init__(self, *, client_key: str) -> None:
+    def __init__(self, *, client_key: str, default_max_output_tokens: int) -> None:
+        """`default_max_output_tokens` is what is held for a call without a cap: a cap that is made up is no higher."""
         self._client_key = client_key
+        self._options = Options(default_max_tokens=min(default_max_output_tokens, Options().default_max_tokens))
 
     @stage
     def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
-        """Rewrite head and address for the chosen candidate."""
+        """Make the request for the first candidate that can be asked; refuse it if there is none."""
         x.asked = (flow.request.path, flow.request.headers.fields)
-        self._render(flow, x)
+        refusal = self._make(flow, x)
+        if refusal is not None:
+            x.refuse(refusal)
 
     @failing_over
     def upstream_attempt_failed(self, attempt: Attempt, x: Exchange) -> None:
-        """Rewrite head and address for the next candidate, from what the client sent."""
-        self._render(attempt.flow, x)
+        """Make the request for the next candidate that can be asked, from what the client sent."""
+        if self._make(attempt.flow, x) is not None:
+            attempt.give_up()
 
-    def _render(self, flow: http.HTTPFlow, x: Exchange) -> None:
-        candidate = x.route.candidates[x.next_candidate]
-        provider = candidate.provider
-        key = self._key(provider, x)
-        request = flow.request
-        body = x.outgoing.body
-        if candidate.model != x.outgoing.call.model:
+    def _make(self, flow: http.HTTPFlow, x: Exchange) -> Refusal | None:
+        """Put the request for a candidate in the flow; if none can be asked, return what the first one could not say."""
+        first: Refusal | None = None
+        while x.next_candidate < len(x.route.candidates):
+            candidate = x.route.candidates[x.next_candidate]
+            key = self._key(candidate.provider, x)
+            if x.call.dialect in candidate.provider.dialects:
+                self._keep_dialect(flow, x, candidate, key)
+                return None
+            refusal = self._change_dialect(flow, x, candidate, key)
+            if refusal is None:
+                return None
+            first = first or refusal
+            x.pass_over()
+        return first or _NOBODY
+
+    def _keep_dialect(self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None) -> None:
+        provider, body = candidate.provider, x.outgoing.body
+        if candidate.model != x.outgoing.call.body.get("model"):  # which may be an alias, as the client wrote it
             body = splice(body, {("model",): candidate.model})
-        anthropic = x.call.dialect == "anthropic_messages"
-        fields = self._fields(x.asked[1], provider, key, len(body), anthropic=anthropic)
+        fields = self._fields(x.asked[1], key)
         if not x.outgoing.encoded:
             fields = [field for field in fields if field[0].lower() != b"content-encoding"]
-        request.headers = http.Headers(fields)
+        x.notes = ()
+        self._send(
+            flow, x, candidate, x.call.dialect, provider.path_for(x.asked[0], candidate.model), fields, key, body
+        )
+
+    def _change_dialect(
+        self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None
+    ) -> Refusal | None:
+        """Put the request in the first of the provider's dialects that can say it; return what the best one could not."""
+        provider, first = candidate.provider, None
+        if provider.name == x.intercepted:  # it is asked in its own API, with the client's own key maybe, or not at all
+            return _not_here(x)
+        options = dataclasses.replace(self._options, older_cap=provider.type == "openai-compatible")
+        for spoken in targets(x.call.dialect, provider.dialects):
+            made = translation(x.outgoing.call, b"", spoken, candidate.model, options)
+            if isinstance(made, Translated):
+                wire = WIRES[spoken]
+                fields = [field for field in self._fields(x.asked[1], key) if field[0].lower() in OF_EVERY_DIALECT]
+                accept = wire.stream_type if x.outgoing.call.stream else "application/json"
+                own = {name.lower() for name, _ in provider.headers}
+                ours = [("content-type", "application/json"), ("accept", accept), *wire.headers]
+                fields += [(name.encode(), value.encode()) for name, value in ours if name not in own]
+                x.notes = (*made.notes, *_betas(x.asked[1]))
+                self._send(
+                    flow, x, candidate, spoken, provider.path_for(wire.path, candidate.model), fields, key, made.body
+                )
+                return None
+            first = first or made
+        return first or _not_here(x)
+
+    @staticmethod
+    def _send(
+        flow: http.HTTPFlow,
+        x: Exchange,
+        candidate: Candidate,
+        spoken: DialectName,
+        path: str,
+        fields: Fields,
+        key: str | None,
+        body: bytes,
+    ) -> None:
+        provider, request = candidate.provider, flow.request
+        if key:
+            fields.append(provider.credential(key, spoken))
+        fields += [(name.encode(), value.encode()) for name, value in provider.headers]
+        fields += [(b"accept-encoding", b"identity"), (b"content-length", b"%d" % len(body))]
+        request.headers = http.Headers([(b"host", provider.authority.encode()), *fields])
         request.trailers = None
-        request.path = provider.path_for(x.asked[0])
+        request.path = path
         request.authority = ""
         request.http_version = "HTTP/1.1"
         request.data.host, request.data.port = provider.host, provider.port
@@ -66,6 +144,7 @@ class Translate:
         if request.raw_content != body:
             request.raw_content = body
         x.candidate = candidate
+        x.spoken = spoken
         x.sent = body
 
     def _key(self, provider: Provider, x: Exchange) -> str | None:
@@ -78,9 +157,8 @@ class Translate:
         return provider.api_key or ""
 
     @staticmethod
-    def _fields(
-        asked: Sequence[tuple[bytes, bytes]], provider: Provider, key: str | None, body_bytes: int, *, anthropic: bool
-    ) -> list[tuple[bytes, bytes]]:
+    def _fields(asked: Sequence[tuple[bytes, bytes]], key: str | None) -> Fields:
+        """Return what of the client's head may go to a provider of the same dialect."""
         named = {
             token.strip().lower()
             for name, value in asked
@@ -91,16 +169,21 @@ class Translate:
         if key is not None:
             dropped |= CREDENTIALS
         # Names with an underscore are dropped: many servers read them as their twins with a hyphen.
-        fields = [(b"host", provider.authority.encode())]
-        fields += [
+        return [
             (name, value)
             for name, value in asked
             if (lower := name.lower()) not in dropped
             and b"_" not in lower
             and not lower.startswith((b"x-jupiter-", b":"))
         ]
-        if key:
-            fields.append((b"x-api-key", key.encode()) if anthropic else (b"authorization", b"Bearer " + key.encode()))
-        fields += [(name.encode(), value.encode()) for name, value in provider.headers]
-        fields += [(b"accept-encoding", b"identity"), (b"content-length", b"%d" % body_bytes)]
-        return fields
+
+
+def _betas(asked: Sequence[tuple[bytes, bytes]]) -> list[str]:
+    """Return notes on headers that ask a provider for more than its dialect has without them."""
+    names = sorted({name.lower().decode("latin-1") for name, _ in asked if name.lower().endswith(b"-beta")})
+    return [f"{name}: left out, it is of another API" for name in names]
+
+
+def _not_here(x: Exchange) -> Refusal:
+    message = f"the provider that offers this model has no {WIRES[x.call.dialect].path}"
+    return Refusal("unsupported_by_provider", message, param="model")

@@ -15,7 +15,6 @@ lost.  A second decision or outcome of a call is refused: a repeated attempt to 
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import queue
@@ -26,7 +25,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
@@ -34,7 +33,7 @@ from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence.encoding import ZERO_HASH, encode, leaf_hash, pae
 from jupiter_addons.evidence.record import VERSION, Fields, control, interrupted
 from jupiter_addons.evidence.signing import SigningKey
-from jupiter_addons.storage.sqlite import connect
+from jupiter_addons.storage.sqlite import connect, hold_lock
 
 logger = logging.getLogger(__name__)
 
@@ -96,9 +95,11 @@ class EvidenceLog:
         self._kid = identity.key.public.kid
         self._clock = clock
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._gathered: list[_Waiting] = []
+        """What was appended in this round of the event loop."""
         self._gate = threading.Lock()
         self._closed = False
-        self._lock = _lock(path)
+        self._lock = hold_lock(path)
         self._tail = _Tail()
         self._origin = ""
         self._open_calls: set[str] = set()
@@ -127,10 +128,18 @@ class EvidenceLog:
         """Return a future of the leaf's index, done when it is durable; it fails with StoreError if it never will be."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[int] = loop.create_future()
-        refused = self._enqueue(_Waiting(fields, loop, done))
-        if refused is not None:
-            done.set_exception(refused)
+        self._gathered.append(_Waiting(fields, loop, done))
+        if len(self._gathered) == 1:
+            loop.call_soon(self._hand_over)
         return done
+
+    def _hand_over(self) -> None:
+        """Give the writer what one round of the event loop has appended: one wake-up, and one commit, for all of it."""
+        gathered, self._gathered = self._gathered, []
+        for item in gathered:
+            refused = self._enqueue(item)
+            if refused is not None and item.done is not None and not item.done.done():
+                item.done.set_exception(refused)
 
     def append_nowait(self, fields: Fields) -> None:
         """Append a leaf that nobody waits for, from any thread; a failure is logged."""
@@ -147,6 +156,7 @@ class EvidenceLog:
 
     def close(self) -> None:
         """Write what waits and a `log.close` leaf, then let go of the database.  A second call changes nothing."""
+        self._hand_over()
         with self._gate:
             if self._closed:
                 return
@@ -381,20 +391,3 @@ def _resolve(batch: list[_Waiting]) -> None:
             item.done.set_exception(item.error)
         else:
             item.done.set_result(item.idx)
-
-
-def _lock(path: Path) -> IO[bytes]:
-    """Hold the log's lock file; released by the kernel however the process ends."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        target = Path(os.path.realpath(path))  # two names of one file are one log
-        held = os.fdopen(os.open(target.with_name(target.name + ".lock"), os.O_WRONLY | os.O_CREAT, 0o600), "wb")
-    except OSError as error:
-        raise StoreError(f"cannot write beside `{path}`: {error}") from error
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        held.close()
-        what = "another process is writing" if isinstance(error, BlockingIOError) else "cannot lock"
-        raise StoreError(f"{what} `{path}`") from error
-    return held

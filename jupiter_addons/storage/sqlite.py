@@ -3,10 +3,12 @@
 The version is in `PRAGMA user_version` from the first commit on; a database of a newer version is refused, not guessed at.
 """
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from jupiter_addons.errors import StoreError
 
@@ -73,3 +75,23 @@ def _too_new(path: Path, version: int, known: int) -> StoreError:
     return StoreError(
         f"`{path}` has schema version {version}, this program knows {known}: it was written by a newer one"
     )
+
+
+def hold_lock(path: Path) -> IO[bytes]:
+    """Hold the lock file beside a database with one writer; released by the kernel however the process ends.
+
+    Raises StoreError.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target = Path(os.path.realpath(path))  # two names of one file are one log
+        held = os.fdopen(os.open(target.with_name(target.name + ".lock"), os.O_WRONLY | os.O_CREAT, 0o600), "wb")
+    except OSError as error:
+        raise StoreError(f"cannot write beside `{path}`: {error}") from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        held.close()
+        what = "another process is writing" if isinstance(error, BlockingIOError) else "cannot lock"
+        raise StoreError(f"{what} `{path}`") from error
+    return held

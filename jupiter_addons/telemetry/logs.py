@@ -64,7 +64,8 @@ class Sampler(logging.Filter):
     """Lets so many warnings and errors of one kind through in a second; the first of the next second says how many were not.
 
     One kind is one place in the code: the same logger and the same message before anything is put into it; of the lines of
-    calls, one code of refusal.  What somebody outside can cause a thousand times a second must not fill the disk.
+    calls, one code of refusal; of the lines that rules write, one rule.  What somebody outside can cause a thousand times a
+    second must not fill the disk.
     """
 
     def __init__(self, most: int = MOST_PER_S, clock: Callable[[], float] = time.monotonic) -> None:
@@ -76,10 +77,12 @@ class Sampler(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is written."""
-        code = str(getattr(record, FIELDS, {}).get("code", "ok"))
+        about = getattr(record, FIELDS, {})
+        code = str(about.get("code", "ok"))
         if record.levelno < logging.WARNING and code == "ok":
             return True
-        second, kind = int(self._clock()), (record.name, code if record.levelno < logging.WARNING else str(record.msg))
+        said = code if record.levelno < logging.WARNING else str(about.get("rule", record.msg))
+        second, kind = int(self._clock()), (record.name, said)
         if second != self._second:
             self._left_out = Counter({k: n - self._most for k, n in self._seen.items() if n > self._most})
             self._seen.clear()

@@ -135,9 +135,19 @@ def governed(directory: Path, upstream_port: int, *, workers: int = 1) -> Iterat
 
 
 def write_policies(path: Path) -> None:
-    """100 rules of 5 conditions, all evaluated and none of them matching: the worst case."""
+    """100 rules of 5 conditions, all evaluated and none of them matching, and one that has every detector look: the worst case."""
     lines = ['mpl_version: "1.0"', "name: bench", "version: 1.0.0", "rules:"]
-    for number in range(RULES):
+    analysis = "processing.content_analysis"
+    lines += [
+        "  - name: scan",
+        "    conditions:",
+        "      - any:",
+        f"          - {{field: {analysis}.pii_detection.detected, operator: ==, value: true}}",
+        f"          - {{field: {analysis}.prompt_injection.detected, operator: ==, value: true}}",
+        f"          - {{field: {analysis}.sensitive_content.detected, operator: ==, value: true}}",
+        "    actions: [{type: deny, message: not allowed}]",
+    ]
+    for number in range(RULES - 1):
         lines += [
             f"  - name: rule-{number}",
             "    conditions:",
@@ -155,6 +165,7 @@ def write_config(directory: Path, port: int, upstream_port: int, workers: int) -
     """`workers` of 0 is one without limits, to be compared with several, which cannot have them yet."""
     write_policies(directory / "policies.yaml")
     limit = "null" if workers != 1 else "100000000"
+    rate = f"{{requests_per_minute: {limit}}}"
     path = directory / "jupiter.yaml"
     path.write_text(
         f"""\
@@ -169,7 +180,8 @@ providers:
           max_connections: 2000}}
 policy: {{mode: file, file_path: ./policies.yaml}}
 processing: {{costs: {{overrides: {{rehearsal-1: {{input: "0.15", output: "0.60"}}}}}}}}
-limits: {{default: {{requests_per_minute: {limit}}}}}
+identity: {{principals: {{bench: {{team: lab}}}}}}
+limits: {{default: {rate}, by_team: {{lab: {rate}}}, by_model: {{rehearsal-1: {rate}}}, global: {rate}}}
 telemetry: {{logging: {{level: warning}}}}
 """
     )

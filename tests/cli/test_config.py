@@ -113,3 +113,24 @@ def test_the_configuration_can_be_named(run, tmp_path):
     assert "environment: other" in run(MINIMAL, "show", "-c", "other.yaml").stdout
     assert "environment: other" in run(MINIMAL, "show", JUPITER_CONFIG="other.yaml").stdout
     assert run(MINIMAL, "show", "-c", "none.yaml").exit_code == 2
+
+
+def test_what_the_policies_want_and_the_configuration_does_not_have_is_told(run, tmp_path):
+    routed = POLICY.replace("[{type: allow}]", "[{type: route, provider: pp, fallback: [q]}]")
+    limited = POLICY.replace("[{type: allow}]", "[{type: rate_limit, key: k, limit: 9, window: 1m}]")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/a.yaml").write_text(routed)
+    (tmp_path / "rules/b.yaml").write_text(limited)
+    more = "policy: {file_path: rules}\n"
+    one = run(MINIMAL + more, "check")
+    assert one.exit_code == 2
+    assert one.stderr.splitlines() == [
+        "jupiter: a.yaml:7:39: rule `all` routes to `pp`, which is no provider here",
+        "  hint: did you mean `p`?",
+        "jupiter: a.yaml:7:39: rule `all` routes to `q`, which is no provider here",
+    ]
+    (tmp_path / "rules/a.yaml").write_text(routed.replace(": pp", ": p").replace("[q]", "[p]"))
+    assert run(MINIMAL + more, "check").exit_code == 0
+    several = run(MINIMAL + more + "proxy: {workers: 2}\nlimits: {default: {requests_per_minute: null}}\n", "check")
+    assert several.exit_code == 2
+    assert "b.yaml:5:5: rule `all` limits, and several workers cannot share a counter yet" in several.stderr

@@ -1,11 +1,13 @@
 """Drive the official Anthropic SDK, configured by its environment only, and print what it saw as one JSON line."""
 
 import json
+import os
 
 import anthropic
 
 client = anthropic.Anthropic(max_retries=2)
-ask = {"model": "rehearsal-1", "max_tokens": 64, "messages": [{"role": "user", "content": "hello"}]}
+model = os.environ.get("TEST_MODEL", "rehearsal-1")
+ask = {"model": model, "max_tokens": 64, "messages": [{"role": "user", "content": "hello"}]}
 
 whole = client.messages.create(**ask)
 with client.messages.stream(**ask) as stream:

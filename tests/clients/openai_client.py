@@ -1,15 +1,17 @@
 """Drive the official OpenAI SDK, configured by its environment only, and print what it saw as one JSON line."""
 
 import json
+import os
 
 import openai
 
 client = openai.OpenAI(max_retries=2)
+model = os.environ.get("TEST_MODEL", "rehearsal-1")
 messages = [{"role": "user", "content": "hello"}]
 
-whole = client.chat.completions.create(model="rehearsal-1", messages=messages)
+whole = client.chat.completions.create(model=model, messages=messages)
 stream = client.chat.completions.create(
-    model="rehearsal-1", messages=messages, stream=True, stream_options={"include_usage": True}
+    model=model, messages=messages, stream=True, stream_options={"include_usage": True}
 )
 text, usage = "", None
 for chunk in stream:
@@ -22,7 +24,7 @@ except openai.APIStatusError as error:
     refused = [type(error).__name__, error.status_code, error.code]
 try:
     for _ in client.chat.completions.create(
-        model="rehearsal-1", messages=[{"role": "user", "content": "[[events=9]][[cut_after=4]]"}], stream=True
+        model=model, messages=[{"role": "user", "content": "[[events=9]][[cut_after=4]]"}], stream=True
     ):
         pass
     cut = None

@@ -110,3 +110,8 @@ def test_an_error_event_is_passed_on_and_the_answer_is_not_complete():
     for frame in Splitter().feed(STREAM + events({"type": "error", "error": {"type": "overloaded_error"}})):
         assert not reader.read(frame)
     assert (reader.reply().error, reader.reply().complete) == ("overloaded_error", False)
+
+
+def test_what_a_tool_is_called_with_is_text_of_a_whole_answer_too():
+    answer = {"content": [{"type": "tool_use", "name": "f", "input": {"to": "joe"}}], "stop_reason": "tool_use"}
+    assert reply(200, json.dumps(answer).encode()).text == '{"to":"joe"}'

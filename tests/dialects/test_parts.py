@@ -69,3 +69,36 @@ def test_images_are_found_in_any_message():
     image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}
     assert has_images(of("openai_chat", {"role": "user", "content": "hi"}, image))
     assert not has_images(of("openai_chat", {"role": "user", "content": "hi"}))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "types"),
+    [
+        ("openai_responses", {"instructions": "be brief", "input": "hi"}, [["text"], ["text"]]),
+        (
+            "openai_responses",
+            {
+                "input": [
+                    {"role": "user", "content": [{"type": "input_image", "image_url": "data:"}]},
+                    {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+                    {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_image"}]},
+                    {"type": "item_reference", "id": "i"},
+                ]
+            },
+            [["image"], ["tool_use"], ["tool_result", "image"], ["item_reference"]],
+        ),
+        ("openai_completions", {"prompt": ["a", "b"], "suffix": "c"}, [["text"]] * 3),
+        ("openai_embeddings", {"input": [1, 2]}, [[]]),
+        (
+            "ollama_chat",
+            {"messages": [{"role": "user", "content": "hi", "images": ["aGk="]}]},
+            [["text", "image"]],
+        ),
+        ("ollama_generate", {"system": "s", "prompt": "p", "images": ["aGk="]}, [["text"], ["text", "image"]]),
+        ("ollama_embed", {"input": "a"}, [["text"]]),
+    ],
+)
+def test_every_dialect_has_parts_for_each_message(dialect, body, types):
+    call = PARSERS[dialect]({"model": "m", **body})
+    assert len(call.messages) == len(types)
+    assert [[part["type"] for part in found] for _, found in parts(call)] == types

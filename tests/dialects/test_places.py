@@ -3,6 +3,7 @@
 import pytest
 
 from jupiter_addons.dialects import anthropic_messages, openai_chat, places
+from jupiter_addons.dialects.registry import PARSERS
 
 OPENAI = {
     "model": "m",
@@ -120,5 +121,132 @@ def test_answers():
 )  # fmt: skip
 def test_events(dialect, chunk, found, closes):
     assert [(p.channel, p.text, p.is_json) for p in places.event(dialect, chunk)] == found
+    assert places.closed(dialect, chunk) == closes
+    assert all(at(chunk, p.path) == p.text for p in places.event(dialect, chunk))
+
+
+RESPONSES = {
+    "model": "m",
+    "instructions": "be kind",
+    "input": [
+        {"role": "user", "content": [{"type": "input_text", "text": "look"}, {"type": "input_image", "image_url": "data:image/png;base64,aGk="}]},
+        {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "x"},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": '{"a": "b"}'},
+        {"type": "function_call_output", "call_id": "c", "output": "found"},
+    ],
+}  # fmt: skip
+OTHERS = {
+    "openai_responses": RESPONSES,
+    "openai_completions": {"model": "m", "prompt": ["one", "two"], "suffix": "end"},
+    "openai_embeddings": {"model": "m", "input": "one"},
+    "anthropic_count_tokens": ANTHROPIC,
+    "ollama_chat": {"model": "m", "messages": [
+        {"role": "user", "content": "look", "images": ["aGk="]},
+        {"role": "assistant", "content": "", "thinking": "hm", "tool_calls": [{"function": {"name": "f", "arguments": {"name": "joe"}}}]},
+    ]},
+    "ollama_generate": {"model": "m", "system": "be kind", "template": "t", "prompt": "hi", "suffix": "end"},
+    "ollama_embed": {"model": "m", "input": ["one", "two"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+def test_in_every_dialect_a_place_is_where_its_text_stands(dialect):
+    body = OTHERS[dialect]
+    call, found = PARSERS[dialect](body), places.turns(dialect, body)
+    assert [turn.role for turn in found] == [message.role for message in call.messages]
+    for number, (turn, message) in enumerate(zip(found, call.messages, strict=True)):
+        texts = [place.text for place in turn.places]
+        assert all(at(body, place.path) == place.text and place.message == number for place in turn.places)
+        assert all(line in texts for line in message.text.split("\n") if line and not line.startswith('{"'))
+        assert not any("aGk=" in text for text in texts)
+
+
+def test_names_that_a_model_has_given_hide_nothing():
+    (_, called) = places.turns("ollama_chat", OTHERS["ollama_chat"])
+    assert [place.text for place in called.places] == ["", "hm", "joe"]
+
+
+@pytest.mark.parametrize("tokens", [[1, 2], [[1], [2, 3]]])
+@pytest.mark.parametrize(("dialect", "name"), [("openai_completions", "prompt"), ("ollama_embed", "input")])
+def test_token_numbers_are_messages_without_words(dialect, name, tokens):
+    body = {"model": "m", name: tokens}
+    found = places.turns(dialect, body)
+    assert len(found) == len(PARSERS[dialect](body).messages)
+    assert not any(turn.places for turn in found)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name", "paths"),
+    [
+        ("openai_responses", "max_tokens", [("max_output_tokens",)]),
+        ("ollama_chat", "max_tokens", [("options", "num_predict")]),
+        ("ollama_generate", "temperature", [("options", "temperature")]),
+        ("openai_completions", "max_tokens", [("max_tokens",)]),
+        ("openai_embeddings", "max_tokens", []),
+        ("openai_embeddings", "user", [("user",)]),
+        ("anthropic_count_tokens", "temperature", []),
+    ],
+)
+def test_a_parameter_of_what_generates_nothing_has_no_place(dialect, name, paths):
+    assert places.parameter(dialect, {}, name) == paths
+
+
+def test_what_is_set_is_read_where_the_dialect_has_it():
+    names = ("temperature", "stop", "n")
+    assert places.given("ollama_chat", {"options": {"temperature": 2}}, names) == {
+        "temperature": 2,
+        "stop": None,
+        "n": None,
+    }
+    assert places.given("ollama_chat", {"options": None}, names)["temperature"] is None
+    assert places.given("anthropic_messages", {"stop_sequences": ["x"]}, names)["stop"] == ["x"]
+    assert places.given("openai_chat", {"n": 2}, names) == {"temperature": None, "stop": None, "n": 2}
+
+
+def test_answers_of_other_dialects():
+    response = {"id": "r", "instructions": "no words of the model's", "output": [
+        {"type": "message", "content": [{"type": "output_text", "text": "a", "logprobs": [{"token": "a"}], "annotations": []}]},
+        {"type": "function_call", "name": "f", "arguments": "{}"},
+    ]}  # fmt: skip
+    assert [(p.text, p.is_json) for p in places.answer("openai_responses", response)] == [("a", False), ("{}", True)]
+    assert places.token_probabilities(response) == [("output", 0, "content", 0, "logprobs")]
+    chat = {
+        "message": {
+            "role": "assistant",
+            "content": "a",
+            "tool_calls": [{"function": {"name": "f", "arguments": {"q": "b"}}}],
+        }
+    }
+    assert [p.text for p in places.answer("ollama_chat", chat)] == ["a", "b"]
+    assert [p.text for p in places.answer("ollama_generate", {"response": "a", "thinking": "hm", "done": True})] == [
+        "a",
+        "hm",
+    ]
+    assert places.answer("openai_embeddings", {"data": [{"embedding": "AAAA"}]}) == []
+
+
+@pytest.mark.parametrize(
+    ("dialect", "chunk", "found", "closes"),
+    [
+        ("openai_responses", {"type": "response.output_text.delta", "item_id": "i", "output_index": 1, "content_index": 0, "delta": "a", "obfuscation": "x"},
+         [((1, 0, "response.output_text.delta"), "a", False, False)], frozenset({"whole"})),
+        ("openai_responses", {"type": "response.function_call_arguments.delta", "output_index": 2, "delta": "{"},
+         [((2, None, "response.function_call_arguments.delta"), "{", True, False)], frozenset({"whole"})),
+        ("openai_responses", {"type": "response.output_text.done", "output_index": 1, "content_index": 0, "text": "ab"},
+         [(("whole", "text"), "ab", False, True)], frozenset({"whole", 1})),
+        ("openai_responses", {"type": "response.output_item.done", "output_index": 1, "item": {"id": "i", "content": [{"type": "output_text", "text": "ab"}]}},
+         [(("whole", "item", "content", 0, "text"), "ab", False, True)], frozenset({"whole", 1})),
+        ("openai_responses", {"type": "response.completed", "response": {"id": "r", "instructions": "i", "output": [{"summary": [{"text": "s"}]}]}},
+         [(("whole", "response", "output", 0, "summary", 0, "text"), "s", False, True)], None),
+        ("openai_responses", {"type": "error", "message": "m"}, [], None),
+        ("ollama_chat", {"message": {"role": "assistant", "content": "a"}, "done": False}, [((0, "message", "content"), "a", False, False)], frozenset({"whole"})),
+        ("ollama_chat", {"message": {"content": "", "tool_calls": [{"function": {"name": "f", "arguments": {"q": "b"}}}]}},
+         [((0, "message", "content"), "", False, False), (("whole", "message", "tool_calls", 0, "function", "arguments", "q"), "b", False, False)], frozenset({"whole"})),
+        ("ollama_generate", {"response": "a", "done": True}, [((0, "response"), "a", False, False)], None),
+        ("openai_completions", {"choices": [{"index": 0, "text": "a", "finish_reason": None}]}, [((0,), "a", False, False)], frozenset()),
+    ],
+)  # fmt: skip
+def test_events_of_other_dialects(dialect, chunk, found, closes):
+    assert [(p.channel, p.text, p.is_json, p.repeats) for p in places.event(dialect, chunk)] == found
     assert places.closed(dialect, chunk) == closes
     assert all(at(chunk, p.path) == p.text for p in places.event(dialect, chunk))

@@ -199,3 +199,17 @@ def test_a_stream_costs_and_calls_what_the_whole_answer_does(provider, client, k
         assert original.usage is not None
     if not knobs.calls:  # arguments mean their value, not their spelling
         assert read.text == found.text == original.text
+
+
+@pytest.mark.parametrize(
+    ("source", "spoken", "found"),
+    [
+        ("openai_chat", {"openai_chat", "openai_responses"}, ("openai_chat",)),
+        ("anthropic_messages", {"openai_responses", "openai_chat"}, ("openai_chat", "openai_responses")),
+        ("openai_completions", {"ollama_generate", "ollama_chat"}, ("ollama_chat", "ollama_generate")),
+        ("openai_embeddings", {"ollama_embed", "ollama_chat"}, ("ollama_embed",)),
+        ("anthropic_count_tokens", {"anthropic_messages", "openai_chat"}, ()),
+    ],
+)
+def test_a_provider_is_asked_in_the_clients_dialect_or_in_the_one_that_says_the_most(source, spoken, found):
+    assert translate.targets(source, frozenset(spoken)) == found

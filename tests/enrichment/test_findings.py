@@ -6,10 +6,11 @@ import json
 import pytest
 
 from jupiter_addons.dialects.call import Call, Message
+from jupiter_addons.dialects.registry import PARSERS
 from jupiter_addons.enrichment.detectors.finding import Span
 from jupiter_addons.enrichment.detectors.gate import ScanError
 from jupiter_addons.enrichment.detectors.registry import DETECTORS
-from jupiter_addons.enrichment.findings import MAX_SCANNED_BYTES, Findings, ScanLimitError
+from jupiter_addons.enrichment.findings import MAX_SCANNED_BYTES, Findings, ScanLimitError, UnreadError
 
 
 @dataclasses.dataclass
@@ -106,5 +107,14 @@ def test_what_is_too_long_to_be_searched_is_not_known():
             getattr(too_long, name)
 
 
-def test_only_what_users_say_has_a_mood():
-    assert Findings([("assistant", "terrible, awful"), ("user", "great, thanks")]).sentiment.label == "positive"
+def test_the_mood_is_that_of_the_speaker():
+    texts = [("assistant", "terrible, awful"), ("user", "great, thanks")]
+    assert Findings(texts).sentiment.label == "positive"
+    assert Findings(texts, speaker="assistant").sentiment.label == "negative"
+
+
+def test_what_the_model_reads_and_nobody_here_can_is_not_known():
+    call = PARSERS["openai_embeddings"]({"model": "m", "input": [1, 2]})
+    for name in ("pii", "injection", "sensitive", "sentiment"):
+        with pytest.raises(UnreadError, match="`input`"):
+            getattr(Findings.of(call), name)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from jupiter_addons.enrichment.prices import PriceTable, from_override, per_million
+from jupiter_addons.enrichment.prices import Price, PriceTable, dearest, from_override, per_million
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_an_unknown_model_has_no_price(table):
 def test_made_up_names_do_not_fill_the_memory(table):
     for number in range(10_000):
         assert table.lookup("openai", f"made-up-{number}") is None
-    assert len(table._seen) <= 4096
+    assert table._known.cache_info().currsize <= 4096
 
 
 def test_cached_input_costs_what_input_does_unless_said():
@@ -71,3 +71,10 @@ def test_a_default_price_is_that_of_models_nobody_has_a_price_for():
         found = table.lookup("openai", known)
         assert found is not None
         assert found.input == price
+
+
+def test_the_dearest_of_several_is_less_than_none_in_nothing():
+    one, two = Price(1, 9, 2, 3, "a"), Price(4, 5, 1, 3, "b")
+    assert dearest([one, None, two]) == Price(4, 9, 2, 3, "a or b")
+    assert dearest([None, one]) is one
+    assert dearest([None]) is dearest([]) is None

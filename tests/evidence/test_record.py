@@ -177,3 +177,20 @@ def test_the_other_kinds_encode_too():
         ),
     ):
         encode(fields)
+
+
+def test_an_attempt_in_another_dialect_says_so_and_what_was_lost():
+    leaf = record.attempt(
+        call_id="c",
+        number=2,
+        provider="p",
+        model="m",
+        failed="connect",
+        elapsed_us=5,
+        sent=record.digest("request_upstream", b"x"),
+        translated="openai_chat→ollama_chat",
+        changed=[("translation", f"field{number}: left out" + "x" * 300, 1) for number in range(20)],
+    )
+    assert leaf["gen_ai"]["translated"] == "openai_chat→ollama_chat"
+    assert len(leaf["changed"]) + leaf["omitted"]["changed"] == 20
+    assert len(encode({**leaf})) < 4096

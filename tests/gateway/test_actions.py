@@ -51,7 +51,9 @@ HELD = f"""
     conditions:
       - {{field: request.metadata.case, operator: ==, value: held}}
       - {{field: response.content, operator: contains, value: joe}}
-    actions: [{{type: redact, fields: [response.content], pattern: {MAIL}, replacement: "<m>"}}]
+    actions:
+      - {{type: redact, fields: [response.content], pattern: {MAIL}, replacement: "<m>"}}
+      - {{type: log, level: warn, message: "cleaned for {{{{ context.team }}}}"}}
 """
 
 
@@ -211,6 +213,7 @@ def test_a_rule_that_reads_the_answer_decides_before_any_of_it_passes(stream, pr
     with Client(holding.port) as client:
         cleaned = ask(client, holding, "held", "[[say=Ask joe@x.com now]]", stream=stream)
         assert said(cleaned, CHAT) == "Ask <m> now"
+        assert f"cleaned for lab call={cleaned.headers['x-jupiter-evidence-id']}" in holding.log
         untouched = ask(client, holding, "held", "[[say=Ask eve@x.com now]]", stream=stream)
         assert untouched.body == last(provider).sent
 

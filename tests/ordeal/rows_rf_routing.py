@@ -37,7 +37,7 @@ def pair(stage: Stage, first: Provider, second: Provider, **routing: Any) -> Ite
 
 @row("RF-05", "429 with advice of every kind", defence="rests")
 def advice(stage: Stage) -> None:
-    kinds = {"1": 0.8, "0.6": 0.4, "date": 0.8, "1000000000": 1.8}  # the last is cut to `max_rest`
+    kinds = {"1": 0.8, "0.6": 0.4, "date": 0.8, "ms": 0.4, "1000000000": 1.8}  # the last is cut to `max_rest`
     nothing = ("-1", "0", "soon", "", "1e9", "9" * 400, "Thu, 26 Nov 2020 12:00:30 GMT", "\u0661")
     breaker = {"enabled": True, "failures": 3, "open_for": "60s", "max_open_for": "60s"}
     with (
@@ -55,7 +55,8 @@ def advice(stage: Stage) -> None:
             )
         for kind, least_s in kinds.items():
             text = email.utils.formatdate(time.time() + 2, usegmt=True) if kind == "date" else kind
-            first.script = first_then(status(429, {"retry-after": text}), whole())
+            said = {"retry-after-ms": "600", "retry-after": "60"} if kind == "ms" else {"retry-after": text}
+            first.script = first_then(status(429, said), whole())
             began = time.monotonic()
             assert provider_of(ask(gateway)) == "b"
             assert wait_until(lambda: provider_of(ask(gateway)) == "rehearsal", 8), f"`{kind}` was not capped"

@@ -22,10 +22,12 @@ def test_what_sets_comes_before_what_redacts_and_mandatory_prevails_in_both():
     ]
 
 
-def test_the_last_routing_holds_unless_a_mandatory_rule_has_one():
-    first, second, high = Routing(LOW, "a", None), Routing(LOW, "b", None), Routing(HIGH, "c", None)
-    assert routing([first, second]) is second
-    assert routing([high, first, second]) is high
+def test_the_first_routing_holds_unless_a_mandatory_rule_has_one():
+    first, second, high, later = (
+        Routing(by, name, None) for by, name in ((LOW, "a"), (LOW, "b"), (HIGH, "c"), (HIGH, "d"))
+    )
+    assert routing([first, second]) is first
+    assert routing([first, second, high, later]) is high
     assert routing([]) is None
 
 

@@ -4,6 +4,7 @@ import json
 import re
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.conditions import CONDITIONS, REQUESTS
 
 from jupiter_addons.policy.decide import evaluate
@@ -121,15 +122,16 @@ def policy(condition, action):
 
 
 @settings(max_examples=400, deadline=None)
-@given(CONDITIONS, REQUESTS)
-def test_the_interpreter_agrees_with_the_naive_reading(condition, request):
-    facts = {"request": request}
+@given(CONDITIONS, st.lists(REQUESTS, min_size=5, max_size=5))
+def test_the_interpreter_agrees_with_the_naive_reading(condition, requests):
     policies = policy(condition, {"type": "deny", "message": "no"})
-    expected = naive(condition, facts)
-    assert Evaluation({"request": lambda: request}).truth(policies.rules[0].condition) is expected
-    decision = evaluate(policies, interpreted(policies.rules), {"request": lambda: request}, "request")
-    assert decision.verdict == ("allow" if expected is False else "deny")
-    assert bool(decision.errors) is (expected is None)
+    for request in requests:
+        expected = naive(condition, {"request": request})
+        assert Evaluation({"request": lambda request=request: request}).truth(policies.rules[0].condition) is expected
+        facts = {"request": lambda request=request: request}
+        decision = evaluate(policies, interpreted(policies.rules), facts, "request")
+        assert decision.verdict == ("allow" if expected is False else "deny")
+        assert bool(decision.errors) is (expected is None)
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,56 +1,55 @@
 """Our own packs decide what their cases say."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from jupiter_addons.documents import read
-from jupiter_addons.policy.decide import evaluate
-from jupiter_addons.policy.fields import ROOTS
-from jupiter_addons.policy.index import indexed
+from jupiter_addons.cli.policy_facts import Gateway
+from jupiter_addons.policy.cases import read_cases
+from jupiter_addons.policy.lint import warnings
 from jupiter_addons.policy.load import load
+from jupiter_addons.policy.rules import Action
+from jupiter_addons.policy.trials import Trials, coverage
 from jupiter_addons.policy.vocabulary import ACTIONS, FUNCTIONS, OPERATORS
 
 PACKS = Path(__file__).parents[2] / "policies"
-CASES = {path: read(path.name, path.read_bytes()).plain() for path in sorted(PACKS.rglob("*.cases.yaml"))}
-ROOT_NAMES = tuple(root.removesuffix(".") for root in ROOTS)
-SHOWN = {
-    "tags": dict,
-    "logs": lambda lines: [line.message for line in lines],
-    "fired": lambda fired: [one.rule for one in fired],
-    "errors": list,
-}
+CASES = {path: read_cases(path.name, path.read_bytes()) for path in sorted(PACKS.rglob("*.cases.yaml"))}
+PACKED = [path for path in sorted(PACKS.rglob("*.yaml")) if path not in CASES]
+GATEWAY = Gateway()
+ALWAYS = {"mark-the-door"}
 
 
-def decided(path: Path, case: dict):
-    files = {name: (path.parent / name).read_bytes() for name in CASES[path]["policies"]}
-    policies = load(files, default=case.get("default", "allow"))
-    phase = "response" if "response" in case else "request"
-    facts = {root: (lambda root=root: case.get(root)) for root in ROOT_NAMES}
-    return evaluate(policies, indexed(policies.in_phase(phase)), facts, phase)
+def loaded(path: Path):
+    return load({name: (path.parent / name).read_bytes() for name, _ in CASES[path].policies})
 
 
 @pytest.mark.parametrize(
-    ("path", "case"),
-    [pytest.param(path, c, id=f"{path.name}: {c['name']}") for path, f in CASES.items() for c in f["cases"]],
+    ("path", "trial"),
+    [
+        pytest.param(path, trial, id=f"{path.name}: {trial.name}")
+        for path, file in CASES.items()
+        for trial in file.trials
+    ],
 )
-def test_a_pack_decides_what_its_cases_say(path, case):
-    assert set(case) <= {"name", "expect", "default", *ROOT_NAMES}
-    decision = decided(path, case)
-    found = {name: SHOWN.get(name, lambda value: value)(getattr(decision, name)) for name in case["expect"]}
-    assert found == case["expect"]
+def test_a_pack_decides_what_its_cases_say(path, trial):
+    assert Trials(loaded(path), GATEWAY).run(trial).differences == ()
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in sorted(PACKS.rglob("*.yaml")) if p not in CASES], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", PACKED, ids=lambda path: path.name)
 def test_every_rule_of_a_pack_fires_in_some_case_and_not_in_another(path):
     cases = path.with_suffix(".cases.yaml")
-    fired = [{one.rule for one in decided(cases, case).fired} for case in CASES[cases]["cases"]]
-    always = {"mark-the-door"}
-    for rule in load({path.name: path.read_bytes()}).rules:
-        assert any(rule.name in names for names in fired), f"{rule.name} never fires"
-        assert rule.name in always or any(rule.name not in names for names in fired), f"{rule.name} always fires"
+    policies = loaded(cases)
+    results = [Trials(policies, GATEWAY).run(trial) for trial in CASES[cases].trials]
+    assert coverage(policies.rules, results).never == {path.name: ()}
+    everywhere = frozenset.intersection(*(result.fired for result in results))
+    assert {name for _, name in everywhere} <= ALWAYS
+
+
+@pytest.mark.parametrize("path", PACKED, ids=lambda path: path.name)
+def test_a_pack_has_no_warnings(path):
+    files = {path.name: path.read_bytes()}
+    assert warnings(files, load(files)) == []
 
 
 def test_the_page_about_the_language_names_every_word():
@@ -59,7 +58,9 @@ def test_the_page_about_the_language_names_every_word():
     assert [word for word in words if word not in page] == []
 
 
-def test_the_example_of_the_page_loads():
-    example = (PACKS / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
-    (rule,) = load({"readme.yaml": example.encode()}).rules
+def test_the_examples_of_the_page_load_and_show_every_action():
+    first, each = (part.split("```")[0] for part in (PACKS / "README.md").read_text().split("```yaml\n")[1:])
+    (rule,) = load({"readme.yaml": first.encode()}).rules
     assert rule.name == "only-these-models"
+    shown = {type(action) for rule in load({"readme.yaml": each.encode()}).rules for action in rule.actions}
+    assert shown == {*get_args(Action.__value__)}

@@ -22,6 +22,49 @@ def test_what_explodes_elsewhere_does_not_here():
     assert time.process_time() - started < 2
 
 
+EXPLODING = [
+    ("(a+)+$", "a"), ("(a|a)*$", "a"), ("(a|aa)+$", "a"), ("(.*a){20}$", "a"), ("^(([a-z])+.)+[A-Z]([a-z])+$", "a"),
+    ("(x+x+)+y", "x"), ("(?:a|b|ab)*c", "ab"), (r"(\w+\s?)+$", "ab "), ("([a-zA-Z]+)*$", "a"), ("(.*?,){25}P", "1,"),
+    (r"^(\d+)*$", "1"), (r"(\s+)+$", " "), ("([^@]+@)+$", "a"), ("^(a?){30}a{30}$", "a"), (".*.*.*.*=.*", "x"),
+    ("(a*)*b", "a"), ("(a*a*)*b", "a"), ("(?i)(select.*from.*)+;", "select from "), (r"(\d{1,3}\.){10}$", "1."),
+    (r"<(\w+)[^>]*>.*</\w+>", "<a "), ("(?s)begin.*.*end", "begin "), ("(?:(?:a+)+)+!", "a"), (r"[\s\S]*[\s\S]*z$", "ab"),
+    (r"(\pL+)+\d", "é"), ("^(?:.?){100}x", "a"), (r"\b(\w+)\b.*\b(\w+)\b$", "ab "), ("(ab|a)(bc|c)*d", "abc"),
+    ("(?:[ab]*[bc]*)*d", "abc"), (".{0,500}x", "a"), ("(?i)[^x]{200}y", "ab"), ("[a-q][^u-z]{13}x", "abcdefghijkl"),
+    ("(?=a)a", "a"), ("(a)\\1", "a"), ("(a{1,1000}){1,1000}", "a"),
+]  # fmt: skip
+"""Expressions and what to repeat to make others take exponential or cubic time."""
+MB = 1 << 20
+
+
+def cpu_s(one, data: bytes) -> float:
+    """The least CPU time of three searches."""
+    taken = []
+    for _ in range(3):
+        started = time.process_time()
+        one.search(data)
+        taken.append(time.process_time() - started)
+    return min(taken)
+
+
+def repeated(text: str, length: int) -> bytes:
+    data = text.encode()
+    return (data * (length // len(data) + 1))[: length - 1] + b"!"
+
+
+def test_what_explodes_elsewhere_is_refused_or_costs_no_more_than_a_plain_search():
+    """A plain search of a megabyte takes some 2 ms of CPU, and none of these takes more than 5 ms."""
+    plain = cpu_s(expression("[xy]q[zj]|k[0-9]p"), repeated("abcd efg ", MB))
+    refused = []
+    for text, unit in EXPLODING:
+        try:
+            one = expression(text)
+        except BadPatternError:
+            refused.append(text)
+            continue
+        assert cpu_s(one, repeated(unit, MB)) <= 4 * plain, text
+    assert len(refused) == 3
+
+
 @pytest.mark.parametrize(
     ("form", "text", "fits"),
     [("gpt-4*", "gpt-4o", True), ("gpt-4*", "xgpt-4", False), ("gpt-?", "gpt-4", True), ("gpt-?", "gpt-4o", False), ("*", "", True),

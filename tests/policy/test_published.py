@@ -4,6 +4,7 @@ They are not part of this project; they lie beside a checkout, in `../shared/mpl
 """
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from jupiter_addons.documents import read
 from jupiter_addons.errors import ConfigError
 from jupiter_addons.policy.load import load
+from jupiter_addons.policy.rules import Allow
 
 EXAMPLES = Path(__file__).parents[3] / "shared" / "mpl-examples"
 pytestmark = pytest.mark.skipif(
@@ -59,3 +61,22 @@ def test_the_conditions_of_every_published_policy_are_read():
         document = read(path.name, path.read_bytes()).plain()
         rules = [{**rule, "actions": [{"type": "allow"}]} for rule in document["rules"]]
         assert len(loaded(rules, variables=document.get("variables", {})).rules) == len(rules), path.name
+
+
+def test_the_page_names_the_rules_that_an_earlier_allow_shadows_as_they_are_called():
+    page = (Path(__file__).parents[2] / "policies/README.md").read_text()
+    table = page.partition("| file | rule | stands behind")[2].partition("\n\n")[0].splitlines()[2:]
+    assert len(table) == 11
+    for line in table:
+        file, shadowed, by = (cell.strip() for cell in line.strip("|").split("|"))
+        found = [path for path in EXAMPLES.rglob("*.yaml") if file in (path.stem, path.parent.name)]
+        order = [rule for rule in loaded_files(found) if rule.phase == "request"]
+        names = [rule.name for rule in order]
+        (allowing,) = re.findall("`([^`]+)`", by)
+        assert any(isinstance(action, Allow) for action in order[names.index(allowing)].actions), line
+        for name in re.findall("`([^`]+)`", shadowed):
+            assert names.index(allowing) < names.index(name), line
+
+
+def loaded_files(paths):
+    return load({path.name: path.read_bytes() for path in paths}).rules

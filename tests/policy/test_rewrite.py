@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.redactions import EMAIL, a_rewriter, takes
 
-from jupiter_addons.dialects.registry import STREAM_READERS
+from jupiter_addons.dialects.registry import STREAM_READERS, WIRES
 from jupiter_addons.dialects.sse import Splitter
 from jupiter_addons.errors import UpstreamError
 from jupiter_addons.policy.redact import WINDOW, PutsBack
@@ -51,12 +51,31 @@ def anthropic_stream(pieces):
     yield data({"type": "message_stop"}, "message_stop")
 
 
-STREAMS = {"openai_chat": openai_stream, "anthropic_messages": anthropic_stream}
+def responses_stream(pieces):
+    whole = [{"type": "message", "id": "m", "content": [{"type": "output_text", "text": "".join(pieces)}]}]
+    for piece in pieces:
+        yield data({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": piece})
+    yield data({"type": "response.output_item.done", "output_index": 0, "item": whole[0]})
+    yield data({"type": "response.completed", "response": {"id": "r", "status": "completed", "output": whole}})
+
+
+def ollama_stream(pieces):
+    for piece in pieces:
+        yield json.dumps({"message": {"role": "assistant", "content": piece}, "done": False}).encode() + b"\n"
+    yield json.dumps({"message": {"role": "assistant", "content": ""}, "done": True}).encode() + b"\n"
+
+
+STREAMS = {
+    "openai_chat": openai_stream,
+    "anthropic_messages": anthropic_stream,
+    "openai_responses": responses_stream,
+    "ollama_chat": ollama_stream,
+}
 
 
 def edited(dialect, stream, *searchers):
     """What goes out for each event that comes in; the last entry is for the end."""
-    editor, splitter = EventEditor(dialect, a_rewriter(*searchers)), Splitter()
+    editor, splitter = EventEditor(dialect, a_rewriter(*searchers)), WIRES[dialect].splitter()
     out = [[raw for frame in splitter.feed(event) for raw in editor.feed(frame)] for event in stream]
     out.append(editor.finish())
     assert editor.waiting_bytes == 0
@@ -64,7 +83,7 @@ def edited(dialect, stream, *searchers):
 
 
 def said(dialect, events):
-    reader, splitter = STREAM_READERS[dialect](), Splitter()
+    reader, splitter = STREAM_READERS[dialect](), WIRES[dialect].splitter()
     for frame in splitter.feed(b"".join(events)):
         reader.read(frame)
     return reader.reply()
@@ -74,7 +93,7 @@ def flat(out):
     return [raw for step in out for raw in step]
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", STREAMS)
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
 def test_a_finding_is_taken_out_wherever_events_cut_it(dialect, size):
     text = "Write to joe@x.com or a@b.org. " + "And so on. " * 60 + "eve@x.com"
@@ -102,7 +121,10 @@ def test_events_in_which_nothing_is_found_are_the_bytes_received_in_their_order(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(st.sampled_from("joe@x.com [EMAIL_1]é😀"), max_size=9), max_size=30), st.sampled_from(DIALECTS))
+@given(
+    st.lists(st.text(st.sampled_from("joe@x.com [EMAIL_1]é😀"), max_size=9), max_size=30),
+    st.sampled_from(list(STREAMS)),
+)
 def test_a_stream_says_what_the_whole_answer_would(pieces, dialect):
     searchers = [takes(EMAIL), PutsBack({"[EMAIL_1]": "me"})]
     out = flat(edited(dialect, list(STREAMS[dialect](pieces)), *searchers))
@@ -193,3 +215,21 @@ def test_an_answer_that_says_its_text_twice_does_not_pass():
     twice = b'{"choices": [{"message": {"content": "joe@x.com", "content": "joe@x.com"}}]}'
     with pytest.raises(UpstreamError):
         rewrite_body("openai_chat", twice, a_rewriter(takes(EMAIL)))
+
+
+def test_what_is_said_again_is_taken_out_again_and_counted_once():
+    rewriter = a_rewriter(takes(EMAIL))
+    editor, splitter = EventEditor("openai_responses", rewriter), WIRES["openai_responses"].splitter()
+    stream = b"".join(responses_stream(["to joe@", "x.com"]))
+    out = b"".join(raw for frame in splitter.feed(stream) for raw in editor.feed(frame)) + b"".join(editor.finish())
+    assert b"joe" not in out and out.count(b"[REDACTED]") == 3
+    assert list(rewriter.counts.values()) == [1]
+
+
+def test_what_is_said_at_the_end_alone_is_counted_too():
+    rewriter = a_rewriter(takes(EMAIL))
+    editor, splitter = EventEditor("openai_responses", rewriter), WIRES["openai_responses"].splitter()
+    *_, last = responses_stream(["to joe@x.com"])
+    out = b"".join(raw for frame in splitter.feed(last) for raw in editor.feed(frame)) + b"".join(editor.finish())
+    assert b"joe" not in out
+    assert list(rewriter.counts.values()) == [1]

@@ -53,9 +53,18 @@ def test_a_model_nobody_offers_is_not_found():
     assert outcome == Refusal("model_not_found", "model `claude` is not offered here", param="model")
 
 
-def test_a_model_offered_in_another_dialect_says_where():
-    outcome = a_route([a_provider(kind="anthropic", models=("claude-*",))], "claude-3")
-    assert refused(outcome) == ("unsupported_by_provider", "model `claude-3` is offered at /v1/messages only")
+def test_a_provider_of_another_dialect_can_be_asked_by_translation():
+    found = a_route([a_provider(kind="anthropic", models=("claude-*",))], "claude-3")
+    assert len(names(found)) == 1
+
+
+def test_what_cannot_be_translated_says_where_the_model_is_offered():
+    outcome = a_route([a_provider(kind="anthropic", models=("claude-*",))], "claude-3", "openai_embeddings")
+    assert outcome == Refusal(
+        "unsupported_by_provider",
+        "model `claude-3` is offered at /v1/messages and /v1/messages/count_tokens only",
+        param="model",
+    )
 
 
 def test_an_intercepted_call_goes_to_the_provider_it_was_meant_for():

@@ -97,17 +97,18 @@ def test_azure_without_a_version_has_the_paths_of_openai():
 
 
 @pytest.mark.parametrize(
-    ("kind", "field"),
+    ("kind", "spoken", "field"),
     [
-        ("openai", (b"authorization", b"Bearer k")),
-        ("openai-compatible", (b"authorization", b"Bearer k")),
-        ("ollama", (b"authorization", b"Bearer k")),
-        ("anthropic", (b"x-api-key", b"k")),
-        ("azure-openai", (b"api-key", b"k")),
+        ("openai", "openai_chat", (b"authorization", b"Bearer k")),
+        ("openai-compatible", "openai_embeddings", (b"authorization", b"Bearer k")),
+        ("ollama", "ollama_chat", (b"authorization", b"Bearer k")),
+        ("anthropic", "anthropic_messages", (b"x-api-key", b"k")),
+        ("rehearsal", "anthropic_count_tokens", (b"x-api-key", b"k")),
+        ("azure-openai", "openai_chat", (b"api-key", b"k")),
     ],
 )
-def test_each_type_has_its_own_header_for_the_key(kind, field):
-    assert Provider("p", kind, *address("https://h"), models=("m",)).credential("k") == field
+def test_each_api_has_its_own_header_for_the_key(kind, spoken, field):
+    assert Provider("p", kind, *address("https://h"), models=("m",)).credential("k", spoken) == field
 
 
 def test_a_mapped_model_is_offered_and_asked_for_under_the_providers_own_name():
@@ -120,3 +121,10 @@ def test_a_region_is_something_that_can_be_required_like_a_tag():
     assert a_provider().answers_to == frozenset()
     located = Provider("p", "openai", *address("https://h"), models=(), region="eu", tags=frozenset({"t"}))
     assert located.answers_to == {"eu", "t"}
+
+
+def test_who_does_not_speak_a_dialect_serves_it_by_translation_if_there_is_one():
+    of = {kind: Provider("p", kind, *address("http://h"), models=("*",)) for kind in ("openai", "anthropic", "ollama")}
+    assert all(provider.serves("openai_responses") for provider in of.values())
+    assert [kind for kind, provider in of.items() if provider.serves("openai_embeddings")] == ["openai", "ollama"]
+    assert [kind for kind, provider in of.items() if provider.serves("anthropic_count_tokens")] == ["anthropic"]

@@ -6,9 +6,11 @@ import json
 import pytest
 from support.redactions import EMAIL, a_rewriter, takes
 
+from jupiter_addons.dialects.call import Usage
+from jupiter_addons.dialects.translation.conversation import Asked
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.policy.rewrite import EventEditor
-from jupiter_addons.stages.relay import EventRelay
+from jupiter_addons.stages.relay import EventRelay, Translator
 
 DONE = b"data: [DONE]\n\n"
 
@@ -80,3 +82,74 @@ def test_what_waits_is_bounded(options):
     relay = a_relay(most_held_bytes=5000, **options)
     with pytest.raises(UpstreamError, match="too large to be held back"):
         relay.feed(delta("x") * 300)
+
+
+ASKED = Asked("m", "01ABC", 0)
+CHUNKS = [
+    {"model": "m", "message": {"role": "assistant", "content": "to joe@"}, "done": False},
+    {"model": "m", "message": {"role": "assistant", "content": "x.com"}, "done": False},
+    {
+        "model": "m",
+        "message": {"content": ""},
+        "done": True,
+        "done_reason": "stop",
+        "prompt_eval_count": 3,
+        "eval_count": 4,
+    },
+]
+LINES = [json.dumps(chunk).encode() + b"\n" for chunk in CHUNKS]
+
+
+def a_translating(*, edits: bool = True, **options) -> EventRelay:
+    translator = Translator("ollama_chat", "openai_chat", ASKED)
+    relay = EventRelay("openai_chat", "openai", translator=translator, **options)
+    if edits:
+        relay.edit(EventEditor("openai_chat", a_rewriter(takes(EMAIL))))
+    return relay
+
+
+@pytest.mark.parametrize("size", [1, 17, 10_000])
+def test_a_translated_stream_is_edited_as_the_client_gets_it_and_counted_as_the_provider_did(size):
+    relay = a_translating()
+    before, last = passed(relay, b"".join(LINES), size)
+    relay.conclude()
+    assert b"[REDACTED]" in before and b"joe" not in before
+    assert last == DONE
+    assert relay.reply().usage == Usage(3, 4)
+    answered, delivered = relay.digests(None)
+    assert answered.sha256 == hashlib.sha256(b"".join(LINES)).hexdigest()
+    assert delivered.length == len(before + last)
+
+
+def test_a_translated_stream_that_was_cut_does_not_conclude():
+    relay = a_translating(edits=False)
+    before, last = passed(relay, LINES[0] + LINES[1] + LINES[2][:-1], 10_000)
+    assert b"joe" in before and last == b""
+    with pytest.raises(UpstreamError, match="ended before its answer"):
+        relay.conclude()
+
+
+def test_a_translated_stream_has_begun_when_the_provider_has():
+    relay = a_translating()
+    assert not relay.begun
+    relay.feed(LINES[0])
+    assert relay.begun
+
+
+@pytest.mark.parametrize(
+    ("dialect", "family", "end"),
+    [
+        ("openai_responses", "openai", b"event: response.failed"),
+        ("anthropic_messages", "anthropic", b"event: error"),
+        ("ollama_chat", "ollama", b'{"error":"no"}\n'),
+    ],
+)
+def test_a_refusal_ends_a_stream_in_a_way_its_client_knows(dialect, family, end):
+    relay = EventRelay(dialect, family)
+    (out,) = relay.abort(Refusal("policy_denied", "no"))
+    assert out.startswith(end)
+
+
+def test_lines_are_held_until_the_last_is_durable():
+    relay = EventRelay("ollama_chat", "ollama")
+    assert passed(relay, b"".join(LINES), 7) == (LINES[0] + LINES[1], LINES[2])

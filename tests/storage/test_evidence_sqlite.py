@@ -51,6 +51,31 @@ def test_leaves_are_numbered_linked_and_signed(tmp_path):
     assert found.kinds == Counter({"decision": 100, "log.open": 1, "log.close": 1})
 
 
+def test_the_writer_is_woken_once_for_what_one_round_of_the_event_loop_appends(tmp_path):
+    async def main():
+        log = a_log(tmp_path / "e.db")
+        try:
+            done = [log.append(a_decision(f"c{n}")) for n in range(7)]
+            time.sleep(0.05)
+            assert not any(one.done() for one in done) and log._waiting.empty() and log._tail.idx == 0
+            assert await asyncio.gather(*done) == list(range(1, 8))
+        finally:
+            log.close()
+
+    asyncio.run(main())
+
+
+def test_what_was_appended_in_the_round_that_closes_the_log_is_written(tmp_path):
+    async def main():
+        log = a_log(tmp_path / "e.db")
+        done = log.append(a_decision("c"))
+        log.close()
+        return await done
+
+    assert asyncio.run(main()) == 1
+    assert report(tmp_path / "e.db").kinds["decision"] == 1
+
+
 def test_a_log_goes_on_where_it_ended(tmp_path):
     for number in range(3):
         run(tmp_path / "e.db", a_decision(f"c{number}"), an_outcome(f"c{number}"))

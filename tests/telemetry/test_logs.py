@@ -81,6 +81,11 @@ def test_of_one_kind_only_so_many_a_second_are_written_and_the_next_says_how_man
     for one in refused:
         setattr(one, FIELDS, {"code": "invalid_key"})
     assert [sampler.filter(one) for one in refused] == [True] * 3 + [False] * 7
+    for name in ("p/one", "p/two"):
+        of_rule = [record("%s", level=logging.WARNING) for _ in range(10)]
+        for one in of_rule:
+            setattr(one, FIELDS, {"rule": name})
+        assert [sampler.filter(one) for one in of_rule] == [True] * 3 + [False] * 7
     now = 1.0
     first = record()
     assert sampler.filter(first)

@@ -1,15 +1,19 @@
-"""What became of a call -> what is known of its provider.
+"""Leave to ask a provider: taken when it is certain who is asked, and ended by what became of it.
 
-At the end of the chain, because only there is it known whether an answer was one.
+Taken after `translate`, which passes over who cannot be asked.  Ended at the end of the chain, because only there is it known
+whether an answer was one.
 """
 
 import time
 
 from mitmproxy import http
 
+from jupiter_addons.dialects import envelope
+from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import Exchange
+from jupiter_addons.host.upstream import Attempt
 from jupiter_addons.stages.router import Router
-from jupiter_addons.stages.stage import watching
+from jupiter_addons.stages.stage import failing_over, stage, watching
 
 THEIRS = frozenset({"provider_error", "provider_invalid_response", "deadline_exceeded"})
 """The refusals that are a provider's fault."""
@@ -17,8 +21,30 @@ FAILING = frozenset({401, 403})
 """Of answers to keys of our own: nobody's call can succeed there."""
 
 
+_FAILING = Refusal("no_provider", "every provider that can be asked is failing", retry_after_s=1)
+
+
+class TakeLease:
+    """Candidate -> lease, or on to nobody."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    @stage
+    def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
+        """Take leave to ask the candidate; refuse if it is to be left alone after all."""
+        if not self._router.take(x, x.candidate):
+            x.refuse(_FAILING)
+
+    @failing_over
+    def upstream_attempt_failed(self, attempt: Attempt, x: Exchange) -> None:
+        """Take leave to ask the next candidate, unless the same is asked again over another connection."""
+        if attempt.failure.reason != "stale" and not self._router.take(x, x.candidate, attempt.delay_s):
+            attempt.give_up()
+
+
 class Learn:
-    """What became of a call -> what is known of its provider."""
+    """What became of a call -> what is known of its provider, and the end of the last lease."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
@@ -81,4 +107,4 @@ def _first_byte_s(x: Exchange) -> float | None:
 
 
 def _advice(flow: http.HTTPFlow) -> str | None:
-    return None if flow.response is None else flow.response.headers.get("retry-after")
+    return None if flow.response is None else envelope.advice(flow.response.headers)
