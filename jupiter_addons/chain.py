@@ -92,6 +92,7 @@ def build(parts: Parts) -> Sequence[object]:
             default_max_output_tokens=max_output,
             body_limit_bytes=settings.proxy.limits.body,
             find=find,
+            judge=requests,
         ),
         PlanRoute(
             parts.router,

@@ -1,10 +1,10 @@
 """What messages are made of, in one set of words: text, image, audio, file, tool_use, tool_result.
 
 In the order of the call's messages: a system prompt that the dialect keeps apart comes first.  What has no word here keeps
-its own.
+its own.  Parts within parts are parts of the message too: an image in a tool's result is an image to the model.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jupiter_addons.dialects.call import Call
@@ -12,7 +12,11 @@ from jupiter_addons.dialects.call import Call
 _WORDS = {
     "image_url": "image",
     "input_image": "image",
+    "image_embeds": "image",
+    "image_pil": "image",
     "input_audio": "audio",
+    "audio_url": "audio",
+    "video_url": "video",
     "document": "file",
     "input_file": "file",
     "input_text": "text",
@@ -20,6 +24,8 @@ _WORDS = {
     "refusal": "text",
 }
 """A dialect's word -> ours."""
+_TELLING = ("image_url", "input_audio", "audio_url", "video_url", "file", "text")
+"""Members by which servers know a part that has no type, in the order in which they look."""
 
 type OfMessage = tuple[str | None, Sequence[Mapping[str, Any]]]
 """The name of who speaks, if the message says one, and the parts: {type, text, …}."""
@@ -58,12 +64,23 @@ def _content(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         return _text(content)
     if not isinstance(content, list):
         return []
-    return [_part(part) for part in content if isinstance(part, Mapping)]
+    return list(_all_parts(content))
+
+
+def _all_parts(listed: list[Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield parts, each followed by those within it."""
+    for part in listed:
+        if isinstance(part, Mapping):
+            yield _part(part)
+            source = part.get("source")
+            for holder in (part, source if isinstance(source, Mapping) else {}):
+                if isinstance(within := holder.get("content"), list):
+                    yield from _all_parts(within)
 
 
 def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     kind = part.get("type")
-    word = kind if isinstance(kind, str) else ""
+    word = kind if isinstance(kind, str) else next((name for name in _TELLING if part.get(name) is not None), "")
     return {**part, "type": _WORDS.get(word, word)}
 
 

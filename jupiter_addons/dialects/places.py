@@ -207,7 +207,7 @@ def given(dialect: DialectName, body: JsonObject, names: Iterable[str]) -> dict[
 
 
 def strings(value: Json) -> list[tuple[Path, str]]:
-    """Return every text in a JSON value but the names of members."""
+    """Return every text and number in a JSON value, but no names of members."""
     return list(_texts((), value, every=True))
 
 
@@ -250,7 +250,7 @@ def event(dialect: DialectName, chunk: JsonObject) -> list[Place]:
     """Return the places of text in a stream event, each with its channel."""
     match dialect:
         case "anthropic_messages":
-            number = chunk.get("index")
+            number = _number(chunk, "index", None)
             holders: list[tuple[Path, Any]] = [
                 ((name,), chunk.get(name)) for name in ("message", "content_block", "delta") if name in chunk
             ]
@@ -269,9 +269,9 @@ def event(dialect: DialectName, chunk: JsonObject) -> list[Place]:
 def _choice_event(chunk: JsonObject) -> Iterator[Place]:
     for position, choice in enumerate(items(chunk.get("choices"))):
         holder = ("choices", position)
-        number = mapping(choice).get("index", position)
+        number = _number(choice, "index", position)
         for path, text in _texts(holder, choice):
-            yield _piece((*holder, path[2]), path, text, (number, *_indexes(choice, path[2:])))
+            yield _piece((*holder, *path[2:3]), path, text, (number, *_indexes(choice, path[2:])))
 
 
 def _response_event(chunk: JsonObject) -> Iterator[Place]:
@@ -280,9 +280,9 @@ def _response_event(chunk: JsonObject) -> Iterator[Place]:
     if kind == "error":
         return
     if isinstance(kind, str) and kind.endswith(".delta") and isinstance(delta := chunk.get("delta"), str):
-        part = chunk.get("content_index", chunk.get("summary_index"))
+        part = _number(chunk, "content_index", _number(chunk, "summary_index", None))
         is_json = kind.endswith("_arguments.delta")
-        yield Place(("delta",), delta, 0, is_json, (chunk.get("output_index"), part, kind))
+        yield Place(("delta",), delta, 0, is_json, (_number(chunk, "output_index", None), part, kind))
         return
     for name, value in chunk.items():
         if name == "response":
@@ -301,7 +301,7 @@ def closed(dialect: DialectName, chunk: JsonObject) -> frozenset[object] | None:
         case "anthropic_messages":
             match chunk.get("type"):
                 case "content_block_stop":
-                    return frozenset({chunk.get("index")})
+                    return frozenset({_number(chunk, "index", None)})
                 case "message_delta" | "message_stop" | "error":
                     return None
             return frozenset()
@@ -309,13 +309,13 @@ def closed(dialect: DialectName, chunk: JsonObject) -> frozenset[object] | None:
             kind = str(chunk.get("type"))
             if kind in _LAST_OF_RESPONSE:
                 return None
-            return frozenset({WHOLE, chunk.get("output_index")} if kind.endswith(".done") else {WHOLE})
+            return frozenset({WHOLE, _number(chunk, "output_index", None)} if kind.endswith(".done") else {WHOLE})
         case "ollama_chat" | "ollama_generate":
             return None if chunk.get("done") is True or "error" in chunk else frozenset({WHOLE})
     if "error" in chunk:
         return None
     return frozenset(
-        mapping(choice).get("index", position)
+        _number(choice, "index", position)
         for position, choice in enumerate(items(chunk.get("choices")))
         if mapping(choice).get("finish_reason") is not None
     )
@@ -331,13 +331,27 @@ def _indexes(value: Any, path: Path) -> Iterator[object]:
     for step in path:
         value = value[step]
         if isinstance(step, int):
-            yield mapping(value).get("index", step)
+            yield _number(value, "index", step)
+
+
+def _number(value: Any, name: str, place: int | None) -> int | None:
+    """Return the number that an element says it has; its place, if it says none that is a number.
+
+    What texts are told apart by has to be hashable, whatever a provider sends.
+    """
+    said = mapping(value).get(name)
+    return said if type(said) is int else place
 
 
 def _texts(path: Path, value: Json, *, every: bool = False) -> Iterator[tuple[Path, str]]:
-    """Yield the texts in a value; `every`: whatever its members are called, because a model or a client named them."""
+    """Yield the texts in a value; `every`: whatever its members are called, because a model or a client named them.
+
+    There a number is a text as well: a card number need not be quoted.
+    """
     if isinstance(value, str):
         yield path, value
+    elif every and isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield path, repr(value)
     elif isinstance(value, list):
         for index, element in enumerate(value):
             yield from _texts((*path, index), element, every=every)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from jupiter_addons.dialects.call import Call, Reply, Usage
+from jupiter_addons.dialects.spoken import beside, spoken
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.enrichment.tokens import estimate, family_of, length_bytes, upper_bound
 from jupiter_addons.units import NanoUsd, cost
@@ -40,7 +41,7 @@ class Charge:
 def describe(call: Call, price: Price | None, body_bytes: int, default_max_output_tokens: int) -> Profile:
     """Return the profile of a call whose body is `body_bytes` long.  Without a price, its costs are zero."""
     family = family_of(call.model)
-    text_bytes = sum(length_bytes(message.text) for message in call.messages)
+    text_bytes = sum(map(length_bytes, spoken(call))) + sum(length_bytes(text) for _, text in beside(call))
     likely = estimate(text_bytes, len(call.messages), family)
     upper = max(likely, upper_bound(body_bytes, call.messages, family))
     out = (call.max_tokens or default_max_output_tokens) * call.n

@@ -5,10 +5,11 @@ them, however often it stands in the call.  Whatever prevents a whole answer is 
 failed): "not known" is for the caller to make of it, "nothing found" it must not become.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from jupiter_addons.dialects.call import Call, Json, JsonObject
+from jupiter_addons.dialects.spoken import beside, spoken
 from jupiter_addons.enrichment.detectors import injection, sensitive
 from jupiter_addons.enrichment.detectors.finding import Detector, Span
 from jupiter_addons.enrichment.detectors.injection import Injection
@@ -21,6 +22,8 @@ from jupiter_addons.errors import JupiterError
 
 MAX_SCANNED_BYTES = 1 << 20
 """How much text of one call is searched, in UTF-8, the same text counted once."""
+LEAST_BYTES = 64
+"""What a text counts for at least: to search a short one takes as long."""
 
 PerText = tuple[tuple[Span, ...], ...]
 """Spans for each of the texts, in their order."""
@@ -37,8 +40,9 @@ class UnreadError(JupiterError):
 class Findings:
     """Findings over texts and who said them.
 
-    `texts` are pairs of role and text: today the messages of a call, and whatever else of it becomes text (arguments and
-    results of tools) under a role of its own.  Roles other than system, developer, user and assistant are judged strictly.
+    `texts` are pairs of role and text: the messages of a call, and what else of it a model reads, under a role of its own.
+    They are gone through when something is asked for first.  Roles other than system, developer, user and assistant are
+    judged strictly.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class Findings:
     ) -> None:
         """`speaker` is the role whose mood is asked for; `unread` are paths of what cannot be read: with any, every finding
         raises UnreadError."""
-        self._texts = tuple((role, text) for role, text in texts if text)
+        self._given = texts
         self._unread = unread
         self._detectors = detectors
         self._speaker = speaker
@@ -59,15 +63,15 @@ class Findings:
 
     @classmethod
     def of(cls, call: Call) -> "Findings":
-        """Return the findings of a call's messages."""
-        return cls(((message.role, message.text) for message in call.messages), unread=call.opaque)
+        """Return the findings of all that a model reads of a call: its messages, and what stands beside them."""
+        return cls(_Said(call), unread=call.opaque)
 
-    @property
+    @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:
-        """The texts that are searched, each with its role.  Raises UnreadError if they are not all there is."""
+        """What is searched, without what is empty.  Raises UnreadError if that is not all there is."""
         if self._unread:
             raise UnreadError(f"what stands at `{self._unread[0]}` cannot be read")
-        return self._texts
+        return tuple((role, text) for role, text in self._given if text)
 
     def spans(self, detector: str) -> PerText:
         """Return what a detector of the registry finds in each of the texts.
@@ -156,9 +160,20 @@ class Findings:
     def _normal(self) -> Mapping[str, Normal]:
         """Each text as detectors read it.  Raises ScanLimitError."""
         texts = {text for _, text in self.texts}
-        scanned_bytes = sum(map(length_bytes, texts))
+        scanned_bytes = sum(max(LEAST_BYTES, length_bytes(text)) for text in texts)
         if scanned_bytes > MAX_SCANNED_BYTES:
             raise ScanLimitError(
                 f"{scanned_bytes} bytes of text are more than the {MAX_SCANNED_BYTES} that are searched"
             )
         return {text: normalise(text) for text in texts}
+
+
+class _Said:
+    """What a model reads of a call: gone through anew whenever it is asked for, so that a failure is never half an answer."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        yield from zip((message.role for message in self._call.messages), spoken(self._call), strict=True)
+        yield from beside(self._call)

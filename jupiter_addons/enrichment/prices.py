@@ -15,6 +15,8 @@ from jupiter_addons.units import NANO_PER_USD, NanoUsdPerMillion
 
 _CACHED = 4096
 """How many looked-up names are remembered; a client can make up as many as it likes."""
+MAX_NAME_CHARS = 256
+"""No model has a longer name.  One that has is not looked up, and above all not remembered: it can be as long as a body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +89,13 @@ class PriceTable:
         """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), the default, or None."""
         if (override := self._overrides.get(model)) is not None:
             return override
-        return self._known(provider, model) or self._default
+        known = self._known(provider, model) if len(model) <= MAX_NAME_CHARS else None
+        return known or self._default
 
     def window(self, provider: str, model: str) -> int | None:
         """Return how many tokens a model takes in and gives out together, or None if the library does not say."""
+        if len(model) > MAX_NAME_CHARS:
+            return None
         found = self._model(provider, model)
         return found.context_window if found is not None else None
 

@@ -32,13 +32,12 @@ from jupiter_addons.policy.rules import (
     Threshold,
 )
 from jupiter_addons.policy.terms import Terms
-from jupiter_addons.policy.vocabulary import ACTIONS, LOG_LEVELS
+from jupiter_addons.policy.vocabulary import ACTIONS, LOG_LEVELS, PII_KINDS
 
 DEFAULT_CODE = "policy_denied"
 LENT_CODES = frozenset({DEFAULT_CODE, *(name for name, row in CODES.items() if row.status == 429)})
 MAX_POINTS = 1000
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 SPELLINGS: Mapping[str, Mapping[str, str]] = {
@@ -74,6 +73,8 @@ SETTABLE = (
 """What `modify` can set, besides the text of single messages and the client's metadata."""
 WORDS = ("request.messages", "request.prompt", "request.text", "request.metadata.", "response.content")
 """What users and models say, by how its fields begin."""
+DETECTED_KINDS = PII_KINDS | {"pii"}
+"""What `detect` can name: a kind that nobody finds would be a redaction that never takes anything out."""
 FIXED_PARAMETERS = frozenset({"messages", "model", "stream", "stream_options", "system", "tools"})
 """What `set_parameter` leaves alone: it is governed under its own name, or the client counts on it."""
 
@@ -161,15 +162,15 @@ def _redact(given: Parameters) -> list[Action]:
     if "fields" not in given:
         given.wrong("fields", "a `redact` action needs `fields`: what it takes something out of")
     for field in fields:
-        if not (field.text in TEXTS or field.text.startswith(METADATA) or _is_message(field)):
+        if not (field.text in TEXTS or _is_metadata(field) or _is_message(field)):
             given.wrong("fields", f"`{field.text}` cannot be redacted", f"what can is {', '.join(TEXTS)}")
     method = given.choice("method", ("mask", "remove", "replace"), "mask")
     if method == "replace" and "replacement" not in given:
         given.wrong("replacement", "`replace` needs a `replacement`")
     kinds = given.texts("detect")
     for kind in kinds:
-        if not _KIND.fullmatch(kind):
-            given.wrong("detect", f"`{kind}` cannot be the name of what a detector finds")
+        if kind not in DETECTED_KINDS:
+            given.wrong("detect", f"no detector finds `{kind[:64]}`", f"there is {', '.join(sorted(DETECTED_KINDS))}")
     if kinds and "pattern" in given:
         given.wrong("pattern", "a redaction has a `pattern` or `detect`, not both")
     reversible = given.flag("reversible")
@@ -181,6 +182,11 @@ def _redact(given: Parameters) -> list[Action]:
         given.wrong("reversible", "what is taken out of an answer is not put back")
     replacement = given.template("replacement") if "replacement" in given else None
     return [Redact(fields, method, replacement, given.pattern("pattern"), kinds, reversible)]  # type: ignore[arg-type] # one of them
+
+
+def _is_metadata(field: Field) -> bool:
+    """Whether a field is one place in the client's metadata, not any number of them."""
+    return field.text.startswith(METADATA) and all(isinstance(step, (str, int)) for step in field.steps)
 
 
 def _is_message(field: Field) -> bool:
@@ -201,7 +207,8 @@ def _modify(given: Parameters) -> list[Action]:
         return []
     path = field.text
     is_text = _is_message(field) and isinstance(field.steps[2], int) and len(field.steps) == 4
-    if not (path in SETTABLE or is_text or path.startswith(METADATA)):
+    is_named = path.startswith(METADATA) and path == ".".join(map(str, field.steps))
+    if not (path in SETTABLE or is_text or is_named):
         given.wrong("field", f"`{path}` cannot be changed", f"what can is {', '.join(SETTABLE)}")
     place = given.place("value")
     return [Modify(path, Literally(None) if removes else given.term(place, "value"))]

@@ -15,12 +15,14 @@ from jupiter_addons.dialects import places
 from jupiter_addons.dialects.call import DialectName, Json, JsonObject
 from jupiter_addons.dialects.places import Turn
 from jupiter_addons.dialects.splice import REMOVED, Edits, Path, splice
-from jupiter_addons.errors import EffectError
+from jupiter_addons.dialects.spoken import names
+from jupiter_addons.errors import EffectError, JupiterError
 from jupiter_addons.policy.effects import Addition, By, Effect, Redaction, Setting, in_force
 from jupiter_addons.policy.nodes import Field
 from jupiter_addons.policy.redact import Find, Rewriter, Takes, Vault
 
 _MESSAGE = re.compile(r"messages\[(-?\d+)\]\.content")
+_PLACEHOLDER = re.compile(rb"\[[A-Z][A-Z0-9_]*_[0-9]+\]")
 _EVERY = ("request.messages", "request.text")
 
 
@@ -55,7 +57,8 @@ def amend(dialect: DialectName, body: bytes, effects: Sequence[Effect], find: Fi
     redactions = [effect for effect in ordered if isinstance(effect, Redaction)]
     reversible = any(redaction.reversible for redaction in redactions)
     written = orjson.dumps(orjson.loads(draft.body)) if reversible else b""  # whatever escapes it was sent with
-    vault = Vault(lambda placeholder: placeholder.encode() in written)
+    taken = frozenset(_PLACEHOLDER.findall(written))
+    vault = Vault(lambda placeholder: placeholder.encode() in taken)
     if redactions:
         draft.redact(redactions, find, vault)
     return Amended(draft.body, tuple(draft.changes), vault)
@@ -123,14 +126,19 @@ class _Draft:
                 takes.append(Takes(redaction, find, vault))
             except ValueError as error:
                 raise _impossible(redaction.by, error) from error
-            for path, text, is_json in self._texts(body, redaction.fields):
+            found, chosen = self._texts(body, redaction.fields)
+            _check_names(redaction.by, takes[-1], "\n".join(name for turn in chosen for name in names(body, turn)))
+            for path, text, is_json in found:
                 texts[path] = (text, is_json)
                 wanted.setdefault(path, []).append(number)
         edits: dict[Path, Json] = {}
         for path, numbers in wanted.items():
             text, is_json = texts[path]
             rewriter = Rewriter([takes[number] for number in dict.fromkeys(numbers)])
-            new = rewriter.whole(text, is_json=is_json)
+            try:
+                new = rewriter.whole(text, is_json=is_json)
+            except JupiterError as error:  # a detector that cannot look through the text
+                raise _impossible(redactions[numbers[0]].by, error) from error
             if new != text:
                 edits[path] = new
                 self.changes |= dict.fromkeys(Change(str(by), _spelled(path)) for by in rewriter.counts)
@@ -140,9 +148,11 @@ class _Draft:
             except ValueError as error:
                 raise _impossible(redactions[0].by, error) from error
 
-    def _texts(self, body: JsonObject, fields: Sequence[Field]) -> list[tuple[Path, str, bool]]:
+    def _texts(self, body: JsonObject, fields: Sequence[Field]) -> tuple[list[tuple[Path, str, bool]], list[Turn]]:
+        """Return the texts of some fields, and the messages that they are in."""
         turns = places.turns(self._dialect, body)
         found: list[tuple[Path, str, bool]] = []
+        messages: dict[Path, Turn] = {}
         for field in fields:
             number = field.steps[2] if field.steps[:2] == ("request", "messages") and len(field.steps) > 2 else None
             if isinstance(number, int):
@@ -150,24 +160,55 @@ class _Draft:
             elif field.text in _EVERY or field.steps[:2] == ("request", "messages"):
                 chosen = turns
             elif field.text == "request.prompt":
-                chosen = [turn for turn in turns if turn.role == "user"][-1:]
+                chosen = _users(turns)[-1:]
             else:
                 chosen = []
-                for path in places.parameter(self._dialect, body, field.text.removeprefix("request.")):
-                    found += [(path, value, False) for value in _at(body, path) if isinstance(value, str)]
+                for path in self._held(body, field):
+                    below = [one for value in _at(body, path) for one in places.strings(value)]
+                    found += [((*path, *inner), text, False) for inner, text in below]
             found += [(place.path, place.text, place.is_json) for turn in chosen for place in turn.places]
-        return found
+            messages |= {turn.content: turn for turn in chosen}
+        return found, list(messages.values())
+
+    def _held(self, body: JsonObject, field: Field) -> list[Path]:
+        """Return where a parameter is, or a place in the client's metadata: what is in it is the client's to shape."""
+        if field.steps[1] != "metadata":
+            return places.parameter(self._dialect, body, field.text.removeprefix("request."))
+        path: Path = ()
+        for step in field.steps[1:]:
+            assert isinstance(step, (str, int))
+            held = _at(body, path)
+            from_end = isinstance(step, int) and step < 0 and held and isinstance(held[0], list)
+            path = (*path, len(held[0]) + step if from_end else step)  # type: ignore[operator] # a number then
+        return [path]
 
 
-def _impossible(by: By, error: ValueError) -> EffectError:
+def _check_names(by: By, takes: Takes, named: str) -> None:
+    """Raise EffectError if something is found in the names of members: they have to stay as they are."""
+    if not named or takes.takes_all:
+        return
+    try:
+        found = next(takes.findings(named, 0), None)
+    except JupiterError as error:
+        raise _impossible(by, error) from error
+    if found is not None:
+        raise _impossible(by, ValueError("it finds something in the name of a member, which has to stay"))
+
+
+def _impossible(by: By, error: Exception) -> EffectError:
     return EffectError(f"rule `{by}` cannot be carried out: {error}")
 
 
 def _prompt(turns: list[Turn]) -> Turn:
-    users = [turn for turn in turns if turn.role == "user"]
+    users = _users(turns)
     if not users:
         raise ValueError("there is no user message")
     return users[-1]
+
+
+def _users(turns: list[Turn]) -> list[Turn]:
+    """Return what the user says; not every server minds how it is spelled."""
+    return [turn for turn in turns if turn.role.lower() == "user"]
 
 
 def _at(body: JsonObject, path: Path) -> tuple[Any, ...]:

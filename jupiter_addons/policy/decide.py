@@ -35,6 +35,7 @@ from jupiter_addons.policy.effects import (
     Routing,
     Setting,
 )
+from jupiter_addons.policy.facts import SURPRISE
 from jupiter_addons.policy.interpret import Consult, Evaluation, Facts, Truth
 from jupiter_addons.policy.nodes import Field, Literally
 from jupiter_addons.policy.parameters import is_amount
@@ -195,7 +196,7 @@ class _Run:
         self.fired.append(_fired(rule))
         if rule.mode == "shadow":
             return False
-        if rule.combining == "first-match":
+        if rule.combining == "first-match" and met:  # one that may not have matched takes no turn from a stricter one
             self.matched.add(source)
         ends = False
         for action in rule.actions:
@@ -226,6 +227,9 @@ class _Run:
                 self.score += action.points
             case Threshold():
                 self.thresholds.append((rule, action))
+            case Modify() if self._is_unknown(action.value):  # null would take the field away, and a cap with it
+                self.errors.append(f"{rule.policy}/{rule.name}")
+                self._deny(_Denial(rule, "what this call is changed to cannot be worked out", "policy_denied", 403))
             case Redact() | Modify() | Extend() | Route() | Alert():
                 self.effects.append(self._effect(By.of(rule), action))
             case Allow():
@@ -315,6 +319,12 @@ class _Run:
     def _long_text(self, template: Template) -> str:
         """Print text that becomes part of the prompt: the values in it are not cut."""
         return "".join(part if isinstance(part, str) else printed(self.evaluation.value(part)) for part in template)
+
+    def _is_unknown(self, term: Term) -> bool:
+        """Whether a value needs what failed or is not there to be asked."""
+        return not isinstance(term, Literally) and any(
+            isinstance(part, Field) and self.evaluation.value(part) is SURPRISE for part in term
+        )
 
     def _value(self, term: Term) -> Any:
         """Return a value: of a template that is one field, that field's; of any other, its text."""

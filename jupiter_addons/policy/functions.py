@@ -18,6 +18,8 @@ from jupiter_addons.policy.localtime import in_business_hours
 from jupiter_addons.policy.nodes import Apply
 from jupiter_addons.policy.operators import contain, is_number, match
 
+MOST_TEXTS = 10_000
+"""How many values inside one are searched by a detector; each takes some microseconds, however short it is."""
 MAX_BITS = 1024
 """How large a whole number may become: as large as a float."""
 
@@ -137,10 +139,17 @@ _GIVES: Mapping[str, Callable[..., Any]] = {
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Yield every text inside a value, numbers as they are printed: a card number need not be quoted."""
+    """Yield every text inside a value, numbers as they are printed: a card number need not be quoted.
+
+    Raises ValueError beyond MOST_TEXTS.
+    """
     rest = [value]
+    left = MOST_TEXTS
     while rest:
         one = rest.pop()
+        left -= 1
+        if left < 0:
+            raise ValueError(f"more than {MOST_TEXTS} values are not searched")
         if isinstance(one, str):
             yield one
         elif isinstance(one, (list, tuple)):

@@ -8,6 +8,7 @@ surprises is in `operators` and `functions`.
 from collections.abc import Callable, Iterable
 from typing import Any, assert_never
 
+from jupiter_addons.errors import JupiterError
 from jupiter_addons.policy.facts import SURPRISE, Detect, follow
 from jupiter_addons.policy.facts import Facts as Facts
 from jupiter_addons.policy.functions import apply, arithmetic
@@ -35,19 +36,22 @@ type Fire = Callable[[Rule, Truth], bool]
 type Consult = Callable[["Evaluation", Fire], None]
 """Goes through some rules in order."""
 
+MOST_BOUND = 50_000
+"""So many elements `any` and `all` look at in one evaluation, nested ones each time; of what is left nothing is known."""
 _UNSEEN = object()
 
 
 class Evaluation:
     """One evaluation over one set of facts: every root is asked once, every path looked up once."""
 
-    __slots__ = ("_bound", "_facts", "_found", "_roots", "faults")
+    __slots__ = ("_bound", "_bound_count", "_facts", "_found", "_roots", "faults")
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._roots: dict[str, Any] = {}
         self._found: dict[str, Any] = {}
         self._bound: dict[str, Any] = {}
+        self._bound_count = 0
         self.faults: dict[str, Exception] = {}
         """What failed, by the field or detector: each made some condition unknown."""
 
@@ -123,8 +127,15 @@ class Evaluation:
             return False
         if not isinstance(elements, (list, tuple)):
             return None
-        truths = []
+        truths: list[Truth] = []
         for element in elements:
+            self._bound_count += 1
+            if self._bound_count > MOST_BOUND:
+                self.faults[condition.field.text] = JupiterError(
+                    f"`any` and `all` look at {MOST_BOUND} elements, not more"
+                )
+                truths.append(None)
+                break
             self._bound[condition.variable] = element
             truths.append(self.truth(condition.condition))
         self._bound.pop(condition.variable, None)

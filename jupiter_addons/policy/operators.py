@@ -14,12 +14,17 @@ from jupiter_addons.policy.facts import SURPRISE, Many
 
 type Truth = bool | None
 
+MOST_PAIRS = 50_000
+"""So many pairs of two paths with `[*]`, or of lists in two lists, are compared; whether any of more fits is unknown."""
+
 
 def judge(name: str, actual: Any, wanted: Any) -> Truth:
     """Return whether an operator holds between what stands to its left and what stands to its right."""
     if actual is SURPRISE or wanted is SURPRISE:
         return None
     if actual.__class__ is Many:
+        if wanted.__class__ is Many and name not in _TAKE_LISTS and len(actual) * len(wanted) > MOST_PAIRS:
+            return None
         return some(judge(name, element, wanted) for element in actual)
     if wanted.__class__ is Many and name not in _TAKE_LISTS:
         return some(judge(name, actual, element) for element in wanted)
@@ -68,8 +73,32 @@ def contain(actual: Any, wanted: Any) -> Truth:
     if not isinstance(actual, (list, tuple)):
         return None
     if isinstance(wanted, (list, tuple)):
-        return any(same(element, one) for element in actual for one in wanted)
+        return _meet(actual, wanted)
     return any(same(element, wanted) for element in actual)
+
+
+def _meet(left: Iterable[Any], right: Iterable[Any]) -> Truth:
+    """Whether two lists share an element; a client may have written both, and both may be long."""
+    ours, theirs = _sorted_out(left), _sorted_out(right)
+    if not ours[0].isdisjoint(theirs[0]):
+        return True
+    if len(ours[1]) * len(theirs[1]) > MOST_PAIRS:
+        return None
+    return any(same(element, one) for element in ours[1] for one in theirs[1])
+
+
+def _sorted_out(elements: Iterable[Any]) -> tuple[set[Any], list[Any]]:
+    """Return what a set can hold, told apart by kind as `same` does, and what it cannot."""
+    plain: set[Any] = set()
+    rest: list[Any] = []
+    for element in elements:
+        if isinstance(element, str):
+            plain.add(element)
+        elif element is None or isinstance(element, (bool, int, float)):
+            plain.add((isinstance(element, bool), element))
+        else:
+            rest.append(element)
+    return plain, rest
 
 
 def match(actual: Any, pattern: Any) -> Truth:

@@ -11,21 +11,22 @@ reads `response.content` has it.
 
 import bisect
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import orjson
 
-from jupiter_addons.dialects.call import Json
-from jupiter_addons.dialects.places import strings
-from jupiter_addons.dialects.splice import Path, splice
+from jupiter_addons.dialects.spoken import STRING, read_string
 from jupiter_addons.policy.effects import By, Redaction
 
 WINDOW = 256
 _CONTEXT = 64
 """How much of what is decided stays in sight, for expressions that look behind (`\\b`, `^`)."""
 _TRIM = 4096
+_MOST_SEAMS_DEEP = 16
+"""How often what has come together by taking something out is looked at again; a text made to need more goes as a whole."""
 MASK = "[REDACTED]"
 
 
@@ -141,6 +142,7 @@ class PutsBack:
     def __init__(self, contents: Mapping[str, str]) -> None:
         self._contents = contents
         self._longest = max(map(len, contents), default=0)
+        self._sorted = sorted(contents)
 
     def findings(self, text: str, start: int) -> Iterator[Finding]:
         """Yield every placeholder."""
@@ -157,7 +159,8 @@ class PutsBack:
         at = text.find("[", max(0, len(text) - self._longest + 1))
         while at >= 0:
             rest = text[at:]
-            if any(placeholder.startswith(rest) and placeholder != rest for placeholder in self._contents):
+            next_one = bisect.bisect_right(self._sorted, rest)
+            if next_one < len(self._sorted) and self._sorted[next_one].startswith(rest):
                 return at
             at = text.find("[", at + 1)
         return len(text)
@@ -172,7 +175,8 @@ def merged(searches: Sequence[Iterator[Finding]]) -> list[Finding]:
         for finding in later:
             at = finding.start
             first = max(0, bisect.bisect_right(starts, at) - 1)
-            for other in found[first:]:
+            for place in range(first, len(found)):
+                other = found[place]
                 if other.start >= finding.end:
                     break
                 if at < other.start:
@@ -194,26 +198,48 @@ class Rewriter:
 
     def whole(self, text: str, *, is_json: bool) -> str:
         """Return a whole text as it is to be; `is_json`: what is put in is escaped for a JSON string."""
-        if is_json and "\\u" in text:
+        if is_json and "\\" in text:
             text = self._unhidden(text)
-        pieces, at = [], 0
+        seams: list[int] | None = None
+        for _ in range(_MOST_SEAMS_DEEP):
+            text, seams = self._replaced(text, seams, is_json=is_json)
+            if not seams:
+                return text
+        return MASK
+
+    def _replaced(self, text: str, across: list[int] | None, *, is_json: bool) -> tuple[str, list[int]]:
+        """Replace what is found, or only what is found `across` some places; return also where something was taken out.
+
+        What stood to both sides of it stands together now: `41<x>11`, less a `<x>`, may be what another rule looks for.
+        """
+        pieces, at, length, seams = [], 0, 0, []
         for finding in merged([searcher.findings(text, 0) for searcher in self.searchers]):
-            pieces += [text[at : finding.start], self.taken(finding, is_json=is_json)]
+            if across is not None:
+                place = bisect.bisect_right(across, finding.start)
+                if place == len(across) or across[place] >= finding.end:
+                    continue
+            words = self.taken(finding, is_json=is_json)
+            pieces += [text[at : finding.start], words]
+            length += finding.start - at + len(words)
             at = finding.end
-        return "".join([*pieces, text[at:]]) if pieces else text
+            if not words:
+                seams.append(length)
+        return ("".join([*pieces, text[at:]]) if pieces else text), seams
 
     def _unhidden(self, text: str) -> str:
-        """Take out what is found in the strings of a JSON text once their escapes are read: `\\u0040` is an @."""
+        """Take out what is found in the strings of a JSON text once their escapes are read: `\\u0040` is an @.
+
+        String by string, wherever they stand: a name may be there twice, and a model reads both.
+        """
         takes = Rewriter([s for s in self.searchers if isinstance(s, Takes) and not s.takes_all], self.counts)
-        try:
-            value = orjson.loads(text)
-            edits: dict[Path, Json] = {}
-            for path, string in strings(value):
-                if (new := takes.whole(string, is_json=False)) != string:
-                    edits[path] = new
-            return splice(text.encode(), edits).decode() if edits else text
-        except ValueError:
-            return text  # it is no JSON, or a string alone: nobody reads escapes in it
+
+        def read(match: re.Match[str]) -> str:
+            token = match[0]
+            string = read_string(token) if "\\" in token else None
+            new = string if string is None else takes.whole(string, is_json=False)
+            return token if new is None or new == string else orjson.dumps(new).decode()
+
+        return STRING.sub(read, text)
 
     def taken(self, finding: Finding, *, is_json: bool) -> str:
         """Count a finding and return what is to stand in its place."""
@@ -232,6 +258,7 @@ class Flow:
         self._gone = 0
         self.length = 0
         self.decided = 0
+        self._look_from = 0
         self.findings: list[tuple[int, int, str]] = []
         """What is decided on: from, to, what is to stand there."""
 
@@ -243,7 +270,7 @@ class Flow:
     def decide(self, *, final: bool) -> None:
         """Decide as far as more text cannot change it; all of it if there will be no more."""
         text, start = self._text, self.decided - self._gone
-        if start == len(text):
+        if start == len(text) or (self.length < self._look_from and not final):
             return
         searchers = self._rewriter.searchers
         limit = len(text) if final else max(start, min(s.undecided_from(text) for s in searchers))
@@ -255,6 +282,8 @@ class Flow:
                 break
             if end == len(text) and not final and group[-1].by is not None:  # a placeholder is whole as it is
                 limit = begin
+                if end - begin > WINDOW:  # looked at again once it has grown by a part: else its length counts squared
+                    self._look_from = self.length + (end - begin) // 4
                 break
             decided += group
             limit = max(limit, end)

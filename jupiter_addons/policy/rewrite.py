@@ -89,8 +89,9 @@ class EventEditor:
             raise UpstreamError(_UNREADABLE) from error
         if not isinstance(chunk, dict):
             raise UpstreamError(_UNREADABLE)
-        self._wait(_Event(frame, chunk, tuple(map(self._piece, places.event(self._dialect, chunk)))))
-        for flow in self._flows.values():
+        pieces = tuple(map(self._piece, places.event(self._dialect, chunk)))
+        self._wait(_Event(frame, chunk, pieces))
+        for flow in dict.fromkeys(piece.flow for piece in pieces):
             flow.decide(final=False)
         self._decide(places.closed(self._dialect, chunk))
         return self._ready()

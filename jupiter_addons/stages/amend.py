@@ -17,13 +17,16 @@ from jupiter_addons.dialects.call import Call
 from jupiter_addons.dialects.registry import PARSERS
 from jupiter_addons.dialects.strict import scan
 from jupiter_addons.enrichment.describe import describe
+from jupiter_addons.enrichment.findings import Findings
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.errors import EffectError, RequestError
 from jupiter_addons.exchange import Exchange, Outgoing
+from jupiter_addons.policy.again import ROUNDS, compare
 from jupiter_addons.policy.amend import Amended, amend
 from jupiter_addons.policy.effects import Addition, Effect, Redaction, Setting, routing
 from jupiter_addons.policy.redact import Find
-from jupiter_addons.stages.judge import UNAVAILABLE
+from jupiter_addons.stages.facts import Seen
+from jupiter_addons.stages.judge import UNAVAILABLE, Judge, denial
 from jupiter_addons.stages.stage import stage
 from jupiter_addons.telemetry.logs import FIELDS
 
@@ -44,8 +47,13 @@ class Amend:
         default_max_output_tokens: int,
         body_limit_bytes: int,
         find: Find | None,
+        judge: Judge,
     ) -> None:
-        """`canonical` takes a name of a model to the one that limits and prices know; `find` detects, None if nothing does."""
+        """`canonical` takes a name of a model to the one that rules, limits and prices know.
+
+        `find` is what detects; None if nothing does.  `judge` is asked about what has been changed.
+        """
+        self._judge = judge
         self._price_for = price_for
         self._canonical = canonical
         self._default_max_output_tokens = default_max_output_tokens
@@ -59,25 +67,50 @@ class Amend:
         routed = routing(x.decision.effects)
         wanted = self._canonical(routed.model) if routed is not None and routed.model is not None else None
         model = x.call.model if wanted is None else wanted
-        effects = [e for e in x.decision.effects if isinstance(e, (Setting, Addition, Redaction))]
+        effects: list[Effect] = [e for e in x.decision.effects if isinstance(e, (Setting, Addition, Redaction))]
         if not effects and model == x.call.model:
             x.outgoing = Outgoing(x.call, x.received, True, model, x.price, x.profile)
             return
         coding = flow.request.headers.get("content-encoding", "")
         try:
-            if x.plain_bytes <= AT_ONCE_BYTES:
-                call, amended = self._amended(x, coding, effects)
-            else:
-                loop = asyncio.get_running_loop()
-                call, amended = await loop.run_in_executor(self._editor, self._amended, x, coding, effects)
+            call, amended = await self._settled(x, coding, effects)
         except EffectError as error:
             logger.error("%s", error, extra={FIELDS: {"call": x.call_id}})
             x.refuse(UNAVAILABLE)
+            return
+        if x.decision.verdict == "deny":
+            x.refuse(denial(x.decision))
             return
         model = call.model if wanted is None else wanted
         price = self._price_for(replace(call, model=model))
         profile = describe(call, price, len(amended.body), self._default_max_output_tokens)
         x.outgoing = Outgoing(call, amended.body, False, model, price, profile, amended.changes, amended.vault.contents)
+
+    async def _settled(self, x: Exchange, coding: str, effects: list[Effect]) -> tuple[Call, Amended]:
+        """Return the call as it is to be once the rules have nothing more to say of it.  Raises EffectError."""
+        turns = self._judge.turns(x.decision)
+        for _ in range(ROUNDS):
+            call, amended = await self._beside(x, coding, effects)
+            judged = [effect for effect in effects if not isinstance(effect, Addition)]
+            if not judged or not amended.changes:
+                return call, amended
+            # What an author wants added is the author's own word, and not judged.
+            left = call if len(judged) == len(effects) else (await self._beside(x, coding, judged))[0]
+            profile = describe(left, x.price, x.plain_bytes, self._default_max_output_tokens)
+            second = await self._judge.beside(x, x.plain_bytes, seen=Seen(left, profile, Findings.of(left)))
+            thoughts = compare(x.decision, second, turns)
+            if thoughts.denies:
+                x.decide(second)
+            if thoughts.denies or not thoughts.effects:
+                return call, amended
+            effects = [*effects, *thoughts.effects]
+            x.decide(replace(x.decision, effects=(*x.decision.effects, *thoughts.effects)))
+        raise EffectError("what rules change of this call calls for another change each time")
+
+    async def _beside(self, x: Exchange, coding: str, effects: Sequence[Effect]) -> tuple[Call, Amended]:
+        if x.plain_bytes <= AT_ONCE_BYTES:
+            return self._amended(x, coding, effects)
+        return await asyncio.get_running_loop().run_in_executor(self._editor, self._amended, x, coding, effects)
 
     def _amended(self, x: Exchange, coding: str, effects: Sequence[Effect]) -> tuple[Call, Amended]:
         """Return the call as it is to be.  Raises EffectError."""

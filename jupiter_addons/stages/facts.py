@@ -11,14 +11,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.dialects.parts import has_images, parts
 from jupiter_addons.dialects.places import given
 from jupiter_addons.dialects.replies import mapping
+from jupiter_addons.dialects.spoken import offered, spoken, unread
 from jupiter_addons.enrichment.conversation import conversation
-from jupiter_addons.enrichment.describe import charge
+from jupiter_addons.enrichment.describe import Profile, charge
 from jupiter_addons.enrichment.findings import Findings
+from jupiter_addons.enrichment.prices import MAX_NAME_CHARS
 from jupiter_addons.enrichment.scores import complexity_score, risk_score
+from jupiter_addons.enrichment.tokens import length_bytes
+from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.policy.facts import Facts, Lazy
 from jupiter_addons.policy.fields import HEADERS
@@ -48,14 +54,29 @@ class Surroundings:
     """A model -> what is known of each provider, where that model is asked of it."""
 
 
-def facts(x: Exchange, around: Surroundings, phase: Phase) -> Facts:
-    """Return the facts of an exchange as far as it has come."""
+def usage_of(x: Exchange) -> tuple[str, str]:
+    """Return the user and the model whose usage an exchange is; of a name that no model has, its beginning: it is kept."""
+    return x.principal.user, x.call.model[:MAX_NAME_CHARS]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The call that is judged, and what is known of it."""
+
+    call: Call
+    profile: Profile
+    findings: Findings
+
+
+def facts(x: Exchange, around: Surroundings, phase: Phase, seen: Seen | None = None) -> Facts:
+    """Return the facts of an exchange as far as it has come; `seen` is what its call has become, if that is not as it came."""
+    seen = seen or Seen(x.call, x.profile, x.findings)
     return {
-        "request": functools.partial(_request, x),
-        "processing": functools.partial(_processing, x, around, phase),
+        "request": functools.partial(_request, x, seen.call),
+        "processing": functools.partial(_processing, x, around, phase, seen),
         "context": functools.partial(_context, x, around),
         "response": functools.partial(_response, x),
-        "provider": lambda: around.providers(x.call.model),
+        "provider": lambda: around.providers(seen.call.model),
         "attempt": lambda: {"number": len(x.failures) + 1},
         "detect": lambda: DETECT,
     }
@@ -81,10 +102,10 @@ class _Headers(Mapping[str, str]):
         return sum(1 for _ in self)
 
 
-def _request(x: Exchange) -> dict[str, Any]:
-    call = x.call
+def _request(x: Exchange, call: Call) -> dict[str, Any]:
     found: dict[str, Any] = given(call.dialect, call.body, _PASSED_ON)
-    users = [message.text for message in call.messages if message.role == "user"]
+    texts = spoken(call)
+    users = [text for message, text in zip(call.messages, texts, strict=True) if message.role.lower() == "user"]
     of_messages = parts(call)
     family = _FAMILY.match(call.model)
     found.update(
@@ -98,12 +119,12 @@ def _request(x: Exchange) -> dict[str, Any]:
         max_tokens=call.max_tokens,
         user=call.claimed_user,
         messages=[
-            {"role": message.role, "content": message.text, "name": name, "parts": list(of_message)}
-            for message, (name, of_message) in zip(call.messages, of_messages, strict=True)
+            {"role": message.role, "content": text, "name": name, "parts": list(of_message)}
+            for message, text, (name, of_message) in zip(call.messages, texts, of_messages, strict=True)
         ],
-        tools=list(call.tools),
+        tools=offered(call),
         prompt=users[-1] if users else None,
-        text="\n".join(message.text for message in call.messages),
+        text="\n".join(texts),
         has_images=has_images(of_messages),
         headers=_Headers(x.head),
     )
@@ -121,8 +142,8 @@ def _output_format(call: Call) -> str:
     return "json" if mapping(wanted).get("type") in ("json_object", "json_schema") else "text"
 
 
-def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, Any]:
-    profile, call = x.profile, x.call
+def _processing(x: Exchange, around: Surroundings, phase: Phase, seen: Seen) -> dict[str, Any]:
+    profile, call = seen.profile, seen.call
     prompt_cost, completion_cost = profile.cost_estimate
     window = around.window(call)
     talk = conversation(
@@ -131,7 +152,7 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, An
         output_tokens=profile.output_tokens_max,
         window_tokens=window,
     )
-    findings = x.findings if phase == "request" else Findings([("assistant", x.reply.text)], speaker="assistant")
+    findings = seen.findings if phase == "request" else Findings([("assistant", _answered(x))], speaker="assistant")
     return {
         "token_estimate": {
             "prompt_tokens": profile.input_tokens_estimate,
@@ -147,14 +168,14 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase) -> dict[str, An
         "content_analysis": {name: Lazy(work_out) for name, work_out in findings.facts.items()},
         "risk_score": Lazy(functools.partial(risk_score, findings)),
         "complexity_score": complexity_score(
-            input_tokens=profile.input_tokens_estimate, turns=talk.turn_count, tools=len(call.tools)
+            input_tokens=profile.input_tokens_estimate, turns=talk.turn_count, tools=len(offered(call))
         ),
     }
 
 
 def _context(x: Exchange, around: Surroundings) -> dict[str, Any]:
     principal = x.principal
-    usage = _Once(lambda: around.usage(principal.user, x.call.model))
+    usage = _Once(lambda: around.usage(*usage_of(x)))
     return {
         "time": local_time(x.arrived_us // 1_000_000, "UTC"),
         "environment": around.environment,
@@ -201,13 +222,28 @@ class _Once:
         return self._found.get(name)
 
 
+_TOO_LONG = Refusal(
+    "provider_invalid_response", "the provider's answer is too long for rules to read, and may not pass unread"
+)
+
+
+def _answered(x: Exchange) -> str:
+    """Return the text of the answer.  Raises UpstreamError if not all of it was kept: nobody knows what the rest says."""
+    text = x.reply.text
+    if length_bytes(text) < x.reply.text_bytes:
+        raise UpstreamError(_TOO_LONG)
+    if not x.filled("answered") or x.upstream_status >= 300:
+        return text
+    return "\n".join(filter(None, [text, *unread(x.spoken, orjson.loads(x.answered), text)]))
+
+
 def _response(x: Exchange) -> dict[str, Any] | None:
     if not x.filled("reply"):
         return None
     reply = x.reply
     usage = reply.usage
     return {
-        "content": reply.text,
+        "content": _answered(x),
         "finish_reason": reply.finish_reasons[0] if reply.finish_reasons else None,
         "model": reply.model,
         "request_id": reply.response_id,

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import Exchange
+from jupiter_addons.policy.again import Consulted, consulted
 from jupiter_addons.policy.decide import Decision, evaluate
 from jupiter_addons.policy.effects import Demand
 from jupiter_addons.policy.facts import Lazy
 from jupiter_addons.policy.index import indexed
 from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.policy.vocabulary import Phase
-from jupiter_addons.stages.facts import Surroundings, facts
+from jupiter_addons.stages.facts import Seen, Surroundings, facts, usage_of
 
 UNAVAILABLE = Refusal("policy_unavailable", "a policy cannot be applied to this request", retry_after_s=1)
 """What a client is told when a rule cannot be carried out; which one is for the log."""
@@ -27,7 +28,7 @@ class Judge:
     """The rules of one phase."""
 
     def __init__(self, policies: PolicySet, phase: Phase, around: Surroundings) -> None:
-        rules = policies.in_phase(phase)
+        rules = self._rules = policies.in_phase(phase)
         self.has_rules = bool(rules)
         self._policies = policies
         self._phase: Phase = phase
@@ -38,18 +39,35 @@ class Judge:
         """Return what the rules say; `exceeded` are the demands that cannot be met, and in how many seconds they could."""
         return self._evaluate(x, self._around, exceeded)
 
-    async def beside(self, x: Exchange, text_bytes: int) -> Decision:
+    async def beside(
+        self,
+        x: Exchange,
+        text_bytes: int,
+        exceeded: Mapping[Demand, float] | None = None,
+        seen: Seen | None = None,
+    ) -> Decision:
         """Return what the rules say of so much text; a lot of it is looked through where nobody else has to wait for it."""
-        if text_bytes <= AT_ONCE_BYTES:
-            return self(x)
-        taken = Lazy(lambda: self._around.usage(x.principal.user, x.call.model))
+        whole_bytes = len(x.answered) if x.filled("answered") else 0  # read again, for what is no text of the dialect's
+        if max(text_bytes, whole_bytes) <= AT_ONCE_BYTES:
+            return self._evaluate(x, self._around, exceeded, seen)
+        taken = Lazy(lambda: self._around.usage(*usage_of(x)))
         taken.value()  # here, because the counters belong to the event loop
         around = replace(self._around, usage=lambda _user, _model: _given(taken))
-        return await asyncio.get_running_loop().run_in_executor(_READER, self._evaluate, x, around, None)
+        return await asyncio.get_running_loop().run_in_executor(_READER, self._evaluate, x, around, exceeded, seen)
 
-    def _evaluate(self, x: Exchange, around: Surroundings, exceeded: Mapping[Demand, float] | None) -> Decision:
-        seen = facts(x, around, self._phase)
-        return evaluate(self._policies, self._consult, seen, self._phase, call_id=x.call_id, exceeded=exceeded)
+    def turns(self, decision: Decision) -> Consulted:
+        """Return which rules had their turn before a decision was reached."""
+        return consulted(self._rules, decision)
+
+    def _evaluate(
+        self,
+        x: Exchange,
+        around: Surroundings,
+        exceeded: Mapping[Demand, float] | None = None,
+        seen: Seen | None = None,
+    ) -> Decision:
+        known = facts(x, around, self._phase, seen)
+        return evaluate(self._policies, self._consult, known, self._phase, call_id=x.call_id, exceeded=exceeded)
 
 
 def _given(taken: Lazy) -> Mapping[str, int | float]:

@@ -13,6 +13,7 @@ from jupiter_addons.exchange import Exchange
 from jupiter_addons.limits.demand import Amounts, Limit
 from jupiter_addons.limits.ledger import Exceeded, Ledger, Reservation
 from jupiter_addons.policy.effects import Demand
+from jupiter_addons.stages.facts import usage_of
 from jupiter_addons.stages.judge import UNAVAILABLE, Judge, denial
 from jupiter_addons.stages.stage import stage
 
@@ -31,7 +32,7 @@ class Reserve:
         self._judge = judge
 
     @stage
-    def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
+    async def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Reserve, or refuse naming the limit and when to come back."""
         profile = x.outgoing.profile
         amounts = Amounts(profile.input_tokens_upper + profile.output_tokens_max, profile.hold_nusd)
@@ -44,7 +45,7 @@ class Reserve:
                 [*configured, *demanded],
                 time.monotonic_ns(),
                 amounts,
-                usage_of=(x.principal.user, x.call.model),
+                usage_of=usage_of(x),
             )
             if isinstance(outcome, Reservation):
                 x.reservation = outcome
@@ -53,7 +54,7 @@ class Reserve:
                 x.refuse(_over(outcome))
                 return
             exceeded |= {demanded[limit]: wait_s for limit, wait_s in outcome.every.items() if limit in demanded}
-            x.decide(self._judge(x, exceeded))
+            x.decide(await self._judge.beside(x, x.plain_bytes, exceeded))
             if x.decision.verdict == "deny":
                 x.refuse(denial(x.decision))
                 return

@@ -13,7 +13,7 @@ from jupiter_addons.exchange import Exchange
 from jupiter_addons.policy.decide import Decision
 from jupiter_addons.policy.effects import AlertLine
 from jupiter_addons.stages.stage import closing
-from jupiter_addons.telemetry.logs import FIELDS
+from jupiter_addons.telemetry.logs import FIELDS, redact
 
 logger = logging.getLogger("jupiter.policy")
 
@@ -59,7 +59,7 @@ def _tell(x: Exchange, decision: Decision, alert: Send) -> None:
         logger.warning("what rules ask for could not be worked out: %s", fault, extra={FIELDS: {"call": x.call_id}})
     for line in decision.logs:
         level = logging.getLevelNamesMapping()[line.level.upper()]
-        about = {"call": x.call_id, "rule": str(line.by), **dict(line.fields)}
+        about = {"call": x.call_id, "rule": str(line.by), **{name: redact(value) for name, value in line.fields}}
         logger.log(level, "%s", line.message, extra={FIELDS: about})
     for effect in decision.effects:
         if isinstance(effect, AlertLine):

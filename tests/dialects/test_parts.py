@@ -102,3 +102,18 @@ def test_every_dialect_has_parts_for_each_message(dialect, body, types):
     call = PARSERS[dialect]({"model": "m", **body})
     assert len(call.messages) == len(types)
     assert [[part["type"] for part in found] for _, found in parts(call)] == types
+
+
+@pytest.mark.parametrize(
+    ("dialect", "part"),
+    [
+        ("anthropic_messages", {"type": "tool_result", "content": [{"type": "image", "source": {}}]}),
+        ("anthropic_messages", {"type": "document", "source": {"type": "content", "content": [{"type": "image"}]}}),
+        ("openai_chat", {"image_url": {"url": "https://example.org/a.png"}}),
+        ("openai_chat", {"type": None, "image_url": "https://example.org/a.png"}),
+        ("openai_chat", {"type": "image_embeds", "image_embeds": "aGk="}),
+    ],
+)
+def test_an_image_is_one_within_another_part_and_without_its_type(dialect, part):
+    """Servers read a part by what it holds where it does not say what it is."""
+    assert has_images(of(dialect, {"role": "user", "content": [part]}))

@@ -250,3 +250,28 @@ def test_events_of_other_dialects(dialect, chunk, found, closes):
     assert [(p.channel, p.text, p.is_json, p.repeats) for p in places.event(dialect, chunk)] == found
     assert places.closed(dialect, chunk) == closes
     assert all(at(chunk, p.path) == p.text for p in places.event(dialect, chunk))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "chunk"),
+    [
+        ("openai_chat", {"choices": ["words"]}),
+        ("openai_chat", {"choices": [["words"]]}),
+        ("openai_chat", {"choices": [{"index": [], "delta": {"content": "words"}, "finish_reason": "stop"}]}),
+        ("openai_chat", {"choices": [{"index": {}, "delta": "words"}]}),
+        ("openai_chat", {"choices": [{"delta": {"tool_calls": [{"index": [], "function": {"arguments": "words"}}]}}]}),
+        ("anthropic_messages", {"type": "content_block_delta", "index": [], "delta": {"text": "words"}}),
+        ("anthropic_messages", {"type": "content_block_stop", "index": {}, "delta": "words"}),
+        (
+            "openai_responses",
+            {"type": "response.output_text.delta", "output_index": [], "content_index": {}, "delta": "words"},
+        ),
+        ("openai_responses", {"type": "response.output_text.done", "output_index": [], "text": "words"}),
+    ],
+)
+def test_an_event_of_any_shape_has_its_words_in_a_place(dialect, chunk):
+    """A provider can send anything; what is looked up by its channel has to be hashable."""
+    (place,) = places.event(dialect, chunk)
+    assert place.text == "words"
+    assert hash(place.channel) is not None
+    assert places.closed(dialect, chunk) is not None

@@ -5,6 +5,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupiter_addons.dialects import openai_chat
 from jupiter_addons.dialects.call import Call, Message, Reply, Usage
 from jupiter_addons.enrichment.describe import charge, describe
 from jupiter_addons.enrichment.prices import Price
@@ -74,3 +75,15 @@ def test_of_a_stream_that_broke_off_the_larger_count_holds():
     cut = charge(Reply(usage=begun, text_bytes=300), profile, a_price())
     assert (cut.usage, cut.source) == (Usage(50, 100, cache_read_tokens=10), "estimate")
     assert charge(Reply(usage=Usage(50, 500), text_bytes=300), profile, a_price()).usage.output_tokens == 500
+
+
+def test_tokens_are_estimated_of_all_that_the_model_reads():
+    """A stream that gives no count is charged by the estimate: what stands in a tool's description is not for nothing."""
+    asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
+    tool = {"type": "function", "function": {"name": "f", "description": "words " * 1000}}
+    called = {"role": "assistant", "function_call": {"name": "f", "arguments": "words " * 1000}}
+    bare = describe(openai_chat.parse(asked), a_price(), 10_000, 10)
+    with_tool = describe(openai_chat.parse({**asked, "tools": [tool]}), a_price(), 10_000, 10)
+    with_call = describe(openai_chat.parse({**asked, "messages": [*asked["messages"], called]}), a_price(), 10_000, 10)
+    for profile in (with_tool, with_call):
+        assert profile.input_tokens_estimate > bare.input_tokens_estimate + 1000

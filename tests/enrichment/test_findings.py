@@ -118,3 +118,10 @@ def test_what_the_model_reads_and_nobody_here_can_is_not_known():
     for name in ("pii", "injection", "sensitive", "sentiment"):
         with pytest.raises(UnreadError, match="`input`"):
             getattr(Findings.of(call), name)
+
+
+def test_very_many_very_short_texts_are_too_much_as_well():
+    texts = [("user", f"a{n}") for n in range(MAX_SCANNED_BYTES // 64 + 1)]
+    with pytest.raises(ScanLimitError):
+        _ = Findings(texts).pii
+    assert not any(Findings(texts[:1000]).pii)

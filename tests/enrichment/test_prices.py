@@ -1,5 +1,6 @@
 """Prices are integers, the dearest tier, and the operator's own come first."""
 
+import tracemalloc
 from decimal import Decimal
 
 import pytest
@@ -78,3 +79,14 @@ def test_the_dearest_of_several_is_less_than_none_in_nothing():
     assert dearest([one, None, two]) == Price(4, 9, 2, 3, "a or b")
     assert dearest([None, one]) is one
     assert dearest([None]) is dearest([]) is None
+
+
+def test_a_name_as_long_as_a_body_has_no_price_and_is_not_kept(table):
+    long = "gpt-4o-mini" + "x" * 1_000_000
+    tracemalloc.start()
+    for number in range(20):
+        assert table.lookup("openai", f"{long}{number}") is None
+        assert table.window("openai", f"{long}{number}") is None
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_000_000

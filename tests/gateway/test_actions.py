@@ -41,11 +41,19 @@ REQUESTS = {
     "risky": "{type: score, add: 3}, {type: score, add: 3}, {type: threshold, score: 5, message: too risky, code: risk}",
     "own": "{type: deny, message: no, code: budget_exceeded}",
     "seen": "{type: log, level: warn, message: 'saw {{ request.model }}', include_fields: [context.team]}, {type: tag, key: m, value_from: request.model}",
+    "join": "{type: redact, fields: [request.messages], method: remove, pattern: '@@'}",
     "tell": "{type: alert, webhook: 'WEBHOOK', message: 'by {{ context.team }}', severity: high}",
 }
 ANSWERS = {
     "clean": f"{{type: redact, fields: [response.content], pattern: {MAIL}}}, {{type: tag, key: k, value: cleaned}}",
 }
+JOINED = """
+  - name: joined
+    conditions:
+      - {field: request.metadata.case, operator: ==, value: join}
+      - {field: request.text, operator: contains, value: passphrase}
+    actions: [{type: deny, message: no such words, code: words}]
+"""
 HELD = f"""
   - name: held
     conditions:
@@ -86,6 +94,7 @@ def other() -> Iterator[RehearsalThread]:
 
 def setup(webhook: ThreadingHTTPServer, other: RehearsalThread, answers: str) -> Setup:
     asked = "".join(rule(case, action) for case, action in REQUESTS.items())
+    asked += JOINED
     asked = asked.replace("WEBHOOK", f"http://127.0.0.1:{webhook.server_address[1]}/alerts")
     price = {"input": "0.15", "output": "0.60"}
     overrides = {
@@ -344,3 +353,19 @@ def test_a_gateway_that_could_not_carry_out_a_rule_does_not_start(action, said, 
     with start_gateway(tmp_path, provider.port, setup) as gateway:
         assert gateway.process.wait(20) == 2
         assert said in gateway.log
+
+
+@BOTH
+def test_what_a_redaction_leaves_is_asked_about_again(
+    path, client: Client, gateway: Gateway, provider: RehearsalThread
+):
+    """Row PB-15 of the faults: what is taken out joins what another rule denies."""
+    seen = provider.journal.seen
+    answer = ask(client, gateway, "join", "pass@@phrase", path)
+    assert answer.status == 403
+    assert b"no such words" in answer.body
+    assert provider.journal.seen == seen
+    (leaf,) = gateway.leaves(call_id=answer.headers["x-jupiter-evidence-id"])
+    assert (leaf["verdict"], leaf["outcome"]["code"]) == ("deny", "words")
+    assert ask(client, gateway, "join", "pass@@port", path).status == 200
+    assert b"passport" in provider.journal.entries[-1].body

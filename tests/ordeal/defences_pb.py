@@ -59,8 +59,8 @@ def all_places() -> None:
 
     original = facts._request
 
-    def narrow(x: Any) -> dict[str, Any]:
-        found = original(x)
-        return {**found, "text": "\n".join(m.text for m in x.call.messages if m.role == "user")}
+    def narrow(x: Any, call: Any) -> dict[str, Any]:
+        found = original(x, call)
+        return {**found, "text": "\n".join(m.text for m in call.messages if m.role == "user")}
 
     facts._request = narrow

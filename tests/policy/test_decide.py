@@ -192,6 +192,22 @@ def test_first_match_stops_at_the_first_rule_of_its_policy():
     assert decide(*rules).verdict == "deny"
 
 
+@pytest.mark.parametrize(
+    ("x", "verdict"), [("text", "deny"), (3, "allow"), (9, "deny")], ids=["unknown", "met", "not-met"]
+)
+def test_in_a_first_match_policy_a_rule_that_may_not_have_matched_disarms_none_behind_it(x, verdict):
+    """Whoever can make a detector give up could otherwise pick the rule that counts."""
+    rules = (rule("s", "{type: score, add: 1}", SURPRISED), rule("d", DENY))
+    decision = decide(*rules, combining="first-match", facts={"metadata": {"x": x}})
+    assert (decision.verdict, decision.score) == (verdict, 0 if x == 9 else 1)
+
+
+@pytest.mark.parametrize("value", ["'{{ processing.risk_score }}'", "'at {{ processing.risk_score }}'"])
+def test_what_a_field_is_set_to_and_cannot_be_worked_out_takes_no_cap_away(value):
+    decision = decide(rule("m", f"{{type: modify, field: request.user, value: {value}}}"))
+    assert (decision.verdict, decision.rule, decision.errors, decision.effects) == ("deny", "m", ("p/m",), ())
+
+
 def test_an_allow_notes_its_message():
     assert decide(rule("a", "{type: allow, message: 'fine, {{ request.model }}'}")).message == "fine, gpt-5"
 

@@ -77,6 +77,44 @@ def test_facts_of_any_shape_get_an_answer(request_facts, path, operator):
     assert decide({"field": path, "operator": operator, "value": value}, request_facts).verdict in ("allow", "deny")
 
 
+MESSAGES = [{"role": f"r{n}", "content": f"c{n}", "name": f"n{n}"} for n in range(1000)]
+MANY = {"messages": MESSAGES, "metadata": {name: [f"{name}{n}" for n in range(20_000)] for name in "ab"}}
+NESTED = {"messages": [], "metadata": {name: [[name, n] for n in range(1000)] for name in "ab"}}
+
+
+@pytest.mark.parametrize(
+    ("condition", "request_facts", "met"),
+    [
+        ("any(request.messages, a: any(request.messages, b: a.name == b.content))", MANY, None),
+        ("any(request.messages, a: a.name == 'x' or a.role == 'x')", MANY, False),
+        ("request.messages[*].name == request.messages[*].content", MANY, None),
+        ("contains(request.metadata.a, request.metadata.b)", MANY, False),
+        ("contains(request.metadata.a, request.metadata.a)", MANY, True),
+        ("contains(request.metadata.a, request.metadata.b)", NESTED, None),
+        ("contains(request.metadata.a, ['x', 1, null, 'a19999'])", MANY, True),
+    ],
+)
+def test_no_body_makes_a_condition_take_long_and_what_was_not_looked_at_denies(condition, request_facts, met):
+    rules = [{"name": "r", "when": condition, "actions": [{"type": "deny", "message": "no"}]}]
+    policies = load({"p": json.dumps({**HEAD, "rules": rules}).encode()})
+    started = time.process_time()
+    decision = evaluate(policies, indexed(policies.rules), {"request": lambda: request_facts}, "request")
+    assert time.process_time() - started < 1
+    assert (decision.verdict, decision.errors) == ("allow" if met is False else "deny", ("p/r",) if met is None else ())
+
+
+def test_a_detector_is_not_asked_about_more_texts_than_it_can_look_through():
+    class Detectors:
+        def pii(self, text):
+            return []
+
+    rules = [{"name": "r", "when": "pii(request.metadata.a)", "actions": [{"type": "deny", "message": "no"}]}]
+    policies = load({"p": json.dumps({**HEAD, "rules": rules}).encode()})
+    for most, verdict in ((5_000, "allow"), (20_000, "deny")):
+        facts = {"request": lambda most=most: {"metadata": {"a": ["x"] * most}}, "detect": Detectors}
+        assert evaluate(policies, indexed(policies.rules), facts, "request").verdict == verdict
+
+
 def test_a_mapping_is_equal_all_the_way_down():
     condition = {"field": "request.metadata.x", "operator": "==", "value": {"a": [1, {"b": True}]}}
     for found, equal in [

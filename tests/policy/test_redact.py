@@ -1,6 +1,7 @@
 """What is found is taken out, wherever a text is cut into pieces, and comes back where it was asked for."""
 
 import itertools
+import timeit
 
 import pytest
 import re2
@@ -78,6 +79,10 @@ def test_what_is_put_into_json_is_escaped():
     [
         (r'{"a": "joe\u0040x.com", "n":1E2}', '{"a": "[REDACTED]", "n":1E2}'),
         (r'{"a": ["joe@x.com", "\u006aoe\u0040x.com"]}', '{"a": ["[REDACTED]", "[REDACTED]"]}'),
+        (r'{"a": 1, "a": 2, "to": "joe\u0040x.com"}', '{"a": 1, "a": 2, "to": "[REDACTED]"}'),
+        (r'{"joe\u0040x.com": 1}', '{"[REDACTED]": 1}'),
+        (r'{"a": "joe\u0040x.com"', '{"a": "[REDACTED]"'),
+        (r'{"a": "joe\u0040x.com \ud800"}', '{"a": "[REDACTED] \ufffd"}'),
         (r'{"a": "caf\u00e9"}', r'{"a": "caf\u00e9"}'),
         (r'{"a": joe@x.com \u', r'{"a": [REDACTED] \u'),
     ],
@@ -88,10 +93,37 @@ def test_escapes_in_json_hide_nothing(text, result):
     assert sum(rewriter.counts.values()) == result.count("REDACTED")
 
 
+def test_a_slash_may_be_escaped_in_json():
+    assert whole(r'{"a": "http:\/\/in.house"}', takes("http://in.house"), is_json=True) == '{"a": "[REDACTED]"}'
+
+
 def test_where_findings_overlap_nothing_that_anybody_found_remains():
     first, second = takes("bcd", rule="first", replacement="1"), takes("cdef|ab", rule="second", replacement="2")
     assert whole("abcdefg", first, second) == "212g"
     assert whole("abcdefg", second, first) == "22g"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("joe@dax.com", "[M]"),
+        ("joe@ddaax.com", "[M]"),
+        ("joe@dadax.com and dada", "[M] and "),
+        ("da joe@x.com da", " [M] "),
+        ("jo da e@x.co", "jo  e@x.co"),
+        ("d" * 20 + "a" * 20, "[REDACTED]"),
+    ],
+)
+def test_what_comes_together_when_something_is_taken_out_is_looked_at_again(text, left):
+    searchers = takes("da", rule="out", method="remove"), takes(r"[a-z]{1,9}@x\.com", rule="mail", replacement="[M]")
+    assert whole(text, *searchers) == left
+
+
+def test_but_what_a_rule_has_put_there_is_not():
+    assert (
+        whole("AdaB da", takes("da", rule="out", method="remove"), takes("[A-Z]", rule="caps", replacement="X"))
+        == "XX "
+    )
 
 
 def test_a_detector_that_is_not_there_is_an_error():
@@ -143,6 +175,44 @@ def test_of_placeholders_only_what_may_become_one_is_held_back():
 def test_a_finding_longer_than_the_window_is_held_until_it_ends():
     text = "key " + "a" * 1000 + " end"
     assert in_pieces(list(text), takes("a{3,}"))[0] == "key [REDACTED] end"
+
+
+class Counting(Takes):
+    """Counts the characters it looks at."""
+
+    looked_at = 0
+
+    def findings(self, text, start):
+        self.looked_at += len(text) - start
+        return super().findings(text, start)
+
+
+def test_a_finding_that_never_ends_is_not_looked_at_from_its_beginning_each_time():
+    searcher = Counting(Redaction(By("p", "r"), (), pattern=re2.compile("a+")), None, Vault())
+    assert in_pieces(["a"] * 20_000, searcher)[0] == "[REDACTED]"
+    assert searcher.looked_at < 40 * 20_000
+
+
+def taken_s(work) -> float:
+    return min(timeit.repeat(work, number=1, repeat=3))
+
+
+def test_what_is_held_back_for_a_placeholder_is_known_however_many_there_are():
+    few, many = (PutsBack({f"[EMAIL_{n}]": "x" for n in range(most)}) for most in (50, 50_000))
+
+    def look(searcher):
+        return lambda: [searcher.undecided_from("no [a") for _ in range(200)]
+
+    assert taken_s(look(many)) < 20 * taken_s(look(few))
+    assert many.undecided_from("a [EMAIL_49") == 2
+    assert many.undecided_from("a [EMAIL_50000") == len("a [EMAIL_50000")
+
+
+def test_findings_of_two_searchers_are_put_together_in_time_in_proportion():
+    def work(n):
+        return lambda: whole("ab " * n, takes("a"), takes("b"))
+
+    assert taken_s(work(48_000)) < 12 * taken_s(work(8_000))
 
 
 def test_a_pattern_is_never_given_to_re():

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from support.redactions import EMAIL, a_rewriter, takes
 
 from jupiter_addons.dialects.registry import STREAM_READERS, WIRES
-from jupiter_addons.dialects.sse import Splitter
+from jupiter_addons.dialects.sse import Frame, Splitter
 from jupiter_addons.errors import UpstreamError
-from jupiter_addons.policy.redact import WINDOW, PutsBack
+from jupiter_addons.policy.redact import WINDOW, PutsBack, Rewriter
 from jupiter_addons.policy.rewrite import EventEditor, rewrite_body, with_data
 
 DIALECTS = ("openai_chat", "anthropic_messages")
@@ -233,3 +233,21 @@ def test_what_is_said_at_the_end_alone_is_counted_too():
     out = b"".join(raw for frame in splitter.feed(last) for raw in editor.feed(frame)) + b"".join(editor.finish())
     assert b"joe" not in out
     assert list(rewriter.counts.values()) == [1]
+
+
+def test_an_event_of_one_choice_costs_no_look_at_all_others():
+    looks = []
+
+    class Counting:
+        def findings(self, text, start):
+            looks.append(start)
+            return iter(())
+
+        def undecided_from(self, text):
+            return max(0, len(text) - 4)
+
+    editor = EventEditor("openai_chat", Rewriter([Counting()]))
+    for number in range(1280):
+        data = json.dumps({"choices": [{"index": number % 128, "delta": {"content": "words"}}]}).encode()
+        editor.feed(Frame(b"data: " + data + b"\n\n", "", data))
+    assert len(looks) == 1280

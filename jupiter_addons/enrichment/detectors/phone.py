@@ -8,6 +8,8 @@ Sources: ITU-T E.164 (length, and its list of assigned country codes), the North
 N from 2 to 9 and no `N11`; the made-up `555-123-4567` of every example is let through, with less confidence).
 """
 
+from collections.abc import Iterator
+
 import re2
 
 _COUNTRY_CODES_LISTED = (
@@ -38,17 +40,27 @@ PATTERNS = {
     "phone_french": r"\b0[1-9](?:(?: [0-9]{2}){4}|(?:\.[0-9]{2}){4}|(?:-[0-9]{2}){4})\b",
     "phone_area": rf"\(0?[1-9][0-9]{{1,4}}\)[ ]?[0-9]{{2,5}}(?:[ -]?[0-9]{{2,5}}){{1,3}}{_END}",
     "phone_trunk": r"\b0[1-9][0-9]{0,3}[ .\/-][0-9]{2,4}[ .-][0-9]{2,4}(?:[ .-][0-9]{2,4})?\b",
-    "phone_named": rf"(?i)\b[0-9]{_SEPARATED}{{6,12}}{_END}{_WORDS_AFTER}",
 }
 """Candidates by shape, for a Gate.  All have a bounded length; some take in an extension (`x123`)."""
+
+NAMED = rf"(?i)[0-9]\b{_WORDS_AFTER}"
+"""The last digit before a word that says what number it was.
+
+Not the number before it as well: any digit of a text may begin one, and an automaton that keeps up to thirteen of them in
+mind has a state for each way they can be spaced.
+"""
 
 SAID = rf"(?i)(?:{_WORDS_BEFORE})[^0-9]*[0-9]"
 """A word that announces a number, up to the first digit behind it, near or far."""
 
+_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 _REACH_BYTES = 40
 _SAYS_SO = re2.compile(rf"(?i)(?:{_WORDS_BEFORE})(?:[^0-9\n]*|[ :.]*\n[ \n]*)$".encode())
 _NAMES_IT = re2.compile(rf"(?i)^{_WORDS_AFTER}".encode())
 _NUMBER = re2.compile(rf"\(?[0-9]{_SEPARATED}{{6,12}}{_END}".encode())
+_NUMBER_TO_HERE = re2.compile(rf"\b[0-9]{_SEPARATED}{{6,12}}{_END}$".encode())
+_LONGEST_BYTES = 1 + 12 * 4 + 7
+"""Of a number with three separators before each further digit, and an extension."""
 _EXTENSION = re2.compile(rb"(?i)^ ?(?:ext\.?|#) ?[0-9]{1,6}\b")
 _DATE = re2.compile(
     rb"^(?:(?:19|20)[0-9]{2}[-/. ][0-9]{1,2}[-/. ][0-9]{1,2}|[0-9]{1,2}[-/. ][0-9]{1,2}[-/. ](?:19|20)?[0-9]{2})(?:[ "
@@ -63,13 +75,23 @@ def announced(data: bytes, digit: int) -> tuple[int, int] | None:
     return found.span() if found else None
 
 
+def named(data: bytes, digit: int) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of the numbers that end with the digit before a word of NAMED, the longest first."""
+    begin = max(0, digit - _LONGEST_BYTES - 1)
+    before = data[begin : digit + 1]
+    found = _NUMBER_TO_HERE.search(before)
+    while found is not None:
+        yield begin + found.start(), digit + 1
+        found = _NUMBER_TO_HERE.search(before, found.start() + 1)
+
+
 def confidence(pattern: str, data: bytes, start: int, end: int) -> float:
     """Return how sure it is that a candidate is a telephone number: 0 if it is none.
 
     `pattern` is one of PATTERNS; any other name stands for a number that is announced or named as one.
     """
     number = data[start:end].partition(b"x")[0]
-    digits = bytes(byte for byte in number if 48 <= byte <= 57)
+    digits = number.translate(None, _NO_DIGITS)
     match pattern:
         case "phone_international":
             return _international(number, digits, data, start)

@@ -42,6 +42,7 @@ _PATTERNS = {
     "ipv6": r"[0-9A-Fa-f:]*::[0-9A-Fa-f:.]*[0-9A-Fa-f]",
     "ipv6_full": r"\b[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){5}:[0-9A-Fa-f:.]*[0-9A-Fa-f]",
     **phone.PATTERNS,
+    "phone_named": phone.NAMED,
     "phone_said": phone.SAID,
 }
 _GATE = Gate(_PATTERNS)
@@ -52,7 +53,6 @@ _UNBOUNDED = frozenset({"email", "ipv6", "ipv6_full", "credit_card_spaced", "ssn
 _SEPARATORS = b" -"
 _DIGITS = frozenset(b"0123456789")
 _ALPHANUMERIC = _DIGITS | frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-_NAMING = b" ,;:([-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _WORD = _ALPHANUMERIC | frozenset(b"_")
 _JOINTS = frozenset(b"-.,@")
 """Between two parts of one identifier or number."""
@@ -164,15 +164,20 @@ def _ipv6(data: bytes, start: int, end: int) -> Hit | None:
 
 
 def _phone(pattern: str, data: bytes, start: int, end: int) -> Hit | None:
-    if pattern == "phone_named":
-        end = start + len(data[start:end].rstrip(_NAMING))
     if data[start : start + 1] == b"(" and b")" not in data[start:end]:  # `(212-555-0199)`
         start += 1
+    if not _begins_alone(data, start):
+        return None
     end = phone.extended(data, end)
-    if not _begins_alone(data, start) or not (_ends_alone(data, end) or phone.is_named(data, end)):
+    if not (_ends_alone(data, end) or phone.is_named(data, end)):
         return None
     score = phone.confidence(pattern, data, start, end)
     return Hit("phone", start, end, score) if score else None
+
+
+def _phone_named(data: bytes, start: int, _: int) -> Hit | None:
+    hits = (_phone("phone_named", data, *bounds) for bounds in phone.named(data, start))
+    return next(filter(None, hits), None)
 
 
 def _phone_said(data: bytes, _: int, end: int) -> Hit | None:
@@ -218,5 +223,6 @@ _CONFIRM: Mapping[str, Callable[[bytes, int, int], Hit | None]] = {
     "ipv6": _ipv6,
     "ipv6_full": _ipv6,
     **{pattern: partial(_phone, pattern) for pattern in phone.PATTERNS},
+    "phone_named": _phone_named,
     "phone_said": _phone_said,
 }

@@ -1,0 +1,52 @@
+"""What a limit that is reached means is asked of the rules again, where nobody has to wait for the answer."""
+
+import asyncio
+from types import SimpleNamespace
+
+from jupiter_addons.exchange import EXCHANGES
+from jupiter_addons.limits.ledger import Ledger
+from jupiter_addons.policy.effects import By, Demand
+from jupiter_addons.stages.reserve import Reserve
+
+
+class Flow:
+    error = response = None
+
+
+class Judge:
+    """Denies, and remembers by which way it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, x, exceeded=None):
+        raise AssertionError("asked on the event loop, however long the text is")
+
+    async def beside(self, x, text_bytes, exceeded=None):
+        self.asked.append((text_bytes, exceeded))
+        return SimpleNamespace(verdict="deny", code="rate_limited", message="no", over_limit=True, retry_after_s=1.0)
+
+
+def test_a_call_over_its_limit_is_judged_beside_the_event_loop():
+    demand = Demand(By("p", "r"), "requests", "k", 0, 60)
+    x = SimpleNamespace(
+        call_id="c",
+        refusal=None,
+        plain_bytes=9_000_000,
+        call=SimpleNamespace(model="m"),
+        principal=SimpleNamespace(user="u", team=None),
+        outgoing=SimpleNamespace(
+            profile=SimpleNamespace(input_tokens_upper=1, output_tokens_max=1, hold_nusd=0), model="m"
+        ),
+        decision=SimpleNamespace(effects=(), demands=(demand,)),
+    )
+    x.decide = lambda decision: setattr(x, "decision", decision)
+    refused = []
+    x.refuse = refused.append
+    flow, judge = Flow(), Judge()
+    EXCHANGES[flow] = x
+    asyncio.run(Reserve(Ledger(), lambda *_: [], judge).request(flow))
+    ((text_bytes, exceeded),) = judge.asked
+    assert text_bytes == 9_000_000
+    assert list(exceeded) == [demand]
+    assert refused[0].code == "rate_limited"
