@@ -28,6 +28,7 @@ from jupiter_addons.stages.detect import find
 from jupiter_addons.stages.enrich import Enrich
 from jupiter_addons.stages.facts import Surroundings
 from jupiter_addons.stages.judge import Judge
+from jupiter_addons.stages.lease import Learn, TakeLease
 from jupiter_addons.stages.observe import Observe
 from jupiter_addons.stages.parse import Parse
 from jupiter_addons.stages.record import CountRefused, Record
@@ -53,6 +54,7 @@ def build(parts: Parts) -> Sequence[object]:
         emergency_mode=settings.policy.emergency_mode,
         usage=parts.usage,
         window=parts.window_of,
+        providers=parts.router.facts,
     )
     requests = Judge(parts.policies, "request", around)
     answers = Judge(parts.policies, "response", around)
@@ -81,24 +83,26 @@ def build(parts: Parts) -> Sequence[object]:
             ),
             parts.leaves.tunnel,
         ),
-        Parse(parts.models, body_limit_bytes=settings.proxy.limits.body),
+        Parse(parts.models, canonical=parts.registry.canonical, body_limit_bytes=settings.proxy.limits.body),
         Enrich(price_for=parts.price_for, default_max_output_tokens=max_output),
         Decide(requests),
         Amend(
             price_for=parts.price_for,
+            canonical=parts.registry.canonical,
             default_max_output_tokens=max_output,
             body_limit_bytes=settings.proxy.limits.body,
             find=find,
             judge=requests,
         ),
         PlanRoute(
-            parts.providers,
+            parts.router,
             refuse_unpriced=settings.processing.costs.unknown_model == "refuse",
             stand_ins=settings.intercept.failover,
         ),
         Reserve(parts.stores.ledger, parts.limits_for, requests),
         TellOfRequest(parts.stores.alerts.send),
         Translate(client_key=settings.intercept.client_key, default_max_output_tokens=max_output),
+        TakeLease(parts.router),
         Commit(parts.leaves),
         ReadReply(
             holds_streams=parts.policies.waits_for_answer,
@@ -110,6 +114,7 @@ def build(parts: Parts) -> Sequence[object]:
         Settle(parts.stores.ledger),
         Record(parts.leaves),
         CountRefused(parts.leaves),
+        Learn(parts.router),
         Observe(),
     )
 

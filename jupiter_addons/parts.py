@@ -5,7 +5,9 @@ on a reload while the old parts are still in place.
 """
 
 import datetime
+import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -21,19 +23,24 @@ from jupiter_addons.limits.ledger import Reservation
 from jupiter_addons.policy.load import impossible
 from jupiter_addons.policy.load import load as load_policies
 from jupiter_addons.policy.rules import PolicySet
-from jupiter_addons.routing.plan import listing
-from jupiter_addons.routing.provider import Provider, ProviderType, Timeouts, address
+from jupiter_addons.routing.plan import Candidate
+from jupiter_addons.routing.provider import Provider, ProviderType
+from jupiter_addons.routing.registry import Registry, undated
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.policies import read_files
-from jupiter_addons.settings.schema import Provider as ProviderEntry
+from jupiter_addons.settings.routing import providers, routing_rules, state_rules
+from jupiter_addons.settings.schema_governance import ModelPrice
 from jupiter_addons.stages.leaves import Leaves
+from jupiter_addons.stages.router import Router, announce
 from jupiter_addons.stores import Stores
+from jupiter_addons.telemetry.metrics import METRICS
 
 VERSION = version("mercator-jupiter")
 
 _CATALOGUES: Mapping[ProviderType, str] = {
     "openai": "openai",
     "openai-compatible": "openai",
+    "azure-openai": "azure",
     "anthropic": "anthropic",
     "ollama": "ollama",
     "rehearsal": "rehearsal",
@@ -51,17 +58,18 @@ class Parts:
         self.settings = settings
         self.version = VERSION
         self.policies: PolicySet = load_policies(read_files(settings.policy_path), default=settings.policy.default)
-        self.providers: Sequence[Provider] = [
-            _provider(name, entry, settings.proxy.workers) for name, entry in settings.providers.items()
-        ]
+        self.providers: Sequence[Provider] = providers(settings)
+        self.registry = Registry(self.providers, settings.routing.aliases)
         if problems := list(impossible(self.policies, providers=settings.providers, workers=settings.proxy.workers)):
             raise ConfigError(problems)
         self.directory: Mapping[str, Profile] = {
             user: Profile(entry.team, tuple(entry.roles), entry.attributes)
             for user, entry in settings.identity.principals.items()
         }
+        costs = settings.processing.costs
         self.prices = PriceTable(
-            {model: {k: str(v) for k, v in p.items()} for model, p in settings.processing.costs.overrides.items()}
+            {model: _written(price) for model, price in costs.overrides.items()},
+            _written(costs.default_price) if costs.unknown_model == "price" and costs.default_price else None,
         )
         self._priced_by: dict[tuple[DialectName, str], tuple[str, ...]] = {}
         limits = settings.limits
@@ -79,6 +87,22 @@ class Parts:
             self.ca_certificate = certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
         self.stores = stores()
         self.leaves = Leaves(self.stores.log, self.stores.pseudonym_key, settings.digest)
+        self.router = self._router(settings)
+
+    def _router(self, settings: Configuration) -> Router:
+        """Return what routing works with; what it has learned is the process's and outlives this configuration."""
+        routing, state = settings.routing, self.stores.routing
+        state.notify = announce
+        return Router(
+            providers=tuple(self.providers),
+            registry=self.registry,
+            rules=routing_rules(routing),
+            state=state,
+            price_of=self.price_of,
+            sticky=routing.sticky,
+            residency=routing.residency,
+            most_rest_s=routing.failover.max_rest,
+        )
 
     @staticmethod
     def _trusted(settings: Configuration) -> Path | None:
@@ -95,6 +119,12 @@ class Parts:
         """Do what needs doing once a second."""
         self.leaves.flush()
         self.stores.ledger.sweep(time.monotonic_ns())
+        state = self.router.state
+        state.configure(state_rules(self.settings.routing))  # here, because a reload is read in another thread
+        METRICS.retry_budget.set(state.budget.remaining(state.clock()))
+        METRICS.breakers.clear()
+        for (provider, breaker), count in Counter(state.breakers()).items():
+            METRICS.breakers.labels(provider, breaker).set(count)
 
     def readiness(self) -> Mapping[str, bool]:
         """Return what a governed call needs, and whether it is there."""
@@ -102,7 +132,8 @@ class Parts:
 
     def limits_for(self, user: str, team: str | None, model: str) -> Sequence[Limit]:
         """Return the limits on a call."""
-        return self._limit_plan.limits_for(user, team, model)
+        known = model if model in self.settings.limits.by_model else undated(model)
+        return self._limit_plan.limits_for(user, team, known)
 
     def usage(self, user: str, model: str) -> Mapping[str, int | float]:
         """Return what a user has taken lately, by the names that rules have for it."""
@@ -110,6 +141,8 @@ class Parts:
 
     def window_of(self, call: Call) -> int | None:
         """Return how many tokens a call's model can take at whoever can be asked; the fewest, if they differ."""
+        if (written := self.settings.processing.tokens.windows.get(call.model)) is not None:
+            return written
         windows = [self.prices.window(catalogue, call.model) for catalogue in self._catalogues(call)]
         return min((window for window in windows if window is not None), default=None)
 
@@ -135,10 +168,13 @@ class Parts:
 
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
-        found: set[str] = set()
-        for provider in self.providers:
-            found.update(listing([provider], self.prices.names(_CATALOGUES[provider.type])))
-        return tuple(sorted(found))
+        known = (self.prices.names(catalogue) for catalogue in {_CATALOGUES[p.type] for p in self.providers})
+        listed = self.registry.listing(itertools.chain.from_iterable(known))
+        return tuple(name for name in listed if self.router.may_ask(principal, name))
+
+    def price_of(self, candidate: Candidate) -> Price | None:
+        """Return the price of a model at one provider."""
+        return self.prices.lookup(_CATALOGUES[candidate.provider.type], candidate.model)
 
     @staticmethod
     def rate_headers(reservation: Reservation) -> dict[str, str]:
@@ -153,19 +189,5 @@ class Parts:
         }
 
 
-def _provider(name: str, entry: ProviderEntry, workers: int) -> Provider:
-    scheme, host, port, prefix = address(entry.base_url)
-    return Provider(
-        name=name,
-        type=entry.type,
-        scheme=scheme,
-        host=host,
-        port=port,
-        prefix=prefix,
-        models=tuple(entry.models),
-        api_key=entry.api_key.get_secret_value() if entry.api_key is not None else None,
-        weight=entry.weight,
-        headers=tuple(entry.headers.items()),
-        timeouts=Timeouts(**entry.timeouts.model_dump()),
-        max_connections=-(-entry.max_connections // workers),
-    )
+def _written(price: ModelPrice) -> dict[str, str]:
+    return {kind: str(amount) for kind, amount in price.items()}

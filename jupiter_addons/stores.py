@@ -1,8 +1,14 @@
-"""What is opened once and outlives every reload: the evidence log, the keys, the counters, the alerts on their way."""
+"""What is opened once and outlives every reload: the evidence log, the keys, the counters, the alerts on their way, and what
+has been learned of providers."""
+
+import random
+import time
 
 from jupiter_addons.evidence.record import control
 from jupiter_addons.limits.ledger import Ledger
+from jupiter_addons.routing.state import RoutingState
 from jupiter_addons.settings.load import Configuration
+from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
@@ -24,6 +30,7 @@ class Stores:
             raise
         self.keys = KeyView(self._key_store)
         self.ledger = Ledger()
+        self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)
 
     def note_loaded(self, settings_digest: str, policies_digest: str, rules: int) -> None:

@@ -62,6 +62,7 @@ class Gateway:
             emergency_mode=self.emergency_mode,
             usage=lambda user, model: Ledger().usage(user, model, 0),
             window=lambda call: self._prices.window(catalogue(call), call.model),
+            providers=lambda _model: {},
         )
         return facts(self._exchange(asked), around, phase)
 

@@ -62,7 +62,7 @@ class Call:
     dialect: DialectName
     operation: Operation
     model: str
-    """The *requested* model, as the client spelled it."""
+    """The *requested* model: as the client spelled it in `body`, here under the one name that rules and prices have for it."""
     stream: bool
     messages: tuple[Message, ...]
     """System prompt first where the dialect keeps it apart."""

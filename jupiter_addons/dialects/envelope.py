@@ -8,12 +8,14 @@ Official SDKs retry 429 and 5xx twice; `x-should-retry: false` stops them where 
 """
 
 import math
+from collections.abc import Mapping
 
 import orjson
 
 from jupiter_addons.dialects.call import DialectName, ErrorFamily
 from jupiter_addons.errors import Refusal
 
+MAX_DIGITS = 12
 MAX_RETRY_WAIT_S = 60
 """Beyond it an SDK's own retry would only keep the caller waiting."""
 
@@ -78,6 +80,17 @@ def headers(refusal: Refusal) -> list[tuple[str, str]]:
     elif row.status == 407:
         found.append(("proxy-authenticate", 'Basic realm="jupiter"'))
     return found
+
+
+def advice(headers: Mapping[str, str]) -> str | None:
+    """Return when a provider wants to be asked again, in the spelling of `retry-after`.
+
+    OpenAI's `retry-after-ms` is the more exact one of the two, and the one that its SDKs go by.
+    """
+    exact = headers.get("retry-after-ms", "")
+    if exact.isascii() and exact.isdigit() and len(exact) <= MAX_DIGITS:
+        return f"{int(exact) / 1000:.3f}"
+    return headers.get("retry-after")
 
 
 def _anthropic_message(refusal: Refusal) -> str:

@@ -73,21 +73,24 @@ def catalogue(call: Call) -> str:
 class PriceTable:
     """Model -> price.  Built once; looking up never leaves the process."""
 
-    def __init__(self, overrides: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, overrides: Mapping[str, Mapping[str, str]], default: Mapping[str, str] | None = None) -> None:
+        """`default` is what a model costs that nobody has a price for; None leaves it without one."""
         import genai_prices.data_snapshot  # a sixth of a second that no other command should wait for
 
         self._snapshot: Any = genai_prices.data_snapshot.get_snapshot()
         self._source = f"genai-prices {_version()}"
         self._overrides = {model: from_override(entry) for model, entry in overrides.items()}
+        self._default = from_override(default) if default is not None else None
         # What the library is asked for takes a walk through its rules; models are few, and asked for again and again.
         self._model = functools.lru_cache(_CACHED)(self._model_of)
         self._known = functools.lru_cache(_CACHED)(self._find)
 
     def lookup(self, provider: str, model: str) -> Price | None:
-        """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), or None."""
+        """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), the default, or None."""
         if (override := self._overrides.get(model)) is not None:
             return override
-        return self._known(provider, model) if len(model) <= MAX_NAME_CHARS else None
+        known = self._known(provider, model) if len(model) <= MAX_NAME_CHARS else None
+        return known or self._default
 
     def window(self, provider: str, model: str) -> int | None:
         """Return how many tokens a model takes in and gives out together, or None if the library does not say."""

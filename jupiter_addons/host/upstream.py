@@ -34,6 +34,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 
+from jupiter_addons.dialects import envelope
 from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import AttemptFailure, Exchange
@@ -329,7 +330,7 @@ class UpstreamStream(HttpStream):
         elif isinstance(event, ResponseEndOfMessage):
             assert self._head is not None
             status = self._head.response.status_code
-            after = self._head.response.headers.get("retry-after")
+            after = envelope.advice(self._head.response.headers)
             yield from self.try_again(
                 AttemptFailure("status", f"the provider answered {status}", sent=True, status=status, retry_after=after)
             )

@@ -1,4 +1,6 @@
-"""Where a call can go: providers as configured, and the plan that orders those that offer a model.
+"""Where a call can go, and who is asked first.
 
-Pure: the dice are an argument, and addresses come from the configuration only, never from a request.
+`registry` says what the name of a model means, `plan` who can be asked for it, `strategies` in which order; `state` remembers
+how each model at each provider does (`health`, `breaker`, `ejection`) and how much asking again costs (`retry`).  Pure: clock
+and dice are arguments, and addresses come from the configuration only, never from a request.
 """

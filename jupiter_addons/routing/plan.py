@@ -1,80 +1,164 @@
 """From a model to the providers that can be asked for it, in order of preference."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from jupiter_addons.dialects.call import DialectName
 from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.errors import Refusal
-from jupiter_addons.routing.provider import Provider
+from jupiter_addons.routing.provider import Provider, matches
+from jupiter_addons.routing.registry import not_offered, plain
+from jupiter_addons.routing.state import Pair, RoutingState
+from jupiter_addons.routing.strategies import STRATEGIES, Circumstances, StrategyName
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One provider to try, and the model to ask it for."""
+    """One provider to try, and the model to ask it for, as that provider calls it."""
 
     provider: Provider
     model: str
 
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self.provider.name
+
+    @property
+    def weight(self) -> int:
+        """The provider's share."""
+        return self.provider.weight
+
+    @property
+    def pair(self) -> Pair:
+        """What its health is known by."""
+        return self.provider.name, self.model
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The candidates, best first, and how they were ordered."""
+    """The candidates, best first, and how they were ordered.  Who is there twice is asked again after the others."""
 
     candidates: tuple[Candidate, ...]
     strategy: str
 
 
-def plan(
-    model: str,
-    dialect: DialectName,
-    providers: Sequence[Provider],
-    *,
-    only: str | None,
-    dice: Callable[[], float],
-    stand_ins: bool = False,
-    named: Sequence[str] | None = None,
-) -> Route | Refusal:
-    """Return the route for a call, or why there is none.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How one of several providers is chosen, for all models or for some."""
 
-    `only` names the one provider an intercepted client meant; with `stand_ins` others that we have a key for may follow
-    it.  `dice` returns numbers in [0, 1): the order is random,
-    weighted by `weight` (Efraimidis and Spirakis 2006: sort by u^(1/w)).  `named` are the providers a rule wants, in its order;
-    nobody else is asked then, whoever the client meant.
-    """
-    if named is not None:
-        return _as_named(model, dialect, providers, named)
-    offering = [p for p in providers if (only is None or p.name == only) and p.offers(model)]
+    strategy: StrategyName = "weighted"
+    order: tuple[str, ...] = ()
+    """The providers of `manual`, first choice first."""
+    tags: frozenset[str] = frozenset()
+    """What a provider must have: tags or its region."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRules:
+    """What is configured of routing."""
+
+    choice: Choice = Choice()
+    by_model: Mapping[str, Choice] = field(default_factory=dict)
+    """Model, or a pattern of models -> what holds for it instead; the first that fits."""
+    rounds: int = 1
+    """How often the candidates are gone through."""
+
+    def choice_for(self, model: str) -> Choice:
+        """Return what holds for a model."""
+        return next((choice for name, choice in self.by_model.items() if matches(name, model)), self.choice)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One call, as far as routing looks at it."""
+
+    model: str
+    dialect: DialectName
+    only: str | None = None
+    """The one provider that is meant: an intercepted client's, or a prefix's."""
+    stand_ins: bool = False
+    """Whether others that we have a key for may follow that one."""
+    named: Sequence[str] | None = None
+    """The providers that a rule wants, in its order; nobody else is asked then, whoever the client meant."""
+    tags: frozenset[str] = frozenset()
+    """What a provider must have for this caller."""
+    affinity: str | None = None
+    cost: Callable[[Candidate], int | None] = lambda _: None
+
+
+def plan(wanted: Wanted, providers: Sequence[Provider], rules: RoutingRules, state: RoutingState) -> Route | Refusal:
+    """Return the route for a call, or why there is none: no such model, not in this dialect, not allowed, nobody well."""
+    choice = rules.choice_for(wanted.model)
+    able = _able(wanted, providers, choice)
+    if isinstance(able, Refusal):
+        return able
+    candidates = [Candidate(provider, provider.called(wanted.model)) for provider in able]
+    up = [candidate for candidate in candidates if not state.wait_s(candidate.pair)]
+    if not up:
+        return _nobody(wanted, candidates, state)
+    if wanted.named is not None:
+        return Route(tuple(up) * rules.rounds, "policy")
+    if len(up) > 1:
+        up = _ordered(wanted, up, choice, state)
+    return Route(tuple(up) * rules.rounds, choice.strategy)
+
+
+def _able(wanted: Wanted, providers: Sequence[Provider], choice: Choice) -> list[Provider] | Refusal:
+    """Return who could serve a call if all were well."""
+    model, tags = wanted.model, choice.tags | wanted.tags
+    if wanted.named is not None:
+        known = {provider.name: provider for provider in providers}
+        named = [known[name] for name in dict.fromkeys(wanted.named) if name in known]
+        able = [p for p in named if p.offers(model) and p.serves(wanted.dialect) and tags <= p.answers_to]
+        if able:
+            return able
+        return Refusal("no_provider", f"no provider that a policy names can be asked for model `{plain(model)}`")
+    offering = [p for p in providers if p.offers(model) and (wanted.only is None or p.name == wanted.only)]
     if not offering:
-        return Refusal("model_not_found", f"model `{_plain(model)}` is not offered here", param="model")
-    speaking = [p for p in offering if p.serves(dialect)]
+        return not_offered(model)
+    speaking = [p for p in offering if p.serves(wanted.dialect)]
     if not speaking:
-        paths = sorted({WIRES[d].path for p in offering for d in p.dialects})
-        message = f"model `{_plain(model)}` is offered at {' and '.join(paths)} only"
+        paths = sorted({WIRES[dialect].path for provider in offering for dialect in provider.dialects})
+        message = f"model `{plain(model)}` is offered at {' and '.join(paths)} only"
         return Refusal("unsupported_by_provider", message, param="model")
-    if only is not None and stand_ins:
-        speaking += [p for p in providers if p.name != only and p.api_key and p.offers(model) and p.serves(dialect)]
-    if len(speaking) > 1:
-        speaking.sort(key=lambda p: (p.name == only, dice() ** (1 / p.weight)), reverse=True)
-    return Route(tuple(Candidate(p, model) for p in speaking), "weighted")
+    if wanted.only is not None and wanted.stand_ins:
+        speaking += [
+            p for p in providers if p.name != wanted.only and p.api_key and p.offers(model) and p.serves(wanted.dialect)
+        ]
+    allowed = [p for p in speaking if tags <= p.answers_to]
+    if not allowed:
+        return Refusal("policy_denied", f"no provider of model `{plain(model)}` may be asked by this caller")
+    if choice.strategy == "manual":
+        allowed = [p for p in allowed if p.name in choice.order]
+    return allowed or Refusal("no_provider", f"no provider is configured to be asked for model `{plain(model)}`")
 
 
-def _as_named(model: str, dialect: DialectName, providers: Sequence[Provider], named: Sequence[str]) -> Route | Refusal:
-    known = {provider.name: provider for provider in providers}
-    found = [known[name] for name in dict.fromkeys(named) if name in known]
-    able = [provider for provider in found if provider.offers(model) and provider.serves(dialect)]
-    if not able:
-        return Refusal("no_provider", f"no provider that a policy names can be asked for model `{_plain(model)}`")
-    return Route(tuple(Candidate(provider, model) for provider in able), "policy")
+def _ordered(wanted: Wanted, candidates: list[Candidate], choice: Choice, state: RoutingState) -> list[Candidate]:
+    def failing(candidate: Candidate) -> float:
+        return state.health(candidate.pair).outcomes.bad_share(state.clock(), 1)
+
+    at = Circumstances(
+        dice=state.dice,
+        turn=state.turn(wanted.model) if choice.strategy == "round-robin" else 0,
+        affinity=wanted.affinity,
+        order=choice.order,
+        expected_s=lambda c: state.health(c.pair).expected_s(state.clock()),
+        asked_s=lambda c: state.health(c.pair).asked_s,
+        cost=wanted.cost,
+        failing=failing,
+    )
+    ordered = STRATEGIES[choice.strategy](candidates, at)
+    out = frozenset(state.eject([candidate.pair for candidate in candidates]))
+    return sorted(ordered, key=lambda c: (c.name != wanted.only, c.pair in out, c.provider.priority))
 
 
-def listing(providers: Iterable[Provider], catalogue: Iterable[str]) -> tuple[str, ...]:
-    """Return the names to list: those configured exactly, and known ones that a pattern covers."""
-    providers = tuple(providers)
-    exact = {name for p in providers for name in p.models if "*" not in name}
-    known = {name for name in catalogue if any(p.offers(name) for p in providers)}
-    return tuple(sorted(exact | known))
-
-
-def _plain(text: str) -> str:
-    return "".join(char if char.isprintable() and char != "`" else "?" for char in text[:100])
+def _nobody(wanted: Wanted, candidates: Sequence[Candidate], state: RoutingState) -> Refusal:
+    """Return why nobody can be asked now, and when somebody can."""
+    now_s = state.clock()
+    wait_s = min(state.wait_s(candidate.pair) for candidate in candidates)
+    if all(state.health(candidate.pair).rests_until_s > now_s for candidate in candidates):
+        message = f"every provider of model `{plain(wanted.model)}` asks to be left alone for a while"
+        return Refusal("rate_limited", message, retry_after_s=wait_s)
+    message = f"every provider of model `{plain(wanted.model)}` is failing"
+    return Refusal("no_provider", message, retry_after_s=wait_s)

@@ -1,14 +1,15 @@
 """A provider as configured: its address, its key, what it speaks and which models it offers."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from jupiter_addons.dialects.call import DialectName
 from jupiter_addons.dialects.translate import targets
 
-ProviderType = Literal["openai", "anthropic", "ollama", "openai-compatible", "rehearsal"]
+ProviderType = Literal["openai", "anthropic", "ollama", "openai-compatible", "azure-openai", "rehearsal"]
 
 _COMPATIBLE: frozenset[DialectName] = frozenset({"openai_chat", "openai_completions", "openai_embeddings"})
 _OPENAI = _COMPATIBLE | frozenset[DialectName]({"openai_responses"})
@@ -18,12 +19,16 @@ _OLLAMA: frozenset[DialectName] = frozenset({"ollama_chat", "ollama_generate", "
 DIALECTS: Mapping[ProviderType, frozenset[DialectName]] = {
     "openai": _OPENAI,
     "openai-compatible": _COMPATIBLE,
+    "azure-openai": _OPENAI,
     "anthropic": _ANTHROPIC,
     "ollama": _OLLAMA,
     "rehearsal": _OPENAI | _ANTHROPIC | _OLLAMA,
 }
 """What a type speaks.  Compatible servers are not taken at their word for responses, which many do not have: those are asked
 of them as chats."""
+
+_PER_DEPLOYMENT = frozenset({"/chat/completions", "/completions", "/embeddings"})
+"""What Azure has under `/openai/deployments/NAME`; its other endpoints read the model from the body, as OpenAI's do."""
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -60,6 +65,15 @@ class Provider:
     headers: tuple[tuple[str, str], ...] = ()
     timeouts: Timeouts = Timeouts()
     max_connections: int = 1000
+    priority: int = 0
+    """Those of a lower number are asked before it, whatever the strategy."""
+    region: str | None = None
+    tags: frozenset[str] = frozenset()
+    """What can be required of it, such as where it keeps data."""
+    model_map: Mapping[str, str] = field(default_factory=dict)
+    """Model -> what this provider calls it; those are offered as well."""
+    api_version: str | None = None
+    """Of Azure's API with deployments in its paths; None for the one that has OpenAI's paths."""
 
     @property
     def dialects(self) -> frozenset[DialectName]:
@@ -76,15 +90,42 @@ class Provider:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
-    def path_for(self, target: str) -> str:
-        """Return the upstream request target for a client's (`/v1/…`, query included)."""
-        return self.prefix + target
+    def path_for(self, target: str, model: str = "") -> str:
+        """Return the upstream request target for one of OpenAI's, Anthropic's or Ollama's (`/v1/…`, query included).
+
+        `model` is what this provider calls it.  Azure's has a version, and for most endpoints the deployment:
+        `/openai/deployments/MODEL/chat/completions?api-version=…`; a query of the client's has no meaning there.
+        """
+        if self.api_version is None:
+            return self.prefix + target
+        path = target.partition("?")[0].removeprefix("/v1")
+        where = f"/deployments/{quote(model, safe='')}" if path in _PER_DEPLOYMENT else ""
+        prefix = self.prefix.removesuffix("/openai")
+        return f"{prefix}/openai{where}{path}?api-version={quote(self.api_version, safe='')}"
+
+    def credential(self, key: str, spoken: DialectName) -> tuple[bytes, bytes]:
+        """Return the header field that a key is sent in where the provider is asked in a dialect."""
+        if self.type == "azure-openai":
+            return b"api-key", key.encode()
+        if spoken in _ANTHROPIC:
+            return b"x-api-key", key.encode()
+        return b"authorization", b"Bearer " + key.encode()
 
     def offers(self, model: str) -> bool:
         """Whether `model` is one of this provider's, compared exactly but for `*`."""
-        return any(matches(pattern, model) for pattern in self.models)
+        return model in self.model_map or any(matches(pattern, model) for pattern in self.models)
+
+    def called(self, model: str) -> str:
+        """Return what this provider calls a model."""
+        return self.model_map.get(model, model)
+
+    @property
+    def answers_to(self) -> frozenset[str]:
+        """What can be required of it: its tags, and its region."""
+        return self.tags | {self.region} if self.region is not None else self.tags
 
 
+@functools.lru_cache(4096)
 def matches(pattern: str, name: str) -> bool:
     """Whether `name` is what `pattern` stands for; `*` is any run of characters, everything else is itself."""
     first, *rest = pattern.split("*")

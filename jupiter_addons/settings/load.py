@@ -163,6 +163,7 @@ def _cross_check(root: Node, settings: Settings) -> list[Problem]:
             problems.append(mark.problem(message))
         if not _HOST.fullmatch(host):
             problems.append(mark.problem(f"`{host}` is not a host name in lower case without a port"))
+    problems += _unknown_in_order(root, settings)
     if settings.proxy.workers > 1 and settings.limits.any_given:
         message = "`proxy.workers` is more than 1, and each worker would count the limits for itself"
         hint = "set every limit to null, `limits.default.requests_per_minute` too, until counters can be shared"
@@ -178,6 +179,18 @@ def _cross_check(root: Node, settings: Settings) -> list[Problem]:
         mark = root.find(("proxy", "admin_address"))
         problems.append(mark.problem("the admin port must not be the proxy's own"))
     return problems
+
+
+def _unknown_in_order(root: Node, settings: Settings) -> Iterator[Problem]:
+    """Yield the names in an order of providers that are no provider's."""
+    routing = settings.routing
+    orders: list[tuple[tuple[str | int, ...], list[str]]] = [(("routing", "order"), routing.order)]
+    orders += [(("routing", "by_model", model, "order"), entry.order) for model, entry in routing.by_model.items()]
+    for path, names in orders:
+        for place, name in enumerate(names):
+            if name not in settings.providers:
+                hint = did_you_mean(name, list(settings.providers))
+                yield root.find((*path, place)).problem(f"`{name}` is not one of the providers", hint)
 
 
 def _cautions(root: Node, settings: Settings) -> Iterator[Problem]:

@@ -40,6 +40,8 @@ _UNION_MEMBERS = {"str": "a string", "int": "a number", "float": "a number", "bo
 _PATTERNS = {
     "^[a-z][a-z0-9_-]{0,31}$": "1 to 32 characters of a-z, 0-9, - and _, a letter first",
     "^sqlite:.+": "`sqlite:` and a path",
+    "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "1 to 64 letters, digits, `_`, `.` and `-`, a letter or digit first",
+    "^[A-Za-z0-9.-]{1,32}$": "a version such as 2024-10-21",
 }
 
 

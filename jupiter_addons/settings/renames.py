@@ -14,6 +14,7 @@ MOVED: Mapping[Path, Path] = {
     ("proxy", "read_timeout"): ("proxy", "limits", "header_timeout"),
     ("proxy", "max_header_bytes"): ("proxy", "limits", "header_bytes"),
     ("routing", "fallback"): ("routing", "failover"),
+    ("routing", "model_mapping"): ("routing", "aliases"),
     ("evidence", "sqlite", "path"): ("evidence", "url"),
 }
 """Old key -> new key."""

@@ -2,9 +2,9 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from jupiter_addons.settings.types import Count, Section, later, only
 
@@ -31,30 +31,47 @@ class Tokens(Section):
 
     default_max_output: Count = 4096
     """Output tokens assumed for a request that sets no cap."""
+    windows: dict[str, Count] = Field(default_factory=dict)
+    """Model -> how many tokens it takes in and gives out together, in place of the price library's."""
+
+
+type ModelPrice = dict[Literal["input", "output", "cache_read", "cache_write"], str | float]
+
+
+def _check_price(model: str, price: ModelPrice) -> None:
+    if not {"input", "output"} <= price.keys():
+        raise ValueError(f"the price of `{model}` needs `input` and `output`")
+    for kind, amount in price.items():
+        if not 0 <= _dollars(amount) <= 1_000_000:
+            raise ValueError(f"the `{kind}` price of `{model}` is not a number of dollars from 0 to 1000000")
 
 
 class Costs(Section):
     """Counting money."""
 
-    unknown_model: Annotated[
-        Literal["refuse", "free"], later(price="a default price is not available in this version")
-    ] = "refuse"
-    """A model without a known price: refused, or charged nothing and recorded so."""
-    overrides: dict[str, dict[Literal["input", "output", "cache_read", "cache_write"], str | float]] = Field(
-        default_factory=dict
-    )
+    unknown_model: Literal["refuse", "free", "price"] = "refuse"
+    """A model without a known price: refused, charged nothing and recorded so, or charged `default_price`."""
+    default_price: ModelPrice | None = None
+    """Dollars per million tokens of a model without a known price; choose it dear, a budget gives back what was too much."""
+    overrides: dict[str, ModelPrice] = Field(default_factory=dict)
     """Model -> dollars per million tokens, in place of the price library's."""
 
     @field_validator("overrides")
     @classmethod
-    def _priced(cls, value: dict[str, dict[str, str | float]]) -> dict[str, dict[str, str | float]]:
+    def _are_prices(cls, value: dict[str, ModelPrice]) -> dict[str, ModelPrice]:
         for model, price in value.items():
-            if not {"input", "output"} <= price.keys():
-                raise ValueError(f"the price of `{model}` needs `input` and `output`")
-            for kind, amount in price.items():
-                if not 0 <= _dollars(amount) <= 1_000_000:
-                    raise ValueError(f"the `{kind}` price of `{model}` is not a number of dollars from 0 to 1000000")
+            _check_price(model, price)
         return value
+
+    @model_validator(mode="after")
+    def _has_its_price(self) -> Self:
+        if self.unknown_model == "price" and self.default_price is None:
+            raise ValueError("`unknown_model` is `price`, which needs a `default_price`")
+        if self.default_price is not None:
+            _check_price("default_price", self.default_price)
+            if not any(_dollars(amount) for amount in self.default_price.values()):
+                raise ValueError("a `default_price` of nothing is what `unknown_model: free` says")
+        return self
 
 
 def _dollars(amount: str | float) -> float:

@@ -1,13 +1,14 @@
-"""The configuration keys of the doors and of what lies behind them: `proxy`, `intercept`, `providers`, `routing`."""
+"""The configuration keys of the doors and of what lies behind them: `proxy`, `intercept`, `providers`."""
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_serializer, field_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
+from jupiter_addons.routing.provider import ProviderType
 from jupiter_addons.routing.provider import address as provider_address
-from jupiter_addons.settings.types import Address, Count, Duration, ProviderKey, Section, Size, Timeout, later, only
+from jupiter_addons.settings.types import Address, Count, Duration, Label, ProviderKey, Section, Size, Timeout, later
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?")
@@ -26,6 +27,7 @@ _OWN_HEADERS = frozenset(
     }
 )
 """What says where a message ends and where it goes: for the proxy to write, not for a configuration."""
+_VERSION = r"^[A-Za-z0-9.-]{1,32}$"
 MASK = "**********"
 
 
@@ -160,21 +162,26 @@ class Intercept(Section):
 class Provider(Section):
     """One provider."""
 
-    type: Annotated[
-        Literal["openai", "anthropic", "ollama", "openai-compatible", "rehearsal"],
-        later(
-            **{
-                "azure-openai": "`azure-openai` is not supported by this version",
-            }
-        ),
-    ]
+    type: ProviderType
     """What it speaks."""
     base_url: str
     """Where it is; a final `/v1` may be left out."""
+    api_version: Annotated[str, Field(pattern=_VERSION)] | None = None
+    """Of Azure's API that has deployments in its paths; null: of the one that has OpenAI's paths."""
     api_key: ProviderKey | None = None
     """The provider's own key; use `${ENV}` or `${secret:name}`."""
     models: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
     """The models it offers; `*` stands for any characters."""
+    model_map: dict[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+    """Further models it offers, under names of its own: model -> its name, or the name of its deployment."""
+    region: Label | None = None
+    """Where it works."""
+    tags: list[Label] = Field(default_factory=list)
+    """What else can be required of it, such as `zero-retention`; its region need not be repeated."""
+    priority: Annotated[int, Field(ge=0, le=100)] = 0
+    """Those with a lower number are asked before it, whatever the strategy."""
     weight: Annotated[Count, Field(le=1000)] = 1
     """Its share where several offer a model."""
     timeouts: ProviderTimeouts = ProviderTimeouts()
@@ -206,24 +213,12 @@ class Provider(Section):
                 raise ValueError(f"the value of `{name}` cannot be sent in a header")
         return value
 
+    @model_validator(mode="after")
+    def _has_versions_if_azure(self) -> Self:
+        if self.api_version is not None and self.type != "azure-openai":
+            raise ValueError("`api_version` is for providers of type `azure-openai`")
+        return self
+
     @field_serializer("headers", when_used="json")
     def _masked(self, value: dict[str, str]) -> dict[str, str]:
         return dict.fromkeys(value, MASK)
-
-
-class Failover(Section):
-    """Asking another provider when one fails."""
-
-    max_attempts: Annotated[Count, Field(le=10)] = 3
-    """How many providers are asked at most, the first included."""
-
-
-class Routing(Section):
-    """Which provider is asked."""
-
-    strategy: Literal["weighted"] = "weighted"
-    """How one of several is chosen."""
-    failover: Failover = Failover()
-    """Asking another provider when one fails."""
-    model_mapping: Annotated[dict[str, str], only({}, "model mapping is")] = Field(default_factory=dict)
-    """Asked model -> model to ask for; not in this version."""

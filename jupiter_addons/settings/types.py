@@ -129,3 +129,7 @@ Count = Annotated[int, BeforeValidator(_not_bool, json_schema_input_type=int), F
 """A whole number from 1."""
 ProviderKey = Annotated[SecretStr, AfterValidator(_sendable)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+"""What a provider can be marked with, and required to have."""
+Share = Annotated[float, BeforeValidator(_not_bool, json_schema_input_type=float), Field(gt=0, le=1)]
+"""More than 0, up to 1."""

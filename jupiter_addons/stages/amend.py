@@ -43,14 +43,19 @@ class Amend:
         self,
         *,
         price_for: Callable[[Call], Price | None],
+        canonical: Callable[[str], str],
         default_max_output_tokens: int,
         body_limit_bytes: int,
         find: Find | None,
         judge: Judge,
     ) -> None:
-        """`find` is what detects; None if nothing does.  `judge` is asked about what has been changed."""
+        """`canonical` takes a name of a model to the one that rules, limits and prices know.
+
+        `find` is what detects; None if nothing does.  `judge` is asked about what has been changed.
+        """
         self._judge = judge
         self._price_for = price_for
+        self._canonical = canonical
         self._default_max_output_tokens = default_max_output_tokens
         self._body_limit_bytes = body_limit_bytes
         self._find = find
@@ -60,7 +65,8 @@ class Amend:
     async def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Carry out the effects of the decision."""
         routed = routing(x.decision.effects)
-        model = routed.model if routed is not None and routed.model is not None else x.call.model
+        wanted = self._canonical(routed.model) if routed is not None and routed.model is not None else None
+        model = x.call.model if wanted is None else wanted
         effects: list[Effect] = [e for e in x.decision.effects if isinstance(e, (Setting, Addition, Redaction))]
         if not effects and model == x.call.model:
             x.outgoing = Outgoing(x.call, x.received, True, model, x.price, x.profile)
@@ -75,7 +81,7 @@ class Amend:
         if x.decision.verdict == "deny":
             x.refuse(denial(x.decision))
             return
-        model = model if routed is not None and routed.model is not None else call.model
+        model = call.model if wanted is None else wanted
         price = self._price_for(replace(call, model=model))
         profile = describe(call, price, len(amended.body), self._default_max_output_tokens)
         x.outgoing = Outgoing(call, amended.body, False, model, price, profile, amended.changes, amended.vault.contents)
@@ -116,7 +122,8 @@ class Amend:
         if not amended.changes:
             return x.call, amended
         try:
-            return PARSERS[x.call.dialect](scan(amended.body)), amended
+            call = PARSERS[x.call.dialect](scan(amended.body))
         except RequestError as error:
             rules = ", ".join(sorted({change.rule for change in amended.changes}))
             raise EffectError(f"what is left by {rules} is no valid call: {error}") from error
+        return replace(call, model=self._canonical(call.model)), amended

@@ -30,6 +30,7 @@ from jupiter_addons.policy.facts import Facts, Lazy
 from jupiter_addons.policy.fields import HEADERS
 from jupiter_addons.policy.localtime import local_time
 from jupiter_addons.policy.vocabulary import Phase
+from jupiter_addons.routing.facts import Facts as ProviderFacts
 from jupiter_addons.stages.detect import DETECT
 from jupiter_addons.units import NANO_PER_USD, NanoUsd
 
@@ -49,6 +50,8 @@ class Surroundings:
     usage: Usage
     window: Callable[[Call], int | None]
     """A call -> the tokens that its model can take, if that is known."""
+    providers: Callable[[str], ProviderFacts]
+    """A model -> what is known of each provider, where that model is asked of it."""
 
 
 def usage_of(x: Exchange) -> tuple[str, str]:
@@ -73,6 +76,7 @@ def facts(x: Exchange, around: Surroundings, phase: Phase, seen: Seen | None = N
         "processing": functools.partial(_processing, x, around, phase, seen),
         "context": functools.partial(_context, x, around),
         "response": functools.partial(_response, x),
+        "provider": lambda: around.providers(seen.call.model),
         "attempt": lambda: {"number": len(x.failures) + 1},
         "detect": lambda: DETECT,
     }

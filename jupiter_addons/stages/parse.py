@@ -6,6 +6,7 @@ Everything that can be refused from the head alone is refused before the body is
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from mitmproxy import http
 
@@ -27,8 +28,16 @@ AT_ONCE_BYTES = 64 * 1024
 class Parse:
     """Bytes -> canonical call."""
 
-    def __init__(self, models: Callable[[Principal], tuple[str, ...]], *, body_limit_bytes: int) -> None:
+    def __init__(
+        self,
+        models: Callable[[Principal], tuple[str, ...]],
+        *,
+        canonical: Callable[[str], str],
+        body_limit_bytes: int,
+    ) -> None:
+        """`canonical` takes any name of a model to the one that rules, limits and prices know."""
         self._models = models
+        self._canonical = canonical
         self._body_limit_bytes = body_limit_bytes
         # One thread: what a large body takes while it is read is taken once, however many come.
         self._reader = ThreadPoolExecutor(1, "parse")
@@ -72,7 +81,9 @@ class Parse:
     def _read(self, dialect: DialectName, coding: str, body: bytes) -> tuple[int, Call]:
         """Return the length of the decoded body and the call in it.  Raises RequestError."""
         plain = encodings.decode(coding, body, self._body_limit_bytes)
-        return len(plain), PARSERS[dialect](scan(plain))
+        call = PARSERS[dialect](scan(plain))
+        model = self._canonical(call.model)
+        return len(plain), call if model == call.model else replace(call, model=model)
 
 
 def _is_json(content_type: str) -> bool:

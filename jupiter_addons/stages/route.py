@@ -1,7 +1,9 @@
-"""Where it goes: the providers that offer the model, in order of preference; or those that a rule names."""
+"""Where it goes: the providers that can be asked, in order of preference; and who stands in when one fails.
+
+`lease` takes leave to ask the candidate that `translate` has settled on; here it is ended when its attempt fails.
+"""
 
 import logging
-import random
 from collections.abc import Sequence
 
 from mitmproxy import http
@@ -10,10 +12,14 @@ from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.host.upstream import Attempt
 from jupiter_addons.policy.effects import routing
-from jupiter_addons.routing.plan import plan
-from jupiter_addons.routing.provider import Provider
+from jupiter_addons.routing.plan import Candidate, Wanted, plan
+from jupiter_addons.routing.registry import Resolved, not_offered
+from jupiter_addons.routing.retry import MOST_S, backoff_s
+from jupiter_addons.stages.router import Router
 from jupiter_addons.stages.stage import failing_over, stage
 from jupiter_addons.telemetry.logs import FIELDS
+from jupiter_addons.telemetry.metrics import METRICS
+from jupiter_addons.units import cost
 
 logger = logging.getLogger("jupiter.policy")
 
@@ -21,32 +27,24 @@ logger = logging.getLogger("jupiter.policy")
 class PlanRoute:
     """Model + dialect -> candidates."""
 
-    def __init__(self, providers: Sequence[Provider], *, refuse_unpriced: bool, stand_ins: bool) -> None:
-        self._providers = tuple(providers)
+    def __init__(self, router: Router, *, refuse_unpriced: bool, stand_ins: bool) -> None:
+        self._router = router
         self._refuse_unpriced = refuse_unpriced
         self._stand_ins = stand_ins
-        self._dice = random.SystemRandom().random
 
     @stage
     def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Plan the route, or refuse a model that nobody offers or that has no price."""
-        routed = routing(x.decision.effects)
-        route = plan(
-            x.outgoing.model,
-            x.call.dialect,
-            self._providers,
-            only=x.intercepted,
-            dice=self._dice,
-            stand_ins=self._stand_ins,
-            named=(routed.provider, *routed.fallback) if routed is not None and routed.provider else None,
-        )
+        router = self._router
+        router.state.budget.deposit(router.state.clock())
+        wanted = self._wanted(x)
+        route = wanted if isinstance(wanted, Refusal) else plan(wanted, router.providers, router.rules, router.state)
         if isinstance(route, Refusal):
+            routed = routing(x.decision.effects)
             if routed is not None:
+                fields = {"call": x.call_id}
                 logger.error(
-                    "rule `%s` routes where nobody answers: %s",
-                    routed.by,
-                    route.message,
-                    extra={FIELDS: {"call": x.call_id}},
+                    "rule `%s` routes where nobody answers: %s", routed.by, route.message, extra={FIELDS: fields}
                 )
             x.refuse(route)
         elif x.outgoing.price is None and self._refuse_unpriced:
@@ -56,10 +54,81 @@ class PlanRoute:
             x.route = route
             x.next_candidate = 0
 
+    def _wanted(self, x: Exchange) -> Wanted | Refusal:
+        """Return what the call wants of routing, under the one name that its model has."""
+        registry = self._router.registry
+        model, only = x.outgoing.model, x.intercepted
+        resolved = registry.resolve(model)
+        if isinstance(resolved, Refusal):
+            return resolved
+        if resolved.model != model:
+            # INVARIANT: rules, limits and prices have seen the model that is asked for, not another name of it.
+            return not_offered(model)
+        routed = routing(x.decision.effects)
+        spelled = x.outgoing.call.body.get("model") if routed is None or routed.model is None else routed.model
+        if isinstance(spelled, str) and spelled != model:
+            named = registry.resolve(spelled)  # it may name a provider as well
+            resolved = named if isinstance(named, Resolved) and named.model == model else resolved
+        if only is not None and resolved.provider not in (None, only):
+            return not_offered(model)
+        return Wanted(
+            resolved.model,
+            x.call.dialect,
+            only=only or resolved.provider,
+            stand_ins=only is not None and self._stand_ins,
+            named=(routed.provider, *routed.fallback) if routed is not None and routed.provider else None,
+            tags=self._router.required(x.principal),
+            affinity=self._affinity(x),
+            cost=lambda candidate: self._cost(x, candidate),
+        )
+
+    def _affinity(self, x: Exchange) -> str | None:
+        sticky = self._router.sticky
+        match sticky.by:
+            case "user":
+                return x.principal.user
+            case "key":
+                return x.principal.key_id
+            case "session":
+                name = sticky.header.encode().lower()
+                found = next((value for key, value in x.head if key.lower() == name), None)
+                # Under the user's name, so that nobody can choose where another one's sessions go.
+                return None if found is None else f"{x.principal.user}/{found.decode('latin-1')}"
+
+    def _cost(self, x: Exchange, candidate: Candidate) -> int | None:
+        price, profile = self._router.price_of(candidate) or x.outgoing.price, x.outgoing.profile
+        if price is None:
+            return None
+        return cost(profile.input_tokens_estimate, price.input) + cost(profile.output_tokens_max, price.output)
+
     @failing_over
     def upstream_attempt_failed(self, attempt: Attempt, x: Exchange) -> None:
         """Name the next candidate; the same one again if it was only a kept connection that had gone."""
-        if attempt.failure.reason != "stale":
-            x.next_candidate += 1
-        if x.next_candidate >= len(x.route.candidates):
-            attempt.give_up()
+        router, failure = self._router, attempt.failure
+        taken = router.taken[x]
+        if failure.reason == "stale":
+            taken.failures = len(x.failures)
+            return
+        router.fail(taken.lease, x.candidate, failure)
+        candidates = x.route.candidates
+        for place in range(x.next_candidate + 1, len(candidates)):
+            wait_s = self._wait_s(candidates, place)
+            if wait_s is None:
+                continue
+            if not router.state.budget.take(router.state.clock()):
+                METRICS.retries.labels("no_budget").inc()
+                break
+            METRICS.retries.labels("made").inc()
+            x.next_candidate = place
+            attempt.delay_s = wait_s
+            return
+        attempt.give_up()
+
+    def _wait_s(self, candidates: Sequence[Candidate], place: int) -> float | None:
+        """Return how long to wait before a candidate is asked, or None if it is not to be: at once, unless for another time."""
+        state, pair = self._router.state, candidates[place].pair
+        times = sum(candidate.pair == pair for candidate in candidates[:place])
+        rests_s = state.wait_s(pair)
+        if not times:
+            return None if rests_s else 0.0
+        return None if rests_s > MOST_S else max(rests_s, backoff_s(times, state.dice))

@@ -83,13 +83,15 @@ class Translate:
 
     def _keep_dialect(self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None) -> None:
         provider, body = candidate.provider, x.outgoing.body
-        if candidate.model != x.outgoing.call.model:
+        if candidate.model != x.outgoing.call.body.get("model"):  # which may be an alias, as the client wrote it
             body = splice(body, {("model",): candidate.model})
         fields = self._fields(x.asked[1], key)
         if not x.outgoing.encoded:
             fields = [field for field in fields if field[0].lower() != b"content-encoding"]
         x.notes = ()
-        self._send(flow, x, candidate, x.call.dialect, provider.path_for(x.asked[0]), fields, key, body)
+        self._send(
+            flow, x, candidate, x.call.dialect, provider.path_for(x.asked[0], candidate.model), fields, key, body
+        )
 
     def _change_dialect(
         self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None
@@ -109,7 +111,9 @@ class Translate:
                 ours = [("content-type", "application/json"), ("accept", accept), *wire.headers]
                 fields += [(name.encode(), value.encode()) for name, value in ours if name not in own]
                 x.notes = (*made.notes, *_betas(x.asked[1]))
-                self._send(flow, x, candidate, spoken, provider.path_for(wire.path), fields, key, made.body)
+                self._send(
+                    flow, x, candidate, spoken, provider.path_for(wire.path, candidate.model), fields, key, made.body
+                )
                 return None
             first = first or made
         return first or _not_here(x)
@@ -127,8 +131,7 @@ class Translate:
     ) -> None:
         provider, request = candidate.provider, flow.request
         if key:
-            anthropic = WIRES[spoken].family == "anthropic"
-            fields.append((b"x-api-key", key.encode()) if anthropic else (b"authorization", b"Bearer " + key.encode()))
+            fields.append(provider.credential(key, spoken))
         fields += [(name.encode(), value.encode()) for name, value in provider.headers]
         fields += [(b"accept-encoding", b"identity"), (b"content-length", b"%d" % len(body))]
         request.headers = http.Headers([(b"host", provider.authority.encode()), *fields])

@@ -46,6 +46,27 @@ class Metrics:
             ("provider", "reason"),
             registry=registry,
         )
+        self.retries = Counter(
+            "jupiter_retries",
+            "Further attempts: made, or not made because there was no budget for them.",
+            ("result",),
+            registry=registry,
+        )
+        self.retry_budget = Gauge(
+            "jupiter_retry_budget_remaining", "Further attempts that may be made now.", registry=registry
+        )
+        self.breakers = Gauge(
+            "jupiter_circuit_breakers",
+            "Models at a provider, by the state of their circuit breaker.",
+            ("provider", "state"),
+            registry=registry,
+        )
+        self.routing_changes = Counter(
+            "jupiter_routing_changes",
+            "Changes of who is asked: a breaker closed, open or half_open; ejected; resting for a `retry-after`.",
+            ("provider", "change"),
+            registry=registry,
+        )
         self.tasks = Gauge("jupiter_tasks", "Tasks in the event loop.", registry=registry)
         self.upstream_connections = Gauge(
             "jupiter_upstream_connections", "Connections to providers, idle or not.", registry=registry

@@ -66,3 +66,21 @@ def test_credentials_are_asked_for_where_they_are_missing():
     proxy = dict(envelope.headers(Refusal("missing_key", "x", status=407)))
     assert proxy["proxy-authenticate"] == 'Basic realm="jupiter"'
     assert "www-authenticate" not in proxy
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, "7"),
+        ({"retry-after": "soon"}, "soon"),
+        ({"retry-after-ms": "1500"}, "1.500"),
+        ({"retry-after-ms": "1500", "retry-after": "2"}, "1.500"),
+        ({"retry-after-ms": "-1", "retry-after": "2"}, "2"),
+        ({"retry-after-ms": "1e3", "retry-after": "2"}, "2"),
+        ({"retry-after-ms": "9" * 5000, "retry-after": "2"}, "2"),
+        ({"retry-after-ms": "\u0661", "retry-after": "2"}, "2"),
+    ],
+)
+def test_a_providers_advice_in_milliseconds_is_the_one_that_counts(headers, found):
+    assert envelope.advice(headers) == found

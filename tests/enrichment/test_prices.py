@@ -62,6 +62,18 @@ def test_the_context_window_is_the_librarys_or_not_known(table):
     assert table.window("nobody", "nothing") is None
 
 
+def test_a_default_price_is_that_of_models_nobody_has_a_price_for():
+    table = PriceTable({"mine": {"input": "1", "output": "2"}}, {"input": "20", "output": "80"})
+    default = table.lookup("openai", "made-up")
+    assert default is not None
+    assert (default.input, default.output, default.source) == (20 * 10**9, 80 * 10**9, "configuration")
+    assert table.lookup("ollama", "llama3") == default
+    for known, price in (("mine", 10**9), ("gpt-4o", 2_500_000_000)):
+        found = table.lookup("openai", known)
+        assert found is not None
+        assert found.input == price
+
+
 def test_the_dearest_of_several_is_less_than_none_in_nothing():
     one, two = Price(1, 9, 2, 3, "a"), Price(4, 5, 1, 3, "b")
     assert dearest([one, None, two]) == Price(4, 9, 2, 3, "a or b")

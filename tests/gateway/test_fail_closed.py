@@ -18,7 +18,7 @@ from support.wire import Answer, Client, chat, get, post, wait_until
 from jupiter_addons.rehearsal.server import RehearsalThread
 
 CHAT = "/v1/chat/completions"
-WATCHING = ("CountRefused", "Observe")
+WATCHING = ("CountRefused", "Learn", "Observe")
 NAMES = sorted(faults.hooks())
 BEFORE = [n for n in NAMES if n.partition(".")[2] in ("requestheaders", "request")]
 AFTER = [n for n in NAMES if n.partition(".")[2] in ("responseheaders", "response") and not n.startswith(WATCHING)]

@@ -25,3 +25,42 @@ def unknown_denies() -> None:
     from jupiter_addons.policy.rules import Rule
 
     Rule.denies = property(lambda _rule: False)  # type: ignore[assignment]
+
+
+@defence
+def exact_doors() -> None:
+    """Whatever a path ends in is what it means."""
+    from jupiter_addons.dialects import endpoints
+
+    original = endpoints.find
+
+    def lenient(method: str, target: str) -> Any:
+        path = target.partition("?")[0].rstrip("/").lower()
+        for known in endpoints.ENDPOINTS:
+            if path.endswith(known.removeprefix("/v1")):
+                return original(method, known)
+        return original(method, target)
+
+    endpoints.find = lenient
+
+
+@defence
+def one_name() -> None:
+    """A name means itself."""
+    from jupiter_addons.routing.registry import Registry, Resolved
+
+    Registry.resolve = lambda self, name: Resolved(name)  # type: ignore[method-assign]
+
+
+@defence
+def all_places() -> None:
+    """Only what the user says is looked through."""
+    from jupiter_addons.stages import facts
+
+    original = facts._request
+
+    def narrow(x: Any, call: Any) -> dict[str, Any]:
+        found = original(x, call)
+        return {**found, "text": "\n".join(m.text for m in call.messages if m.role == "user")}
+
+    facts._request = narrow

@@ -196,3 +196,71 @@ def event_bound() -> None:
     from jupiter_addons.dialects.sse import Splitter
 
     Splitter.__init__.__defaults__ = (1 << 40,)
+
+
+@defence
+def rests() -> None:
+    """A provider that asks to be left alone is asked."""
+    from jupiter_addons.stages.router import Router
+
+    Router.rest_s = lambda self, advice: None  # type: ignore[method-assign]
+
+
+@defence
+def latency() -> None:
+    """How fast providers are plays no part."""
+    from jupiter_addons.routing import strategies
+
+    strategies.STRATEGIES["least-latency"] = strategies.weighted  # type: ignore[index]
+
+
+@defence
+def one_probe() -> None:
+    """All are let through when a breaker has been open for its time."""
+    from jupiter_addons.routing.breaker import Breaker
+
+    original = Breaker.admits
+
+    def admits(self: Breaker, now_s: float) -> bool:
+        return self.state == "half_open" or original(self, now_s)
+
+    Breaker.admits = admits  # type: ignore[method-assign]
+
+
+@defence
+def retry_budget() -> None:
+    """There are means for every further attempt."""
+    from jupiter_addons.routing.retry import RetryBudget
+
+    RetryBudget.take = lambda self, now_s: True  # type: ignore[method-assign]
+
+
+@defence
+def ejection() -> None:
+    """Nobody is ejected."""
+    from jupiter_addons.routing import state
+
+    state.eject = lambda group, rules, now_s: []
+
+
+@defence
+def weights() -> None:
+    """All have the same share."""
+    from jupiter_addons.routing import strategies
+
+    def even(candidates: Any, at: Any) -> Any:
+        return sorted(candidates, key=lambda _: at.dice())
+
+    strategies.STRATEGIES["weighted"] = even  # type: ignore[index]
+
+
+@defence
+def losers_cancelled() -> None:
+    """An attempt that is given up goes on at its provider."""
+    from jupiter_addons.host.upstream import UpstreamStream
+
+    def forget(self: UpstreamStream, reason: str) -> Generator[Any, Any, None]:
+        self.attempt_id = None
+        yield from ()
+
+    UpstreamStream.abandon = forget  # type: ignore[method-assign,assignment]

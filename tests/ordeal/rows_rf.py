@@ -1,4 +1,5 @@
-"""RF: a provider cannot be reached, or does not answer.  What it answers wrongly is `rows_rf_answers`."""
+"""RF: a provider cannot be reached, or does not answer.  What it answers wrongly is `rows_rf_answers`, who is asked at all
+`rows_rf_routing`."""
 
 import concurrent.futures
 import itertools

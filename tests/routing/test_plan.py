@@ -1,34 +1,65 @@
-"""Routes: who offers a model, in which dialect, in which order."""
+"""Routes: who offers a model, in which dialect, to whom, and in which order."""
 
 import random
 from collections import Counter
 
+import pytest
+
 from jupiter_addons.errors import Refusal
-from jupiter_addons.routing.plan import Route, listing, plan
+from jupiter_addons.routing.plan import Choice, Route, RoutingRules, Wanted, plan
 from jupiter_addons.routing.provider import Provider, ProviderType
+from jupiter_addons.routing.state import RoutingState, StateRules
 
 
-def a_provider(name="p", kind: ProviderType = "openai", models=("gpt-*",), weight=1) -> Provider:
-    return Provider(name, kind, "https", "h", 443, "", models, weight=weight)
+def a_provider(name="p", kind: ProviderType = "openai", models=("gpt-*",), **more) -> Provider:
+    return Provider(name, kind, "https", "h", 443, "", models, **more)
 
 
-def route(model="gpt-4o", dialect="openai_chat", providers=(), only=None, seed=1):
-    return plan(model, dialect, providers, only=only, dice=random.Random(seed).random)
+def a_state(seed=1, now_s=0.0) -> RoutingState:
+    return RoutingState(StateRules(), lambda: now_s, random.Random(seed).random)
+
+
+def a_route(providers, model="gpt-4o", dialect="openai_chat", rules=None, state=None, **wanted):
+    return plan(Wanted(model, dialect, **wanted), providers, rules or RoutingRules(), state or a_state())
+
+
+def names(route) -> list[str]:
+    assert isinstance(route, Route), route
+    return [candidate.name for candidate in route.candidates]
+
+
+def refused(route) -> tuple[str, str]:
+    assert isinstance(route, Refusal), route
+    return route.code, route.message
+
+
+def break_down(state: RoutingState, *providers: str, model="gpt-4o") -> None:
+    for name in providers:
+        while (lease := state.lease((name, model))) is not None:
+            lease.failed()
+
+
+def rest(state: RoutingState, provider: str, seconds: float) -> None:
+    lease = state.lease((provider, "gpt-4o"))
+    assert lease is not None
+    lease.turned_away(seconds)
+
+
+A, B, C = a_provider("a"), a_provider("b"), a_provider("c")
 
 
 def test_a_model_nobody_offers_is_not_found():
-    outcome = route("claude", providers=[a_provider()])
+    outcome = a_route([A], "claude")
     assert outcome == Refusal("model_not_found", "model `claude` is not offered here", param="model")
 
 
 def test_a_provider_of_another_dialect_can_be_asked_by_translation():
-    found = route("claude-3", providers=[a_provider(kind="anthropic", models=("claude-*",))])
-    assert isinstance(found, Route)
-    assert len(found.candidates) == 1
+    found = a_route([a_provider(kind="anthropic", models=("claude-*",))], "claude-3")
+    assert len(names(found)) == 1
 
 
 def test_what_cannot_be_translated_says_where_the_model_is_offered():
-    outcome = route("claude-3", "openai_embeddings", [a_provider(kind="anthropic", models=("claude-*",))])
+    outcome = a_route([a_provider(kind="anthropic", models=("claude-*",))], "claude-3", "openai_embeddings")
     assert outcome == Refusal(
         "unsupported_by_provider",
         "model `claude-3` is offered at /v1/messages and /v1/messages/count_tokens only",
@@ -37,56 +68,136 @@ def test_what_cannot_be_translated_says_where_the_model_is_offered():
 
 
 def test_an_intercepted_call_goes_to_the_provider_it_was_meant_for():
-    providers = [a_provider("a"), a_provider("b")]
-    found = route(providers=providers, only="b")
-    assert isinstance(found, Route)
-    assert [candidate.provider.name for candidate in found.candidates] == ["b"]
+    assert names(a_route([A, B], only="b")) == ["b"]
 
 
 def test_with_stand_ins_the_provider_that_was_meant_comes_first_and_only_those_with_a_key_follow():
-    keyed = Provider("a", "openai", "https", "h", 443, "", ("gpt-*",), api_key="k", weight=1000)
-    providers = [keyed, a_provider("b"), a_provider("c")]
+    providers = [a_provider("a", api_key="k", weight=1000, priority=-1), B, C]
     for seed in range(20):
-        found = plan("gpt-4o", "openai_chat", providers, only="b", dice=random.Random(seed).random, stand_ins=True)
-        assert isinstance(found, Route)
-        assert [candidate.provider.name for candidate in found.candidates] == ["b", "a"]
+        assert names(a_route(providers, only="b", stand_ins=True, state=a_state(seed))) == ["b", "a"]
 
 
 def test_first_choices_follow_the_weights():
-    providers = [a_provider("a", weight=1), a_provider("b", weight=3)]
-    dice = random.Random(5)
-    first = Counter()
-    for _ in range(4000):
-        found = plan("gpt-4o", "openai_chat", providers, only=None, dice=dice.random)
-        assert isinstance(found, Route)
-        assert len(found.candidates) == 2
-        first[found.candidates[0].provider.name] += 1
+    providers, state = [a_provider("a", weight=1), a_provider("b", weight=3)], a_state(5)
+    first = Counter(names(a_route(providers, state=state))[0] for _ in range(4000))
     assert 0.71 < first["b"] / 4000 < 0.79
 
 
-def test_the_list_has_exact_names_and_known_ones_that_a_pattern_covers():
-    providers = [a_provider(models=("gpt-*", "house"))]
-    assert listing(providers, ["gpt-4o", "claude-3"]) == ("gpt-4o", "house")
-
-
 def test_a_name_is_made_printable_before_it_is_repeated():
-    outcome = route("\x1b[31m`" + "x" * 300, providers=[])
-    assert isinstance(outcome, Refusal)
-    assert outcome.message.isprintable()
-    assert len(outcome.message) < 150
+    _, message = refused(a_route([], "\x1b[31m`" + "x" * 300))
+    assert message.isprintable()
+    assert len(message) < 150
 
 
 def test_a_rule_that_names_providers_has_them_asked_in_its_order_and_nobody_else():
-    first, second, third = (a_provider(name, weight=100) for name in ("a", "b", "c"))
-    route = plan(
-        "gpt-4o", "openai_chat", [first, second, third], only="a", dice=lambda: 0.5, named=("c", "b", "gone", "c")
-    )
+    route = a_route([A, B, C], only="a", named=("c", "b", "gone", "c"))
+    assert names(route) == ["c", "b"]
     assert isinstance(route, Route)
-    assert [candidate.provider.name for candidate in route.candidates] == ["c", "b"]
     assert route.strategy == "policy"
 
 
 def test_a_rule_that_names_nobody_who_can_be_asked_has_no_provider():
-    refusal = plan("gpt-4o", "openai_chat", [a_provider("a")], only=None, dice=lambda: 0.5, named=("gone",))
-    assert isinstance(refusal, Refusal)
-    assert refusal.code == "no_provider"
+    assert refused(a_route([A], named=("gone",)))[0] == "no_provider"
+
+
+def test_a_provider_is_asked_for_the_model_under_its_own_name():
+    mapped = a_provider("a", models=("other",), model_map={"gpt-4o": "our-deployment"})
+    route = a_route([mapped])
+    assert isinstance(route, Route)
+    assert route.candidates[0].model == "our-deployment"
+
+
+@pytest.mark.parametrize("named", [None, ("a", "b", "c")])
+@pytest.mark.parametrize(("tags", "asked"), [({"eu"}, ["a", "b"]), ({"eu", "zero-retention"}, ["b"])])
+def test_only_those_that_have_what_is_required_are_asked_whoever_names_them(tags, asked, named):
+    providers = [a_provider("a", region="eu"), a_provider("b", region="eu", tags=frozenset({"zero-retention"})), C]
+    assert sorted(names(a_route(providers, tags=frozenset(tags), named=named))) == asked
+    rules = RoutingRules(by_model={"gpt-4*": Choice(tags=frozenset(tags))})
+    assert sorted(names(a_route(providers, rules=rules, named=named))) == asked
+
+
+def test_if_nobody_has_what_is_required_the_call_is_denied():
+    assert refused(a_route([A], tags=frozenset({"eu"})))[0] == "policy_denied"
+    meant = a_provider("a", region="us")
+    stand_in = a_provider("b", api_key="k", region="us")
+    assert refused(a_route([meant, stand_in], only="a", stand_ins=True, tags=frozenset({"eu"})))[0] == "policy_denied"
+
+
+def test_a_lower_priority_number_is_asked_first_whatever_it_weighs():
+    providers = [a_provider("a", weight=1000, priority=1), a_provider("b"), a_provider("c")]
+    for seed in range(20):
+        assert names(a_route(providers, state=a_state(seed)))[2] == "a"
+
+
+def test_the_strategy_of_a_model_replaces_that_of_all():
+    rules = RoutingRules(
+        by_model={"gpt-5": Choice("manual", order=("c", "a")), "gpt-4*": Choice("manual", order=("b",))}
+    )
+    assert names(a_route([A, B, C], "gpt-5", rules=rules)) == ["c", "a"]
+    assert names(a_route([A, B, C], "gpt-4o", rules=rules)) == ["b"]
+    assert len(names(a_route([A, B, C], "gpt-3", rules=rules))) == 3
+    assert refused(a_route([A], "gpt-4o", rules=rules))[0] == "no_provider"
+
+
+def test_round_robin_takes_turns_model_by_model():
+    rules, state = RoutingRules(Choice("round-robin")), a_state()
+    assert [names(a_route([A, B], rules=rules, state=state))[0] for _ in range(3)] == ["a", "b", "a"]
+    assert names(a_route([A, B], "gpt-5", rules=rules, state=state))[0] == "a"
+
+
+def test_the_cheapest_and_the_sticky_one_are_found():
+    cost = {"a": 3, "b": 1, "c": 2}
+    rules = RoutingRules(Choice("least-cost"))
+    assert names(a_route([A, B, C], rules=rules, cost=lambda c: cost[c.name])) == ["b", "c", "a"]
+    rules = RoutingRules(Choice("sticky"))
+    found = {tuple(names(a_route([A, B, C], rules=rules, state=a_state(seed), affinity="alice"))) for seed in range(9)}
+    assert len(found) == 1
+
+
+def test_who_is_left_alone_is_not_asked():
+    state = a_state()
+    break_down(state, "a")
+    rest(state, "b", 5)
+    assert names(a_route([A, B, C], state=state)) == ["c"]
+    assert names(a_route([A, B, C], state=state, named=("a", "c"))) == ["c"]
+
+
+def test_another_model_of_a_provider_that_is_left_alone_is_asked():
+    state = a_state()
+    break_down(state, "a")
+    assert names(a_route([A], "gpt-5", state=state)) == ["a"]
+
+
+def test_when_all_are_failing_the_client_is_told_when_to_come_back():
+    state = a_state()
+    break_down(state, "a", "b")
+    outcome = a_route([A, B], state=state)
+    assert refused(outcome) == ("no_provider", "every provider of model `gpt-4o` is failing")
+    assert isinstance(outcome, Refusal)
+    assert outcome.retry_after_s is not None
+    assert 27 <= outcome.retry_after_s <= 33
+
+
+def test_when_all_are_resting_the_client_is_told_the_shortest_rest():
+    state = a_state()
+    rest(state, "a", 9)
+    rest(state, "b", 4)
+    outcome = a_route([A, B], state=state)
+    assert refused(outcome)[0] == "rate_limited"
+    assert isinstance(outcome, Refusal)
+    assert outcome.retry_after_s == 4
+
+
+def test_an_ejected_one_is_asked_after_the_others_and_priorities():
+    state = a_state()
+    for number in range(20):
+        for name in ("a", "b"):
+            lease = state.lease((name, "gpt-4o"))
+            assert lease is not None
+            lease.failed() if name == "a" and number % 3 == 0 else lease.answered()
+    providers = [a_provider("a", weight=1000), a_provider("b", priority=9)]
+    assert names(a_route(providers, state=state)) == ["b", "a"]
+
+
+def test_several_rounds_ask_everybody_again_after_all_others():
+    assert names(a_route([A, B], rules=RoutingRules(rounds=2), named=("b", "a"))) == ["b", "a", "b", "a"]

@@ -77,6 +77,52 @@ def test_globs_agree_with_the_standard_ones(pattern, name):
     assert matches(pattern, name) == fnmatchcase(name, pattern)
 
 
+@pytest.mark.parametrize(
+    ("base_url", "version", "target", "path"),
+    [
+        ("https://n.azure.test", "2024-10-21", "/v1/chat/completions", "/openai/deployments/my%2Fd/chat/completions"),
+        ("https://n.azure.test/", "2024-10-21", "/v1/embeddings?x=1", "/openai/deployments/my%2Fd/embeddings"),
+        ("https://n.azure.test/openai", "2024-10-21", "/v1/completions", "/openai/deployments/my%2Fd/completions"),
+        ("https://h/deep/openai/v1", "2024-10-21", "/v1/responses", "/deep/openai/responses"),
+    ],
+)
+def test_azure_has_the_deployment_and_a_version_in_its_target(base_url, version, target, path):
+    azure = Provider("p", "azure-openai", *address(base_url), models=("m",), api_version=version)
+    assert azure.path_for(target, "my/d") == f"{path}?api-version={version}"
+
+
+def test_azure_without_a_version_has_the_paths_of_openai():
+    azure = Provider("p", "azure-openai", *address("https://n.azure.test/openai/v1/"), models=("m",))
+    assert azure.path_for("/v1/chat/completions", "m") == "/openai/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoken", "field"),
+    [
+        ("openai", "openai_chat", (b"authorization", b"Bearer k")),
+        ("openai-compatible", "openai_embeddings", (b"authorization", b"Bearer k")),
+        ("ollama", "ollama_chat", (b"authorization", b"Bearer k")),
+        ("anthropic", "anthropic_messages", (b"x-api-key", b"k")),
+        ("rehearsal", "anthropic_count_tokens", (b"x-api-key", b"k")),
+        ("azure-openai", "openai_chat", (b"api-key", b"k")),
+    ],
+)
+def test_each_api_has_its_own_header_for_the_key(kind, spoken, field):
+    assert Provider("p", kind, *address("https://h"), models=("m",)).credential("k", spoken) == field
+
+
+def test_a_mapped_model_is_offered_and_asked_for_under_the_providers_own_name():
+    mapped = Provider("p", "openai", *address("https://h"), models=("m",), model_map={"gpt-4o": "d"})
+    assert [mapped.offers(name) for name in ("gpt-4o", "m", "d")] == [True, True, False]
+    assert [mapped.called(name) for name in ("gpt-4o", "m")] == ["d", "m"]
+
+
+def test_a_region_is_something_that_can_be_required_like_a_tag():
+    assert a_provider().answers_to == frozenset()
+    located = Provider("p", "openai", *address("https://h"), models=(), region="eu", tags=frozenset({"t"}))
+    assert located.answers_to == {"eu", "t"}
+
+
 def test_who_does_not_speak_a_dialect_serves_it_by_translation_if_there_is_one():
     of = {kind: Provider("p", kind, *address("http://h"), models=("*",)) for kind in ("openai", "anthropic", "ollama")}
     assert all(provider.serves("openai_responses") for provider in of.values())

@@ -9,7 +9,7 @@ from jupiter_addons.settings.load import load
 from jupiter_addons.settings.schema import Settings
 
 CONFIG = Path(__file__).parents[2] / "config"
-IN_MAPS = {"PrincipalEntry", "Rates"}
+IN_MAPS = {"ModelRouting", "PrincipalEntry", "Rates"}
 """Entries of maps that are empty by default: shown in a comment."""
 
 

@@ -9,6 +9,7 @@ MOVED = {
     "proxy: {read_timeout: 5s}": ({"proxy": {"limits": {"header_timeout": "5s"}}}, "proxy.limits.header_timeout"),
     "proxy: {max_header_bytes: 9}": ({"proxy": {"limits": {"header_bytes": 9}}}, "proxy.limits.header_bytes"),
     "routing: {fallback: {max_attempts: 1}}": ({"routing": {"failover": {"max_attempts": 1}}}, "routing.failover"),
+    "routing: {model_mapping: {a: b}}": ({"routing": {"aliases": {"a": "b"}}}, "routing.aliases"),
     "evidence: {sqlite: {path: e.db}}": ({"evidence": {"url": "sqlite:e.db"}}, "evidence.url"),
 }
 IMPLIED = {

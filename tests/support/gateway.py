@@ -126,6 +126,12 @@ def configuration(port: int, admin_port: int, provider_port: int) -> dict[str, A
             "rehearsal": {"type": "rehearsal", "base_url": url, "api_key": "provider-key", "models": ["rehearsal-*"]}
         },
         "processing": {"costs": {"overrides": {"rehearsal-1": {"input": "0.15", "output": "0.60"}}}},
+        # Providers of tests fail on purpose, again and again: whoever wants them left alone says so.
+        "routing": {
+            "failover": {"max_rest": 0, "budget": {"floor": 1000}},
+            "circuit_breaker": {"enabled": False},
+            "ejection": {"enabled": False},
+        },
         "limits": {"default": {"requests_per_minute": 1_000_000}},
         "identity": {"principals": {"alice": {"team": "lab", "attributes": {"tier": "premium"}}}},
         "telemetry": {"logging": {"format": "text"}},

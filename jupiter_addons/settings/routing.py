@@ -1,0 +1,83 @@
+"""From the keys of `providers` and `routing` to what routing works with."""
+
+from jupiter_addons.routing.breaker import BreakerRules
+from jupiter_addons.routing.ejection import EjectionRules
+from jupiter_addons.routing.plan import Choice, RoutingRules
+from jupiter_addons.routing.provider import Provider, Timeouts, address
+from jupiter_addons.routing.retry import BudgetRules
+from jupiter_addons.routing.state import StateRules
+from jupiter_addons.settings.schema import Settings
+from jupiter_addons.settings.schema_routing import Routing
+from jupiter_addons.settings.schema_traffic import Provider as ProviderEntry
+
+
+def providers(settings: Settings) -> tuple[Provider, ...]:
+    """Return the providers, each worker's share of their connections with them."""
+    return tuple(_provider(name, entry, settings.proxy.workers) for name, entry in settings.providers.items())
+
+
+def routing_rules(routing: Routing) -> RoutingRules:
+    """Return how one of several providers is chosen."""
+    required = frozenset(routing.require)
+    return RoutingRules(
+        choice=Choice(routing.strategy, tuple(routing.order), required),
+        by_model={
+            model: Choice(
+                entry.strategy or routing.strategy,
+                tuple(entry.order or routing.order),
+                required | frozenset(entry.require),
+            )
+            for model, entry in routing.by_model.items()
+        },
+        rounds=routing.failover.rounds,
+    )
+
+
+def state_rules(routing: Routing) -> StateRules:
+    """Return how it is judged who is well."""
+    breaker, ejection, budget = routing.circuit_breaker, routing.ejection, routing.failover.budget
+    return StateRules(
+        breaker=BreakerRules(
+            enabled=breaker.enabled,
+            failures=breaker.failures,
+            error_share=breaker.error_rate,
+            volume=breaker.min_requests,
+            window_s=breaker.window,
+            open_s=breaker.open_for,
+            most_open_s=breaker.max_open_for,
+            successes=breaker.successes,
+        ),
+        ejection=EjectionRules(
+            enabled=ejection.enabled,
+            share=ejection.error_rate,
+            factor=ejection.factor,
+            volume=ejection.min_requests,
+            eject_s=ejection.eject_for,
+            most_s=ejection.max_eject_for,
+            most_share=ejection.max_ejected,
+        ),
+        budget=BudgetRules(share=budget.share, floor_per_s=budget.floor),
+    )
+
+
+def _provider(name: str, entry: ProviderEntry, workers: int) -> Provider:
+    scheme, host, port, prefix = address(entry.base_url)
+    return Provider(
+        name=name,
+        type=entry.type,
+        scheme=scheme,
+        host=host,
+        port=port,
+        prefix=prefix,
+        models=tuple(entry.models),
+        api_key=entry.api_key.get_secret_value() if entry.api_key is not None else None,
+        weight=entry.weight,
+        headers=tuple(entry.headers.items()),
+        timeouts=Timeouts(**entry.timeouts.model_dump()),
+        max_connections=-(-entry.max_connections // workers),
+        priority=entry.priority,
+        region=entry.region,
+        tags=frozenset(entry.tags),
+        model_map=entry.model_map,
+        api_version=entry.api_version,
+    )
