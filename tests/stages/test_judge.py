@@ -22,7 +22,9 @@ from jupiter_addons.stages.judge import AT_ONCE_BYTES, Judge
 def test_a_long_text_and_a_long_answer_are_looked_through_beside_the_event_loop(text_bytes, answered, beside):
     """The counters belong to the event loop: they are asked for first, if anything leaves it."""
     asked = []
-    around = Surroundings("test", False, lambda user, model: asked.append((user, model)) or {}, lambda _call: None, lambda _model: {})
+    around = Surroundings(
+        "test", False, lambda user, model: asked.append((user, model)) or {}, lambda _call: None, lambda _model: {}
+    )
     x = SimpleNamespace(
         call_id="c",
         call=SimpleNamespace(model="m"),
