@@ -12,7 +12,7 @@ import orjson
 from jupiter_addons.dialects.call import Call, JsonObject, Message, Reply, Usage
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
 from jupiter_addons.dialects.replies import Text, error_reply, items, mapping, tokens, whole
-from jupiter_addons.dialects.sse import Frame
+from jupiter_addons.dialects.sse import Frame, is_done
 
 MAX_CHOICES = 128
 
@@ -103,7 +103,7 @@ class StreamReader:
         """Take in one event; return whether it is the terminal one, `data: [DONE]`."""
         if frame.data is None:
             return False
-        if frame.data == b"[DONE]":
+        if is_done(frame.data):
             self._done = True
             return True
         try:

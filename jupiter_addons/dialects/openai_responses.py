@@ -12,7 +12,7 @@ import orjson
 from jupiter_addons.dialects.call import Call, JsonObject, Message, Reply, Usage
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
 from jupiter_addons.dialects.replies import Text, error_reply, items, mapping, tokens, whole
-from jupiter_addons.dialects.sse import Frame
+from jupiter_addons.dialects.sse import Frame, is_done
 
 _KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
 """Fields that stand for text which only the provider has."""
@@ -119,7 +119,7 @@ class StreamReader:
 
         `response.failed` and `error` end the answer, but say by themselves that it is not complete.
         """
-        if frame.data is None or frame.data == b"[DONE]":
+        if frame.data is None or is_done(frame.data):
             return self._ended
         try:
             event = mapping(orjson.loads(frame.data))

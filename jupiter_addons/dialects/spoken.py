@@ -15,7 +15,7 @@ import orjson
 from jupiter_addons.dialects.call import Call, DialectName, Json, JsonObject
 from jupiter_addons.dialects.places import NO_TEXT, Turn, answer, event, strings, turns
 from jupiter_addons.dialects.splice import Path
-from jupiter_addons.dialects.sse import Frame
+from jupiter_addons.dialects.sse import Frame, is_done
 from jupiter_addons.errors import Refusal, UpstreamError
 
 _PLAIN = frozenset({"role", "content"})
@@ -86,7 +86,7 @@ class Heard:
 
     def read(self, frame: Frame) -> None:
         """Take in an event.  Raises UpstreamError if it cannot be read: whoever reads it otherwise reads something."""
-        if frame.data is None or frame.data.strip() == b"[DONE]":
+        if frame.data is None or is_done(frame.data):
             return
         try:
             chunk = orjson.loads(frame.data)

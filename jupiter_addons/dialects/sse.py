@@ -86,3 +86,8 @@ class Splitter:
             elif name == b"event":
                 event = value.decode("utf-8", "replace")
         return Frame(raw, event, b"\n".join(data) if data else None)
+
+
+def is_done(data: bytes) -> bool:
+    """Whether an event says that OpenAI's stream is over.  What stands behind the mark is nothing to the official clients."""
+    return data.startswith(b"[DONE]")

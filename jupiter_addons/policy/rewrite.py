@@ -15,7 +15,7 @@ from jupiter_addons.dialects import places
 from jupiter_addons.dialects.call import DialectName, Json
 from jupiter_addons.dialects.places import Place
 from jupiter_addons.dialects.splice import Path, splice
-from jupiter_addons.dialects.sse import Frame
+from jupiter_addons.dialects.sse import Frame, is_done
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.policy.redact import Flow, Rewriter
 
@@ -78,7 +78,7 @@ class EventEditor:
 
         Raises UpstreamError for one that cannot be read: what is in it cannot be looked at.
         """
-        if frame.data is None or frame.data == b"[DONE]":
+        if frame.data is None or is_done(frame.data):
             if frame.data is not None:
                 self._decide(None)
             self._wait(_Event(frame, {}, ()))

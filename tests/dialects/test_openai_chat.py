@@ -170,3 +170,9 @@ def test_a_stream_without_its_end_is_not_complete():
         assert not reader.read(frame)
     assert not reader.reply().complete
     assert reader.reply().error == "server_error"
+
+
+@pytest.mark.parametrize("mark", [b"[DONE]", b"[DONE] ", b"[DONE]\t.", b"[DONE]{}"])
+def test_what_the_official_clients_take_for_the_end_is_the_end(mark):
+    (frame,) = Splitter().feed(b"data: " + mark + b"\n\n")
+    assert StreamReader().read(frame)

@@ -8,7 +8,7 @@ from typing import Any
 from jupiter_addons.dialects.call import Usage
 from jupiter_addons.dialects.openai_chat import usage_of
 from jupiter_addons.dialects.replies import items, mapping
-from jupiter_addons.dialects.sse import Frame
+from jupiter_addons.dialects.sse import Frame, is_done
 from jupiter_addons.dialects.translation import exact, faults
 from jupiter_addons.dialects.translation.chat_answer import (
     FINISHES,
@@ -51,7 +51,7 @@ class Reader:
         """Return what a chunk says.  Raises UpstreamError."""
         if frame.data is None:
             return []
-        if frame.data == b"[DONE]":
+        if is_done(frame.data):
             return [End()]
         chunk = exact.answer(frame.data)
         if (fault := faults.read(chunk.get("error"))) is not None:

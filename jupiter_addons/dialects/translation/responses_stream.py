@@ -9,7 +9,7 @@ from typing import Any
 from jupiter_addons.dialects.call import Json, Usage
 from jupiter_addons.dialects.openai_responses import usage_of
 from jupiter_addons.dialects.replies import items, mapping
-from jupiter_addons.dialects.sse import Frame
+from jupiter_addons.dialects.sse import Frame, is_done
 from jupiter_addons.dialects.translation import exact, faults, seals
 from jupiter_addons.dialects.translation.chat_answer import string
 from jupiter_addons.dialects.translation.conversation import (
@@ -57,7 +57,7 @@ class Reader:
 
     def read(self, frame: Frame) -> list[Delta]:
         """Return what an event says.  Raises UpstreamError."""
-        if frame.data is None or frame.data == b"[DONE]":
+        if frame.data is None or is_done(frame.data):
             return []
         data = exact.answer(frame.data)
         at, kind, said = data.get("output_index"), data.get("type"), mapping(data.get("response"))
