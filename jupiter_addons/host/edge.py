@@ -116,7 +116,8 @@ class EdgeServer(Http1Server):
         self.request = head.request
         # Noted now: the chain makes the provider's request out of the client's.
         self._head_only = head.request.method == "HEAD"
-        self._closing = _asks_to_close(head.request.headers) or head.request.http_version != "HTTP/1.1"
+        old = head.request.http_version != "HTTP/1.1" and head.request.method != "CONNECT"
+        self._closing = _asks_to_close(head.request.headers) or old
         refusal = self._inspect(head)
         if refusal is not None:
             yield from self._reject(refusal)
@@ -161,8 +162,9 @@ class EdgeServer(Http1Server):
         request, limits = head.request, self.host.limits
         if len(request.headers.fields) > limits.header_count:
             return HEADERS_TOO_LARGE
-        if request.http_version != "HTTP/1.1" and request.method != "GET":
-            # An older client cannot read a chunked stream; GET stays, load balancers probe with HTTP/1.0.
+        if request.http_version != "HTTP/1.1" and request.method not in ("GET", "CONNECT"):
+            # An older client cannot read a chunked stream.  Load balancers probe with HTTP/1.0, and Python before 3.12 asks
+            # for tunnels with it.
             return Refusal("bad_request", "HTTP/1.1 or newer is required")
         if request.method == "CONNECT":
             return None if head.body == 0 else Refusal("bad_request", "CONNECT has no body")

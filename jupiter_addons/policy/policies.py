@@ -99,7 +99,7 @@ class _File:
             reading.wrong(root, f"a policy file is a mapping, not {root.kind}")
             return Policy("", self._file, (), (), ())
         if "policies" in root.entries and "rules" not in root.entries:
-            hint = "write `mpl_version`, `name` and `rules`, with `when:` for each `condition:`"
+            hint = "`jupiter policy convert` writes it with `mpl_version`, `name` and `rules`"
             reading.wrong(
                 root.key_marks["policies"], "a list of `policies` with `condition:` texts is an older form", hint
             )

@@ -57,6 +57,19 @@ def test_a_connect_inside_a_tunnel_is_refused_and_changes_nothing(provider: Rehe
         assert gateway.leaves("tunnel") == []
 
 
+def test_a_tunnel_can_be_asked_for_as_python_before_3_12_does(provider: RehearsalThread, tmp_path: Path):
+    with start_gateway(tmp_path, provider.port) as gateway, Client(gateway.port) as client:
+        client.send(
+            f"CONNECT api.openai.com:443 HTTP/1.0\r\nProxy-Authorization: {gateway.proxy_authorization()}\r\n\r\n".encode()
+        )
+        assert client.head()[0] == 200
+        client.start_tls("api.openai.com", gateway.authority)
+        assert [code(client) for _ in range(2)] == [200, 200]
+        with Client(gateway.port) as nobody:
+            nobody.send(b"CONNECT api.openai.com:443 HTTP/1.0\r\n\r\n")
+            assert nobody.head()[0] == 407
+
+
 @pytest.mark.parametrize("tunnel", [False, True], ids=["gateway", "intercept"])
 def test_a_stream_that_a_shutdown_ends_is_told_so_and_the_record_is_what_was_delivered(tunnel: bool, tmp_path: Path):
     import hashlib

@@ -59,8 +59,10 @@ def test_the_page_about_the_language_names_every_word():
 
 
 def test_the_examples_of_the_page_load_and_show_every_action():
-    first, each = (part.split("```")[0] for part in (PACKS / "README.md").read_text().split("```yaml\n")[1:])
+    first, cases, each = (part.split("```")[0] for part in (PACKS / "README.md").read_text().split("```yaml\n")[1:])
     (rule,) = load({"readme.yaml": first.encode()}).rules
     assert rule.name == "only-these-models"
+    (trial,) = read_cases("readme.cases.yaml", cases.encode()).trials
+    assert trial.exceeded == ("three-an-hour",)
     shown = {type(action) for rule in load({"readme.yaml": each.encode()}).rules for action in rule.actions}
     assert shown == {*get_args(Action.__value__)}

@@ -63,7 +63,8 @@ def test_what_is_wrong_with_a_rule_is_said(rule, said):
 
 def test_an_older_form_is_refused_by_name():
     with pytest.raises(
-        ConfigError, match=r"a list of `policies` with `condition:` texts is an older form; hint: write `mpl_version`"
+        ConfigError,
+        match=r"a list of `policies` with `condition:` texts is an older form; hint: `jupiter policy convert` writes it",
     ):
         load({"p": b'version: "1.0"\npolicies: [{name: x, condition: "true", action: deny}]\n'})
 
