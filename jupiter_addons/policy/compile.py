@@ -54,7 +54,8 @@ def compiled(rules: tuple[Rule, ...]) -> Consult:
     for rule in rules:
         asked = source.condition(rule.condition)
         body += [f"    {line}" for line in source.take_reads()]
-        met = "True" if asked.doubtful is None else f"None if {asked.doubtful} else True"
+        # Whether what is possible is true is asked of few rules: the interpreter answers, and half of the source is spared.
+        met = "True" if asked.doubtful is None else f"truth({source.bind(rule.condition)})"
         body.append(f"    if {asked.possible} and fire({source.bind(rule)}, {met}): return")
     unread = [f"    {name} = UNREAD" for name in source.lazy]
     lines = ["def consult(evaluation, fire):", "    value, truth = evaluation.value, evaluation.truth", *unread, *body]
