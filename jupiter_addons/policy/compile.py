@@ -134,11 +134,7 @@ class _Source:
         gate = self._gates.get(field.text)
         if gate is None:
             return asked
-        name = self._variables.get(f"gate {field.text}")
-        if name is None:
-            name = self._variables[f"gate {field.text}"] = f"v{len(self._variables)}"
-            self.lazy.append(name)
-        opens = f"({name} if {name} is not UNREAD else ({name} := may_match({read}, {self.bind(gate)})))"
+        opens = self._once(f"gate {field.text}", lambda: f"may_match({read}, {self.bind(gate)})")
         return _Asked(f"({opens} and {asked.possible})", f"(not {opens} or {asked.doubtful})")
 
     def _read(self, subject: Subject) -> str:
@@ -158,12 +154,15 @@ class _Source:
 
     def _lazily(self, subject: Subject) -> str:
         """Return an expression that works a subject out when it is needed."""
-        spelling = _spelling(subject)
-        name = self._variables.get(spelling)
+        return self._once(_spelling(subject), lambda: f"value({self.bind(subject)})")
+
+    def _once(self, key: str, write: Callable[[], str]) -> str:
+        """Return an expression that works something out where it is needed first, and has it from then on."""
+        name = self._variables.get(key)
         if name is None:
-            name = self._variables[spelling] = f"v{len(self._variables)}"
+            name = self._variables[key] = f"v{len(self._variables)}"
             self.lazy.append(name)
-        return f"({name} if {name} is not UNREAD else ({name} := value({self.bind(subject)})))"
+        return f"({name} if {name} is not UNREAD else ({name} := {write()}))"
 
 
 def _gates(rules: Iterable[Rule]) -> dict[str, Any]:

@@ -7,10 +7,9 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import re2
-
 from jupiter_addons.documents import Node
 from jupiter_addons.policy.nodes import Field, Literally
+from jupiter_addons.policy.patterns import BadPatternError, expression
 from jupiter_addons.policy.reading import Reading
 from jupiter_addons.policy.rules import Template, Term
 from jupiter_addons.policy.terms import Terms
@@ -18,7 +17,6 @@ from jupiter_addons.policy.terms import Terms
 _SECONDS: Mapping[str, int] = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800, "mo": 2_592_000}
 _WORDS: Mapping[str, int] = {"hourly": 3600, "daily": 86400, "weekly": 604_800, "monthly": 2_592_000}
 MAX_WINDOW_S = 366 * 86400
-MAX_PATTERN_BYTES = 4096
 
 _WINDOW = re.compile(r"(\d{1,9})(s|mo|m|h|d|w)")
 _READS_FIELD = re.compile(r"\{\{\s*+(?!variables\.)")
@@ -149,24 +147,14 @@ class Parameters:
         if key not in self:
             return None
         text = self.text(key)
-        if len(text.encode("utf-8", "surrogatepass")) > MAX_PATTERN_BYTES:
-            self.wrong(key, f"the expression is longer than {MAX_PATTERN_BYTES} bytes")
-            return None
-        options = re2.Options()
-        options.log_errors = False
         try:
-            compiled = re2.compile(text, options) if text else None
-        except UnicodeEncodeError:
-            self.wrong(key, "the expression holds half a surrogate pair")
-        except re2.error as error:
-            detail = error.args[0] if error.args else "?"
-            detail = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
-            self.wrong(key, f"not a valid RE2 expression: {detail}")
-        else:
-            if compiled is not None and compiled.search("") is not None:
-                self.wrong(key, "the expression is found in empty text: it would be everywhere")
-            return compiled
-        return None
+            compiled = expression(text, places=True) if text else None
+        except BadPatternError as error:
+            self.wrong(key, str(error))
+            return None
+        if compiled is not None and compiled.search("") is not None:
+            self.wrong(key, "the expression is found in empty text: it would be everywhere")
+        return compiled
 
 
 def is_amount(value: object, *, whole: bool) -> bool:

@@ -1,6 +1,6 @@
 """Expressions that policy authors write, compiled by RE2, which takes time linear in the text.
 
-They search UTF-8: what is found where is not asked, and searching text would cost as much again.
+They search UTF-8: where something is found is seldom asked, and searching text would cost as much again.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ class BadPatternError(Exception):
     """Why an expression cannot be used, in words for its author."""
 
 
-def expression(text: str) -> Any:
-    """Return a compiled expression.  Raises BadPatternError."""
+def expression(text: str, *, places: bool = False) -> Any:
+    """Return a compiled expression; with `places` it searches text, and says in characters where.  Raises BadPatternError."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise BadPatternError(f"the expression is longer than {MAX_BYTES} bytes")
     try:
-        return re2.compile(text.encode(), _options())
+        return re2.compile(text if places else text.encode(), _options())
     except UnicodeEncodeError as error:
         raise BadPatternError("the expression holds half a surrogate pair") from error
     except re2.error as error:
