@@ -137,7 +137,7 @@ class Exchange:
     route: Route = field(init=False)  # route
     next_candidate: int = field(init=False)  # route: which of the route's candidates is asked next
     reservation: Reservation = field(init=False)  # reserve
-    asked: tuple[str, tuple[tuple[bytes, bytes], ...]] = field(init=False)  # translate: the client's target and headers
+    target: str = field(init=False)  # translate: the path and query that the client asked for
     candidate: Candidate = field(init=False)  # translate
     spoken: DialectName = field(init=False)  # translate: the dialect in which the candidate is asked, and answers
     notes: tuple[str, ...] = field(init=False)  # translate: what became of fields that this dialect has no place for

@@ -167,8 +167,10 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase, seen: Seen) -> 
         "conversation_context": {**talk.facts, "context_window": window},
         "content_analysis": {name: Lazy(work_out) for name, work_out in findings.facts.items()},
         "risk_score": Lazy(functools.partial(risk_score, findings)),
-        "complexity_score": complexity_score(
-            input_tokens=profile.input_tokens_estimate, turns=talk.turn_count, tools=len(offered(call))
+        "complexity_score": Lazy(
+            lambda: complexity_score(
+                input_tokens=profile.input_tokens_estimate, turns=talk.turn_count, tools=len(offered(call))
+            )
         ),
     }
 

@@ -54,7 +54,7 @@ class Translate:
     @stage
     def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Make the request for the first candidate that can be asked; refuse it if there is none."""
-        x.asked = (flow.request.path, flow.request.headers.fields)
+        x.target = flow.request.path
         refusal = self._make(flow, x)
         if refusal is not None:
             x.refuse(refusal)
@@ -85,13 +85,11 @@ class Translate:
         provider, body = candidate.provider, x.outgoing.body
         if candidate.model != x.outgoing.call.body.get("model"):  # which may be an alias, as the client wrote it
             body = splice(body, {("model",): candidate.model})
-        fields = self._fields(x.asked[1], key)
+        fields = self._fields(x.head, key)
         if not x.outgoing.encoded:
             fields = [field for field in fields if field[0].lower() != b"content-encoding"]
         x.notes = ()
-        self._send(
-            flow, x, candidate, x.call.dialect, provider.path_for(x.asked[0], candidate.model), fields, key, body
-        )
+        self._send(flow, x, candidate, x.call.dialect, provider.path_for(x.target, candidate.model), fields, key, body)
 
     def _change_dialect(
         self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None
@@ -105,12 +103,12 @@ class Translate:
             made = translation(x.outgoing.call, b"", spoken, candidate.model, options)
             if isinstance(made, Translated):
                 wire = WIRES[spoken]
-                fields = [field for field in self._fields(x.asked[1], key) if field[0].lower() in OF_EVERY_DIALECT]
+                fields = [field for field in self._fields(x.head, key) if field[0].lower() in OF_EVERY_DIALECT]
                 accept = wire.stream_type if x.outgoing.call.stream else "application/json"
                 own = {name.lower() for name, _ in provider.headers}
                 ours = [("content-type", "application/json"), ("accept", accept), *wire.headers]
                 fields += [(name.encode(), value.encode()) for name, value in ours if name not in own]
-                x.notes = (*made.notes, *_betas(x.asked[1]))
+                x.notes = (*made.notes, *_betas(x.head))
                 self._send(
                     flow, x, candidate, spoken, provider.path_for(wire.path, candidate.model), fields, key, made.body
                 )
