@@ -10,7 +10,7 @@ import orjson
 
 from jupiter_addons.dialects.call import Call, DialectName, JsonObject, Message, Operation, Reply, Usage
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
-from jupiter_addons.dialects.replies import Text, error_reply, items, mapping, tokens, whole
+from jupiter_addons.dialects.replies import Fold, error_reply, items, mapping, tokens, whole
 from jupiter_addons.dialects.sse import Frame
 from jupiter_addons.dialects.translation import exact
 
@@ -164,14 +164,9 @@ class Counts:
         )
 
 
-class _Fold:
+class _Fold(Fold):
     def __init__(self, *, keep_text: bool = True) -> None:
-        self.id: str | None = None
-        self.model: str | None = None
-        self.error: str | None = None
-        self.text = Text(keep=keep_text)
-        self.tools: list[str] = []
-        self.finish: list[str] = []
+        super().__init__(keep_text=keep_text)
         self.counts = Counts()
 
     def start(self, message: Any) -> None:
@@ -196,14 +191,5 @@ class _Fold:
             self.finish.append(reason)
 
     def reply(self, *, complete: bool) -> Reply:
-        return Reply(
-            response_id=self.id,
-            model=self.model,
-            text=str(self.text),
-            text_bytes=self.text.length_bytes,
-            tool_calls=tuple(self.tools),
-            finish_reasons=tuple(self.finish),
-            usage=self.counts.usage(),
-            complete=complete,
-            error=self.error,
-        )
+        self.usage = self.counts.usage()
+        return super().reply(complete=complete)

@@ -14,7 +14,7 @@ import orjson
 from jupiter_addons.dialects.call import Call, DialectName, JsonObject, Message, Operation, Reply, Usage
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, invalid, objects, text
 from jupiter_addons.dialects.openai_completions import texts
-from jupiter_addons.dialects.replies import Text, error_reply, items, mapping, tokens
+from jupiter_addons.dialects.replies import Fold, error_reply, items, mapping, tokens
 from jupiter_addons.dialects.sse import Frame
 from jupiter_addons.errors import Refusal, RequestError, UpstreamError
 
@@ -180,15 +180,7 @@ class StreamReader:
         return self._fold.reply(complete=self._done)
 
 
-class _Fold:
-    def __init__(self, *, keep_text: bool = True) -> None:
-        self.model: str | None = None
-        self.usage: Usage | None = None
-        self.error: str | None = None
-        self.text = Text(keep=keep_text)
-        self.tools: list[str] = []
-        self.finish: str | None = None
-
+class _Fold(Fold):
     def take(self, line: Mapping[str, Any]) -> None:
         if isinstance(found := line.get("model"), str):
             self.model = found
@@ -203,19 +195,7 @@ class _Fold:
         if line.get("done") is True:
             self.usage = usage_of(line)
             if isinstance(reason := line.get("done_reason"), str):
-                self.finish = reason
-
-    def reply(self, *, complete: bool) -> Reply:
-        return Reply(
-            model=self.model,
-            text=str(self.text),
-            text_bytes=self.text.length_bytes,
-            tool_calls=tuple(self.tools),
-            finish_reasons=() if self.finish is None else (self.finish,),
-            usage=self.usage,
-            complete=complete,
-            error=self.error,
-        )
+                self.finish = [reason]
 
 
 def usage_of(line: Mapping[str, Any]) -> Usage | None:

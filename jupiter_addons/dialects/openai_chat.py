@@ -11,7 +11,7 @@ import orjson
 
 from jupiter_addons.dialects.call import Call, JsonObject, Message, Reply, Usage
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
-from jupiter_addons.dialects.replies import Text, error_reply, items, mapping, tokens, whole
+from jupiter_addons.dialects.replies import Fold, error_reply, items, mapping, tokens, whole
 from jupiter_addons.dialects.sse import Frame, is_done
 
 MAX_CHOICES = 128
@@ -120,16 +120,7 @@ class StreamReader:
         return self._fold.reply(complete=self._done)
 
 
-class _Fold:
-    def __init__(self, *, keep_text: bool = True) -> None:
-        self.id: str | None = None
-        self.model: str | None = None
-        self.usage: Usage | None = None
-        self.error: str | None = None
-        self.text = Text(keep=keep_text)
-        self.tools: list[str] = []
-        self.finish: list[str] = []
-
+class _Fold(Fold):
     def envelope(self, chunk: Any) -> None:
         if self.id is None and isinstance(found := chunk.get("id"), str):
             self.id = found
@@ -154,19 +145,6 @@ class _Fold:
             self.text.add(function.get("arguments"))
         if isinstance(reason := choice.get("finish_reason"), str):
             self.finish.append(reason)
-
-    def reply(self, *, complete: bool) -> Reply:
-        return Reply(
-            response_id=self.id,
-            model=self.model,
-            text=str(self.text),
-            text_bytes=self.text.length_bytes,
-            tool_calls=tuple(self.tools),
-            finish_reasons=tuple(self.finish),
-            usage=self.usage,
-            complete=complete,
-            error=self.error,
-        )
 
 
 def usage_of(usage: Mapping[str, Any]) -> Usage | None:

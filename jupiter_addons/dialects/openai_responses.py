@@ -11,7 +11,7 @@ import orjson
 
 from jupiter_addons.dialects.call import Call, JsonObject, Message, Reply, Usage
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
-from jupiter_addons.dialects.replies import Text, error_reply, items, mapping, tokens, whole
+from jupiter_addons.dialects.replies import Fold, error_reply, items, mapping, tokens, whole
 from jupiter_addons.dialects.sse import Frame, is_done
 
 _KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
@@ -150,16 +150,7 @@ class StreamReader:
         return self._fold.reply(complete=self._ended)
 
 
-class _Fold:
-    def __init__(self, *, keep_text: bool = True) -> None:
-        self.id: str | None = None
-        self.model: str | None = None
-        self.usage: Usage | None = None
-        self.error: str | None = None
-        self.text = Text(keep=keep_text)
-        self.tools: list[str] = []
-        self.finish: str | None = None
-
+class _Fold(Fold):
     def envelope(self, response: Any) -> None:
         if isinstance(found := response.get("id"), str):
             self.id = found
@@ -168,7 +159,7 @@ class _Fold:
         self.usage = usage_of(mapping(response.get("usage"))) or self.usage
         reason = mapping(response.get("incomplete_details")).get("reason") or response.get("status")
         if isinstance(reason, str):
-            self.finish = reason
+            self.finish = [reason]
 
     def output(self, response: Any) -> None:
         for item in map(mapping, items(response.get("output"))):
@@ -182,19 +173,6 @@ class _Fold:
     def name(self, item: Any) -> None:
         if isinstance(name := item.get("name"), str) and name:
             self.tools.append(name)
-
-    def reply(self, *, complete: bool) -> Reply:
-        return Reply(
-            response_id=self.id,
-            model=self.model,
-            text=str(self.text),
-            text_bytes=self.text.length_bytes,
-            tool_calls=tuple(self.tools),
-            finish_reasons=() if self.finish is None else (self.finish,),
-            usage=self.usage,
-            complete=complete,
-            error=self.error,
-        )
 
 
 def usage_of(usage: Any) -> Usage | None:

@@ -6,7 +6,7 @@ from typing import Any, Never
 
 import orjson
 
-from jupiter_addons.dialects.call import Reply
+from jupiter_addons.dialects.call import Reply, Usage
 from jupiter_addons.dialects.fields import MAX_KEPT_CHARS
 from jupiter_addons.dialects.sse import Frame
 from jupiter_addons.errors import Refusal, UpstreamError
@@ -34,6 +34,34 @@ class Text:
 
     def __str__(self) -> str:
         return "".join(self._parts)
+
+
+class Fold:
+    """What an answer has come to so far, in any dialect; each dialect's own fold knows where it stands."""
+
+    def __init__(self, *, keep_text: bool = True) -> None:
+        self.id: str | None = None
+        self.model: str | None = None
+        self.usage: Usage | None = None
+        self.error: str | None = None
+        self.text = Text(keep=keep_text)
+        self.tools: list[str] = []
+        self.finish: list[str] = []
+        """Why it ended, one reason for each of several answers."""
+
+    def reply(self, *, complete: bool) -> Reply:
+        """Return it as a reply."""
+        return Reply(
+            response_id=self.id,
+            model=self.model,
+            text=str(self.text),
+            text_bytes=self.text.length_bytes,
+            tool_calls=tuple(self.tools),
+            finish_reasons=tuple(self.finish),
+            usage=self.usage,
+            complete=complete,
+            error=self.error,
+        )
 
 
 def tokens(usage: Mapping[str, Any], name: str) -> int | None:
