@@ -1,5 +1,7 @@
 """A small signed log, made without a database."""
 
+from typing import Any
+
 from jupiter_addons.evidence import record
 from jupiter_addons.evidence.encoding import ZERO_HASH, encode, leaf_hash, pae
 from jupiter_addons.evidence.signing import SigningKey, from_seed
@@ -11,38 +13,59 @@ WHO = record.Who("hmac:alice", "key1", "lab")
 
 
 def a_decision(
-    call_id: str, *, end: record.End | None = None, model: str = "m", verdict: str = "allow"
+    call_id: str,
+    *,
+    end: record.End | None = None,
+    model: str = "m",
+    verdict: str = "allow",
+    who: record.Who = WHO,
+    **change: Any,
 ) -> record.Fields:
+    """Return the decision leaf of a call; `change` overrides any other argument of `record.decision`."""
+    given: dict[str, Any] = {
+        "door": "gateway",
+        "gen_ai": {"request.model": model, "provider.name": "p"},
+        "rules": [],
+        "policy_sha256": None,
+        "tags": {},
+        "tokens": {},
+        "hold_nusd": 0,
+        "payloads": [],
+        **change,
+    }
     return record.decision(
         call_id=call_id,
         correlation="r",
-        who=WHO,
-        door="gateway",
+        who=who,
         method="POST",
         path="/v1/chat/completions",
         verdict=verdict,
-        gen_ai={"request.model": model, "provider.name": "p"},
-        rules=[],
-        policy_sha256=None,
         config_sha256="b" * 64,
-        tags={},
-        tokens={},
-        hold_nusd=0,
-        payloads=[],
         end=end,
+        **given,
     )
 
 
-def an_outcome(call_id: str, status: record.Status = "ok") -> record.Fields:
-    return record.outcome(
-        call_id=call_id,
-        end=record.End(status, 200),
-        upstream_status=200,
-        gen_ai={"usage.input_tokens": 3, "usage.output_tokens": 4},
-        usage_source="provider",
-        charge_nusd=5,
-        price_source="test",
-        payloads=[],
+def an_outcome(call_id: str, status: record.Status = "ok", **change: Any) -> record.Fields:
+    """Return the outcome leaf of a call; `change` overrides any other argument of `record.outcome`."""
+    given: dict[str, Any] = {
+        "end": record.End(status, 200),
+        "upstream_status": 200,
+        "gen_ai": {"usage.input_tokens": 3, "usage.output_tokens": 4},
+        "usage_source": "provider",
+        "charge_nusd": 5,
+        "price_source": "test",
+        "payloads": [],
+        **change,
+    }
+    return record.outcome(call_id=call_id, **given)
+
+
+def an_attempt(call_id: str, number: int, provider: str) -> record.Fields:
+    """Return the leaf of a further attempt."""
+    sent = record.digest("request_upstream", b"{}")
+    return record.attempt(
+        call_id=call_id, number=number, provider=provider, model="m", failed="connect", elapsed_us=9, sent=sent
     )
 
 
