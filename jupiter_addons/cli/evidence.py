@@ -28,7 +28,7 @@ def evidence() -> None:
 @format_option
 @click.option("--since", help="From this time on, UTC: 2026-01-31 or 2026-01-31T12:00:00.")
 @click.option("--until", help="Before this time, UTC.")
-@click.option("--id", "call_id", help="One call, by the id of its answer's x-jupiter-evidence-id.")
+@click.option("--id", help="One call, by the id of its answer's x-jupiter-evidence-id.")
 @click.option("--user", help="Calls of a user.")
 @click.option("--team", help="Calls of a team.")
 @click.option("--model", help="Calls that asked for a model.")
@@ -36,7 +36,7 @@ def evidence() -> None:
 @click.option("--verdict", type=click.Choice(["allow", "deny"]), help="Calls let through, or refused.")
 @click.option("--status", help="How the call ended: ok, refused, client_closed, provider_error, incomplete, …")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The newest so many.")
-def query(config_path: Path | None, form: str, limit: int, user: str | None, **given: str | None) -> None:
+def query(config_path: Path | None, form: str, limit: int, user: str | None, **given: Any) -> None:
     """List calls, newest last.  Users are stored as pseudonyms; `--user` takes the name."""
     settings = configuration(config_path)
     tag = pseudonym(signing_keys.pseudonym_key(settings.signing_dir), user) if user is not None else None
