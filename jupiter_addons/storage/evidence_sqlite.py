@@ -31,24 +31,13 @@ import orjson
 
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence.encoding import ZERO_HASH, encode, leaf_hash, pae
+from jupiter_addons.evidence.payload import Sealed
 from jupiter_addons.evidence.record import VERSION, Fields, control, interrupted
 from jupiter_addons.evidence.signing import SigningKey
+from jupiter_addons.storage.evidence_schema import MIGRATIONS
 from jupiter_addons.storage.sqlite import connect, hold_lock
 
 logger = logging.getLogger(__name__)
-
-MIGRATIONS = (
-    """
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-    CREATE TABLE leaf (
-        idx INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT, t_us INTEGER NOT NULL,
-        leaf BLOB NOT NULL, sig BLOB NOT NULL, hash TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX leaf_id ON leaf (id) WHERE id IS NOT NULL;
-    CREATE INDEX leaf_t_us ON leaf (t_us);
-    CREATE TABLE open_call (id TEXT PRIMARY KEY) STRICT
-    """,
-)
 
 MAX_BATCH = 256
 MAX_WAITING = 4096
@@ -62,6 +51,7 @@ class _Waiting:
     fields: Fields
     loop: asyncio.AbstractEventLoop | None
     done: asyncio.Future[int] | None
+    sealed: Sequence[Sealed] = ()
     error: StoreError | None = None
     idx: int = -1
 
@@ -124,11 +114,14 @@ class EvidenceLog:
         """Whether the last commit succeeded."""
         return self._failed_at_s is None
 
-    def append(self, fields: Fields) -> asyncio.Future[int]:
-        """Return a future of the leaf's index, done when it is durable; it fails with StoreError if it never will be."""
+    def append(self, fields: Fields, sealed: Sequence[Sealed] = ()) -> asyncio.Future[int]:
+        """Return a future of the leaf's index, done when it is durable; it fails with StoreError if it never will be.
+
+        `sealed` is what the leaf commits to: it becomes durable with it, or not at all.
+        """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[int] = loop.create_future()
-        self._gathered.append(_Waiting(fields, loop, done))
+        self._gathered.append(_Waiting(fields, loop, done, sealed))
         if len(self._gathered) == 1:
             loop.call_soon(self._hand_over)
         return done
@@ -245,6 +238,7 @@ class EvidenceLog:
                 raise OSError("another file has taken its place")
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT INTO leaf VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT INTO payload VALUES (?, ?, ?, ?)", _payloads(batch))
             self._db.executemany("INSERT INTO open_call VALUES (?)", [(call,) for call, state in calls if state])
             self._db.executemany("DELETE FROM open_call WHERE id = ?", [(call,) for call, state in calls if not state])
             self._db.execute("COMMIT")
@@ -381,6 +375,15 @@ class EvidenceLog:
         self._unsure.clear()
         self._failed_at_s = None
         logger.warning("the evidence store works again, from leaf %d on", self._tail.idx)
+
+
+def _payloads(batch: Sequence[_Waiting]) -> list[tuple[str, str, str, bytes]]:
+    return [
+        (item.fields["id"], one.role, one.key_id, one.ciphertext)
+        for item in batch
+        if item.error is None
+        for one in item.sealed
+    ]
 
 
 def _resolve(batch: list[_Waiting]) -> None:
