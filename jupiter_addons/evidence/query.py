@@ -11,6 +11,7 @@ from typing import Any, Literal
 import orjson
 
 from jupiter_addons.errors import VerificationError
+from jupiter_addons.evidence.call_row import decider
 from jupiter_addons.evidence.encoding import leaf_hash
 from jupiter_addons.evidence.verify import Row
 
@@ -252,14 +253,12 @@ def _added(call: Call, leaf: Mapping[str, Any], row: Row) -> None:
 
 
 def _judged(call: Call, leaf: Mapping[str, Any], verdict: str | None) -> None:
-    """Note which rules fired and which of them decided: the last that says what holds, those in trial aside."""
-    rules = leaf.get("guardrail", [])
-    call["fired"] += [_named(rule) for rule in rules]
+    """Note which rules fired, and which of them decided."""
+    call["fired"] += [_named(rule) for rule in leaf.get("guardrail", [])]
     call["tags"] = {**call["tags"], **leaf.get("tags", {})}
     call["changed"] += _changes(leaf)
-    for rule in rules:
-        if rule["verdict.type"] == verdict and "mode" not in rule:
-            call["policy"], call["rule"] = rule["policy"], rule["rule"]
+    if (rule := decider(leaf, verdict)) is not None:
+        call["policy"], call["rule"] = rule["policy"], rule["rule"]
 
 
 def _named(rule: Mapping[str, Any]) -> str:

@@ -1,11 +1,18 @@
-"""A small signed log, made without a database."""
+"""Small signed logs, made without a database or as a gateway makes them."""
 
+import asyncio
+import itertools
+from pathlib import Path
 from typing import Any
 
 from jupiter_addons.evidence import record
 from jupiter_addons.evidence.encoding import ZERO_HASH, encode, leaf_hash, pae
 from jupiter_addons.evidence.signing import SigningKey, from_seed
 from jupiter_addons.evidence.verify import Row
+from jupiter_addons.storage.evidence_index import advance
+from jupiter_addons.storage.evidence_schema import MIGRATIONS
+from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+from jupiter_addons.storage.sqlite import connect
 
 KEY: SigningKey = from_seed("evidence", b"\x01" * 32)
 KEYS = {KEY.public.kid: KEY.public}
@@ -79,3 +86,22 @@ def seal(leaves: list[record.Fields], **change: object) -> list[Row]:
         previous = leaf_hash(leaf)
         rows.append(Row(idx, leaf, KEY.sign(pae(leaf))))
     return rows
+
+
+def write_log(path: Path, leaves: list[record.Fields], *, index: bool = True) -> None:
+    """Write a log as a gateway does; `index` has it indexed whole, however far the gateway's own indexing has come."""
+
+    async def main() -> None:
+        ticks = itertools.count(1_000_000)
+        log = EvidenceLog(path, Identity(KEY, "test", "0"), clock=lambda: next(ticks) * 1_000_000)
+        try:
+            await asyncio.gather(*(log.append(fields) for fields in leaves))
+        finally:
+            log.close()
+
+    asyncio.run(main())
+    if index:
+        db = connect(path, MIGRATIONS)
+        while advance(db):
+            pass
+        db.close()
