@@ -1,9 +1,12 @@
 """What is opened once and outlives every reload: the evidence log, the keys, the counters, the alerts on their way, and what
 has been learned of providers."""
 
+import asyncio
+import logging
 import random
 import time
 
+from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.record import control
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.routing.state import RoutingState
@@ -12,7 +15,10 @@ from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
+from jupiter_addons.storage.subject_keys import SubjectKeys, erased
 from jupiter_addons.telemetry.alerts import Alerts
+
+logger = logging.getLogger(__name__)
 
 
 class Stores:
@@ -22,13 +28,19 @@ class Stores:
         """`worker` is the process's number: each has an evidence log of its own."""
         signing_key, self.pseudonym_key = signing_keys.load_or_create(settings.signing_dir)
         self._key_store = KeyStore(settings.keys_path)
+        self.subject_keys: SubjectKeys | None = None
         try:
+            self.subject_keys = _subject_keys(settings)
             identity = Identity(signing_key, settings.environment, version)
             self.log = EvidenceLog(settings.evidence_path_of(worker), identity)
         except BaseException:
-            self._key_store.close()
+            self._let_go()
             raise
         self.keys = KeyView(self._key_store)
+        self._records_erasures = worker == 0
+        """One process does, for all."""
+        self._owes_erasures = True
+        self._recording: asyncio.Task[None] | None = None
         self.ledger = Ledger()
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)
@@ -38,8 +50,43 @@ class Stores:
         self.log.append_nowait(control("config.load", sha256=settings_digest))
         self.log.append_nowait(control("policy.load", sha256=policies_digest, rules=rules))
 
+    def tend(self) -> None:
+        """Look whether a user was forgotten meanwhile, and put that on the record."""
+        keys = self.subject_keys
+        if keys is None:
+            return
+        self._owes_erasures = keys.refresh() or self._owes_erasures
+        if self._owes_erasures and self._records_erasures and (self._recording is None or self._recording.done()):
+            self._recording = asyncio.get_running_loop().create_task(self._record_in_time(keys))
+
+    async def _record_in_time(self, keys: SubjectKeys) -> None:
+        try:
+            await self.record_erasures(keys)
+            self._owes_erasures = False
+        except StoreError as error:
+            logger.error("an erasure could not be put on record, and will be later: %s", error)
+
+    async def record_erasures(self, keys: SubjectKeys) -> None:
+        """Put the erasures on the signed record that are not there yet.  Raises StoreError."""
+        for erasure in keys.unrecorded():
+            await self.log.append(erased(erasure))
+            keys.recorded(erasure.id)
+
     def close(self) -> None:
         """Write what is still to be written, and let go of everything."""
         self.alerts.stop()
         self.log.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._key_store.close()
+        if self.subject_keys is not None:
+            self.subject_keys.close()
+
+
+def _subject_keys(settings: Configuration) -> SubjectKeys | None:
+    """Open the keys of subjects if content is kept now, or was: users can still be forgotten then."""
+    path, kept = settings.subject_keys_path, settings.evidence.content == "encrypted"
+    if not kept and not path.exists():
+        return None
+    return SubjectKeys(path, signing_keys.content_key(settings.signing_dir, create=not path.exists()))

@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
+from jupiter_addons.cli.evidence_erase import erase
 from jupiter_addons.cli.evidence_query import query
+from jupiter_addons.cli.evidence_show import show
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.evidence.verify import Report
 from jupiter_addons.evidence.verify import verify as verify_rows
@@ -19,7 +21,8 @@ def evidence() -> None:
     """Query and verify the signed record of every call."""
 
 
-evidence.add_command(query)
+for command in (query, show, erase):
+    evidence.add_command(command)
 
 
 @evidence.command()

@@ -45,7 +45,7 @@ type Fields = dict[str, Any]
 
 Status = Literal["ok", "refused", "client_closed", "provider_error", "incomplete", "fault", "interrupted"]
 Role = Literal["request", "request_upstream", "response", "delivered"]
-Control = Literal["log.open", "log.close", "recover", "heartbeat", "config.load", "policy.load"]
+Control = Literal["log.open", "log.close", "recover", "heartbeat", "config.load", "policy.load", "erase", "prune"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,27 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What a leaf says of a body that is stored encrypted: whose key, the hash of what is stored, and the commitment."""
+
+    key: str
+    ct_sha256: str
+    commit: str
+
+
+Withheld = Literal["too_large", "redacted", "credential"]
+"""Why a body is not stored where bodies are: longer than the bound, holding what a rule took out, holding a key."""
+
+
+@dataclass(frozen=True, slots=True)
 class Payload:
     """The digest of one body.  `role`: request, request_upstream, response (the provider's), delivered (the client's)."""
 
     role: Role
     sha256: str
     length: int
+    kept: Kept | Withheld | None = None
+    """None: nothing is stored of it, or it is the same as one before it in the leaf or in the call's decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,11 @@ class End:
 def pseudonym(key: bytes, identity: str) -> str:
     """Return the keyed pseudonym of a user or address."""
     return "hmac:" + hmac.new(key, identity.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:32]
+
+
+def attempt_role(number: int) -> str:
+    """Return the role under which the request of a further attempt is stored: its leaf says `request_upstream`."""
+    return f"request_upstream.{number}"
 
 
 def digest(role: Role, body: bytes) -> Payload:
@@ -348,7 +368,14 @@ def _held(held: Held) -> Fields:
 
 
 def _payload(payload: Payload) -> Fields:
-    return {"role": payload.role, "alg": "sha256", "sha256": payload.sha256, "len": payload.length}
+    fields: Fields = {"role": payload.role, "alg": "sha256", "sha256": payload.sha256, "len": payload.length}
+    match payload.kept:
+        case None:
+            return fields
+        case Kept(key, ct_sha256, commit):
+            return {**fields, "key": key, "ct_sha256": ct_sha256, "commit": commit}
+        case withheld:
+            return {**fields, "withheld": withheld}
 
 
 def _outcome(end: End) -> Fields:

@@ -102,15 +102,25 @@ def every(paths: Sequence[Path], wanted: Filter, order: Order, cursor: str | Non
 def leaves_of(paths: Sequence[Path], call_id: str) -> list[Row]:
     """Return the leaves of one call, in whichever log it is.  Raises StoreError."""
     for path in paths:
-        with closing(_open(path)) as db:
+        with closing(open_log(path)) as db:
             if found := _leaves(db, path, [call_id]):
                 return found
     return []
 
 
+def newest(path: Path, kind: str) -> Iterator[Row]:
+    """Yield the leaves of a kind, the last one first.  Raises StoreError."""
+    with closing(open_log(path)) as db:
+        try:
+            for row in db.execute(f"{_LEAF} WHERE kind = ? ORDER BY idx DESC", (kind,)):
+                yield Row(*row)
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot read `{path}`: {error}") from error
+
+
 def _search(path: Path, wanted: Filter, order: Order, after: Position | None) -> Generator[Call]:
     """Yield what one log has."""
-    with closing(_open(path)) as db:
+    with closing(open_log(path)) as db:
         try:
             db.execute("BEGIN")  # one moment for all that is read
             if wanted.id is not None:
@@ -223,7 +233,8 @@ def _behind(after: Position | None, order: Order, origin: str) -> tuple[str, Seq
     return f"({column}, t_us) {sign}{equal} (?, ?)", (after.value, after.t_us)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def open_log(path: Path) -> sqlite3.Connection:
+    """Open a log for reading, its schema not trusted to run anything.  Raises StoreError."""
     db = connect_reading(path, MIGRATIONS)
     db.execute("PRAGMA query_only=ON")
     db.execute("PRAGMA trusted_schema=OFF")

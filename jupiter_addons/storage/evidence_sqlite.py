@@ -110,6 +110,11 @@ class EvidenceLog:
         self._thread.start()
 
     @property
+    def origin(self) -> str:
+        """The name of the log, under which its leaves and what is kept beside them are filed."""
+        return self._origin
+
+    @property
     def healthy(self) -> bool:
         """Whether the last commit succeeded."""
         return self._failed_at_s is None

@@ -49,6 +49,17 @@ def pseudonym_key(directory: Path) -> bytes:
     return _secret(path)
 
 
+def content_key(directory: Path, *, create: bool = False) -> bytes:
+    """Return the master key of what is kept of prompts and answers.  Raises StoreError if it is not there.
+
+    `create` makes it.  Whoever loses it loses every text, and nothing else.
+    """
+    path = directory / "content.key"
+    if not create and not path.exists():
+        raise StoreError(f"there is no `{path}`, without which no content can be read; hint: restore it from a backup")
+    return _secret(path)
+
+
 def _secret(path: Path) -> bytes:
     if not path.exists():
         _create(path, base64.b64encode(new_seed()) + b"\n")

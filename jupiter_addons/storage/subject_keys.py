@@ -27,6 +27,7 @@ from jupiter_addons.evidence.keyring import (
     unwrap_subject_key,
     wrap_subject_key,
 )
+from jupiter_addons.evidence.record import Fields, control
 from jupiter_addons.storage.sqlite import connect
 
 MIGRATIONS = (
@@ -58,6 +59,16 @@ class Erasure:
     horizon_us: int | None
 
 
+def erased(erasure: Erasure) -> Fields:
+    """Return the leaf of an erasure: it names pseudonym and keys, and outlives both."""
+    horizon = {} if erasure.horizon_us is None else {"horizon_us": erasure.horizon_us}
+    keys = " ".join(erasure.keys)
+    return control(
+        "erase", erasure=erasure.id, subject=erasure.user, keys=keys, count=len(erasure.keys), at_us=erasure.t_us,
+        reason=erasure.reason, **horizon,
+    )  # fmt: skip
+
+
 class SubjectKeys:
     """The keys of all subjects, for one process.  Any thread may call; every method raises StoreError."""
 
@@ -67,13 +78,13 @@ class SubjectKeys:
         self._master = master
         self._lock = threading.Lock()
         self._cached: dict[Subject, SubjectKey] = {}
+        self._version = -1
         self._db = connect(path, MIGRATIONS)
         try:
             with self._using() as db:
                 check = derive(master, b"ev1 check").hex()
                 db.execute("INSERT INTO meta VALUES ('master', ?) ON CONFLICT DO NOTHING", (check,))
                 known = db.execute("SELECT value FROM meta WHERE name = 'master'").fetchone()[0]
-                self._version = self._data_version(db)
             if known != check:
                 raise StoreError(
                     f"the keys in `{path}` are wrapped by another content key; hint: restore the one they were"
@@ -116,13 +127,18 @@ class SubjectKeys:
             found = db.execute("SELECT wrapped, user, team FROM subject_key WHERE id = ?", (key_id,)).fetchone()
         return None if found is None else self._unwrapped(key_id, found[0], Subject(user=found[1], team=found[2]))
 
-    def refresh(self) -> None:
-        """Let go of keys that another process has destroyed meanwhile."""
+    def refresh(self) -> bool:
+        """Let go of keys that another process has destroyed meanwhile; return whether there may be erasures to record.
+
+        Cheap enough for every second: as long as nobody else has written, the disk is not touched.
+        """
         with self._using() as db:
             version = self._data_version(db)
-            if version != self._version:
+            changed = version != self._version
+            if changed:
                 self._version = version
                 self._cached.clear()
+        return changed
 
     def erase(self, user: str, now_us: int, reason: str, horizon_us: int | None) -> Erasure:
         """Destroy every key of a user, by its pseudonym, and write that down; without keys nothing is destroyed.
