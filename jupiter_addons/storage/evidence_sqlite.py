@@ -163,9 +163,7 @@ class EvidenceLog:
             self._waiting.put(None)
         self._thread.join()
         if self._db is not None:
-            with contextlib.suppress(
-                sqlite3.Error
-            ):  # every leaf is durable in the WAL already; the next start reads it
+            with contextlib.suppress(sqlite3.Error):  # every leaf is durable in the WAL; the next start reads it
                 self._db.execute("PRAGMA busy_timeout=200")  # a reader may keep the WAL; that is no reason to wait
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self._let_go()
