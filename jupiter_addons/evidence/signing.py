@@ -57,6 +57,11 @@ class SigningKey:
         """Return the 64 bytes of the signature."""
         return nacl.bindings.crypto_sign(message, self._secret)[:64]
 
+    @property
+    def seed(self) -> bytes:
+        """The 32 bytes that the pair is made from."""
+        return self._secret[:32]
+
     def named(self, name: str) -> "SigningKey":
         """Return the same pair by another name, which has another id: a log signs under its own origin."""
         return SigningKey(PublicKey(name, self.public.raw), self._secret)

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from support.logs import KEY, a_decision, an_outcome
+from support.logs import SIGNING, a_decision, an_outcome
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.storage.evidence_index import advance, indexed
@@ -22,7 +22,7 @@ SECOND = {
 @pytest.fixture
 def db(tmp_path):
     async def main():
-        log = EvidenceLog(tmp_path / "e.db", Identity(KEY, "test", "0"))
+        log = EvidenceLog(tmp_path / "e.db", Identity(SIGNING, "test", "0"))
         for fields in (a_decision("a"), SECOND, a_decision("b", verdict="deny"), an_outcome("a"), a_decision("c")):
             await log.append(fields)
         log.close()
