@@ -15,7 +15,7 @@ from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
-from jupiter_addons.storage.subject_keys import SubjectKeys, erased
+from jupiter_addons.storage.subject_keys import SubjectKeys, erased, load_master
 from jupiter_addons.telemetry.alerts import Alerts
 
 logger = logging.getLogger(__name__)
@@ -26,12 +26,13 @@ class Stores:
 
     def __init__(self, settings: Configuration, version: str, worker: int = 0) -> None:
         """`worker` is the process's number: each has an evidence log of its own."""
-        signing_key, self.pseudonym_key = signing_keys.load_or_create(settings.signing_dir)
+        keys = signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
+        self.pseudonym_key = keys.pseudonym
         self._key_store = KeyStore(settings.keys_path)
         self.subject_keys: SubjectKeys | None = None
         try:
             self.subject_keys = _subject_keys(settings)
-            identity = Identity(signing_key, settings.environment, version)
+            identity = Identity(keys, settings.environment, version)
             self.log = EvidenceLog(settings.evidence_path_of(worker), identity)
         except BaseException:
             self._let_go()
@@ -89,4 +90,4 @@ def _subject_keys(settings: Configuration) -> SubjectKeys | None:
     path, kept = settings.subject_keys_path, settings.evidence.content == "encrypted"
     if not kept and not path.exists():
         return None
-    return SubjectKeys(path, signing_keys.content_key(settings.signing_dir, create=not path.exists()))
+    return SubjectKeys(path, load_master(settings.content_key_path, create=not path.exists()))

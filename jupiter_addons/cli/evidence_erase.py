@@ -21,7 +21,7 @@ from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_query import newest
-from jupiter_addons.storage.subject_keys import Erasure, SubjectKeys
+from jupiter_addons.storage.subject_keys import Erasure, SubjectKeys, load_master
 
 WAIT_S = 15.0
 """How long a running gateway, which looks every second, is given to put an erasure on record."""
@@ -48,7 +48,7 @@ def erase(config_path: Path | None, form: str, subject: str, reason: str, yes: b
         tag = pseudonym(signing_keys.pseudonym_key(settings.signing_dir), subject)
     if not yes:
         click.confirm(f"Destroy the keys of `{subject}` for good?", abort=True, err=True)
-    keys = SubjectKeys(settings.subject_keys_path, signing_keys.content_key(settings.signing_dir))
+    keys = SubjectKeys(settings.subject_keys_path, load_master(settings.content_key_path))
     try:
         now_us = time.time_ns() // 1000
         kept_s = settings.evidence.backups_kept

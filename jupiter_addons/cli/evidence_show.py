@@ -12,10 +12,9 @@ from jupiter_addons.cli.text import columns
 from jupiter_addons.evidence.query import COLUMNS, Call, joined
 from jupiter_addons.evidence.verify import Row
 from jupiter_addons.settings.load import Configuration
-from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_content import Body, bodies_of
 from jupiter_addons.storage.evidence_query import leaves_of
-from jupiter_addons.storage.subject_keys import SubjectKeys
+from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
 
 _STATES = {
     "not kept": "only its digest is on record",
@@ -52,7 +51,7 @@ def show(config_path: Path | None, form: str, call_id: str, content: bool, leave
 def _bodies(settings: Configuration, call_id: str) -> list[Body]:
     keys = None
     if settings.subject_keys_path.exists():
-        keys = SubjectKeys(settings.subject_keys_path, signing_keys.content_key(settings.signing_dir))
+        keys = SubjectKeys(settings.subject_keys_path, load_master(settings.content_key_path))
     try:
         return bodies_of(settings.evidence_paths, call_id, keys)
     finally:

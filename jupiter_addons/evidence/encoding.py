@@ -8,6 +8,8 @@ A leaf's hash is that of RFC 6962, section 2.1: SHA-256(0x00 || leaf).  What is 
 encoding: `DSSEv1 SP len(type) SP type SP len(leaf) SP leaf`, so that a signature binds the type as well as the bytes.
 """
 
+import base64
+import binascii
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -45,6 +47,26 @@ def leaf_hash(leaf: bytes) -> str:
 def pae(leaf: bytes) -> bytes:
     """Return the bytes a signature is made over."""
     return b"%s%d %s" % (_PAE_HEAD, len(leaf), leaf)
+
+
+def base64_of(data: bytes) -> str:
+    """Return the standard base64 of `data`."""
+    return base64.b64encode(data).decode()
+
+
+def from_base64(text: str) -> bytes:
+    """Read base64 in its canonical form.  Raises ValueError on any other.
+
+    The decoder of the standard library ignores bits that stand for nothing: a text with one of them flipped would still be
+    read as the same bytes.
+    """
+    try:
+        data = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"not base64: {error}") from error
+    if base64_of(data) != text:
+        raise ValueError("not canonical base64")
+    return data
 
 
 def _check(value: object, depth: int) -> None:

@@ -64,6 +64,11 @@ class Configuration(Settings):
         return self._at(self.proxy.state_dir / "subject_keys.db")
 
     @property
+    def content_key_path(self) -> Path:
+        """The master key of those keys."""
+        return self.signing_dir / "content.key"
+
+    @property
     def signing_dir(self) -> Path:
         """Where the signing keys are."""
         return self._at(self.evidence.signing_key_path or self.proxy.state_dir / "signing")

@@ -33,8 +33,8 @@ from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence.encoding import ZERO_HASH, encode, leaf_hash, pae
 from jupiter_addons.evidence.payload import Sealed
 from jupiter_addons.evidence.record import VERSION, Fields, control, interrupted
-from jupiter_addons.evidence.signing import SigningKey
 from jupiter_addons.storage.evidence_schema import MIGRATIONS
+from jupiter_addons.storage.signing_keys import Keys
 from jupiter_addons.storage.sqlite import connect, hold_lock
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class _Tail:
 class Identity:
     """What the log writes into each leaf about itself."""
 
-    key: SigningKey
+    keys: Keys
     instance: str
     build: str
     boot: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -82,7 +82,7 @@ class EvidenceLog:
         """Open or create the log at `path` and write its `log.open` leaf.  Raises StoreError; `clock` is UTC in ns."""
         self._path = path
         self._identity = identity
-        self._kid = identity.key.public.kid
+        self._kid = identity.keys.record.public.kid
         self._clock = clock
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._gathered: list[_Waiting] = []
@@ -285,7 +285,7 @@ class EvidenceLog:
         tail.hash, tail.t_us = leaf_hash(leaf), now_us
         if fields["kind"] == "outcome" or (fields["kind"] == "decision" and "outcome" not in fields):
             tail.calls[fields["id"]] = fields["kind"] == "decision"
-        return item.idx, fields["kind"], fields.get("id"), now_us, leaf, identity.key.sign(pae(leaf)), tail.hash
+        return item.idx, fields["kind"], fields.get("id"), now_us, leaf, identity.keys.record.sign(pae(leaf)), tail.hash
 
     def _place(self, fields: Fields, tail: _Tail) -> None:
         """Raise ValueError if a leaf cannot stand after those that are there."""
@@ -333,7 +333,7 @@ class EvidenceLog:
             placed = (fields["log"], fields["idx"], fields["t_us"]) == (origin, idx, t_us)
             good = placed and leaf_hash(leaf) == stored and encode(fields) == leaf
             if fields["kid"] == self._kid:
-                self._identity.key.public.verify(pae(leaf), signature)
+                self._identity.keys.record.public.verify(pae(leaf), signature)
         except (ValueError, LookupError, TypeError, VerificationError):
             good = False
         if not good:

@@ -9,6 +9,7 @@ written down in the same transaction, to be put on the signed record by whoever 
 short is never half a secret.
 """
 
+import contextlib
 import json
 import sqlite3
 import threading
@@ -23,11 +24,13 @@ from jupiter_addons.evidence.keyring import (
     Subject,
     SubjectKey,
     derive,
+    new_key,
     new_subject_key,
     unwrap_subject_key,
     wrap_subject_key,
 )
 from jupiter_addons.evidence.record import Fields, control
+from jupiter_addons.storage import key_files
 from jupiter_addons.storage.sqlite import connect
 
 MIGRATIONS = (
@@ -57,6 +60,23 @@ class Erasure:
     keys: Sequence[str]
     reason: str
     horizon_us: int | None
+
+
+def load_master(path: Path, *, create: bool = False) -> bytes:
+    """Return the master key, made if `create` says so and it is not there.  Raises StoreError.
+
+    Whoever loses it loses every text that was kept, and nothing else.
+    """
+    if create:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with contextlib.suppress(FileExistsError):  # another process was first: its key is the key
+                key_files.write_once(path, key_files.seed_text(new_key()))
+        except OSError as error:
+            raise StoreError(f"cannot write the content key `{path}`: {error}") from error
+    elif not path.exists():
+        raise StoreError(f"there is no `{path}`, without which no content can be read; hint: restore it from a backup")
+    return key_files.read_seed(path)
 
 
 def erased(erasure: Erasure) -> Fields:

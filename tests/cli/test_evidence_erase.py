@@ -11,14 +11,14 @@ from jupiter_addons.evidence.keyring import Subject
 from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.sqlite import hold_lock
-from jupiter_addons.storage.subject_keys import SubjectKeys
+from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
 
 
 @pytest.fixture
 def config(tmp_path):
     path = install(tmp_path, more="evidence: {content: encrypted, backups_kept: 30d}\n")
     settings = configuration(Path(path))
-    keys = SubjectKeys(settings.subject_keys_path, signing_keys.content_key(settings.signing_dir, create=True))
+    keys = SubjectKeys(settings.subject_keys_path, load_master(settings.content_key_path, create=True))
     user = pseudonym(signing_keys.pseudonym_key(settings.signing_dir), "alice")
     keys.key_of(Subject("lab", user), 1)
     keys.close()

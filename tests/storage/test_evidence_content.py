@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 
 import pytest
-from support.logs import KEY, a_decision, an_attempt, an_outcome
+from support.logs import SIGNING, a_decision, an_attempt, an_outcome
 
 from jupiter_addons.errors import VerificationError
 from jupiter_addons.evidence.keyring import Subject
@@ -30,7 +30,7 @@ def log(tmp_path, keys):
     path = tmp_path / "e.db"
 
     async def main():
-        log = EvidenceLog(path, Identity(KEY, "test", "0"))
+        log = EvidenceLog(path, Identity(SIGNING, "test", "0"))
 
         def sealed(role, body, stored_as=None):
             stored, commit = seal_body(

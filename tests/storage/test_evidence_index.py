@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from support.logs import KEY, a_decision, an_outcome
+from support.logs import SIGNING, a_decision, an_outcome
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.record import Rule
@@ -23,7 +23,7 @@ SECOND = {
 @pytest.fixture
 def db(tmp_path):
     async def main():
-        log = EvidenceLog(tmp_path / "e.db", Identity(KEY, "test", "0"))
+        log = EvidenceLog(tmp_path / "e.db", Identity(SIGNING, "test", "0"))
         for fields in (a_decision("a"), SECOND, a_decision("b", verdict="deny"), an_outcome("a"), a_decision("c")):
             await log.append(fields)
         log.close()
@@ -72,7 +72,7 @@ def test_a_leaf_that_cannot_be_read_stops_the_index_before_it(db, leaf):
 
 def test_a_rule_that_denies_the_answer_is_the_one_that_decided_and_tags_add_up(tmp_path):
     async def main():
-        log = EvidenceLog(tmp_path / "r.db", Identity(KEY, "test", "0"))
+        log = EvidenceLog(tmp_path / "r.db", Identity(SIGNING, "test", "0"))
         await log.append(a_decision("a", rules=[Rule("p", "let-in", "allow")], tags={"x": "1"}))
         await log.append(an_outcome("a", "refused", rules=[Rule("p", "late", "deny")], tags={"y": "2"}))
         await log.append(a_decision("b", rules=[Rule("p", "let-in", "allow")], tags={"x": "1"}))

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 
 import pytest
-from support.logs import KEY, a_decision
+from support.logs import SIGNING, a_decision
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.payload import Sealed
@@ -13,7 +13,7 @@ from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 
 def appended(path, *leaves):
     async def main():
-        log = EvidenceLog(path, Identity(KEY, "test", "0"))
+        log = EvidenceLog(path, Identity(SIGNING, "test", "0"))
         try:
             return await asyncio.gather(
                 *(log.append(fields, sealed) for fields, sealed in leaves), return_exceptions=True

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.logs import KEY, KEYS, a_decision, an_outcome
+from support.logs import KEYS, SIGNING, a_decision, an_outcome
 from support.wire import wait_until
 
 from jupiter_addons.errors import StoreError
@@ -23,7 +23,7 @@ from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 
 
 def a_log(path: Path, **options) -> EvidenceLog:
-    return EvidenceLog(path, Identity(KEY, "test", "0"), **options)
+    return EvidenceLog(path, Identity(SIGNING, "test", "0"), **options)
 
 
 def report(path: Path) -> Report:
@@ -233,14 +233,14 @@ KILLED = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from support.logs import KEY, a_decision
+from support.logs import SIGNING, a_decision
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 
 async def one(log, n):
     print(n, await log.append(a_decision(f"c{n}")), flush=True)
 
 async def main():
-    log = EvidenceLog(Path(sys.argv[1]), Identity(KEY, "test", "0"))
+    log = EvidenceLog(Path(sys.argv[1]), Identity(SIGNING, "test", "0"))
     n = int(sys.argv[3]) * 1_000_000
     while True:
         await asyncio.gather(*(one(log, n + i) for i in range(7)))

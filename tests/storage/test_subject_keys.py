@@ -7,7 +7,7 @@ import pytest
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.keyring import Subject, new_key, wrap_subject_key
-from jupiter_addons.storage.subject_keys import SubjectKeys
+from jupiter_addons.storage.subject_keys import SubjectKeys, erased, load_master
 
 MASTER = b"\x05" * 32
 ALICE, ALICE_TOO, BOB = Subject("lab", "hmac:alice"), Subject("ops", "hmac:alice"), Subject("", "hmac:bob")
@@ -77,11 +77,12 @@ def test_all_keys_of_a_user_go_whatever_the_team(keys):
 
 def test_another_process_lets_go_of_a_destroyed_key(keys, tmp_path):
     other = SubjectKeys(tmp_path / "keys.db", MASTER)
+    assert other.refresh(), "what happened before it looked is not known"
     key = other.key_of(ALICE, 1)
-    other.refresh()
+    assert not other.refresh()
     assert other.cached(ALICE) == key
     keys.erase("hmac:alice", 2, "", None)
-    other.refresh()
+    assert other.refresh()
     assert other.cached(ALICE) is None
     other.close()
 
@@ -106,6 +107,25 @@ def test_a_reader_that_holds_the_log_is_no_silent_failure(keys, tmp_path):
     reader.close()
     keys.erase("hmac:alice", 3, "", None)
     assert (tmp_path / "keys.db-wal").stat().st_size == 0
+
+
+def test_the_master_key_is_made_once_and_never_again_by_itself(tmp_path):
+    path = tmp_path / "signing/content.key"
+    with pytest.raises(StoreError, match="no content can be read"):
+        load_master(path)
+    made = load_master(path, create=True)
+    assert load_master(path, create=True) == load_master(path) == made
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o640)
+    with pytest.raises(StoreError, match="can be read by others"):
+        load_master(path)
+
+
+def test_an_erasure_as_a_leaf_says_whose_and_which_keys(keys):
+    key = keys.key_of(ALICE, 1)
+    detail = erased(keys.erase("hmac:alice", 2, "ticket", 9))["detail"]
+    assert (detail["subject"], detail["keys"], detail["count"], detail["horizon_us"]) == ("hmac:alice", key.id, 1, 9)
+    assert "horizon_us" not in erased(keys.erase("hmac:alice", 2, "ticket", None))["detail"]
 
 
 def test_another_master_key_is_refused(keys, tmp_path):

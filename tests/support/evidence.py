@@ -28,12 +28,12 @@ def install(
     """Make one, and return the path of its configuration; `leaves` is given a function from users to principals."""
     config = directory / "jupiter.yaml"
     config.write_text(CONFIG + more)
-    _, pseudonyms = signing_keys.load_or_create(directory / "state/signing")
+    keys = signing_keys.load_or_create(directory / "state/signing")
 
     def who(user: str) -> Who:
-        return Who(record.pseudonym(pseudonyms, user), f"key-{user}", "lab" if user == "alice" else None)
+        return Who(record.pseudonym(keys.pseudonym, user), f"key-{user}", "lab" if user == "alice" else None)
 
-    write_log(directory / "state/evidence.db", (leaves or some_leaves)(who))
+    write_log(directory / "state/evidence.db", (leaves or some_leaves)(who), keys)
     return str(config)
 
 

@@ -5,17 +5,20 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from jupiter_addons.evidence import record
+from jupiter_addons.evidence import manifest, record
 from jupiter_addons.evidence.encoding import ZERO_HASH, encode, leaf_hash, pae
 from jupiter_addons.evidence.signing import SigningKey, from_seed
 from jupiter_addons.evidence.verify import Row
 from jupiter_addons.storage.evidence_index import advance
 from jupiter_addons.storage.evidence_schema import MIGRATIONS
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+from jupiter_addons.storage.signing_keys import Keys
 from jupiter_addons.storage.sqlite import connect
 
 KEY: SigningKey = from_seed("evidence", b"\x01" * 32)
-KEYS = {KEY.public.kid: KEY.public}
+LOG_KEY: SigningKey = from_seed("log", b"\x02" * 32)
+SIGNING = Keys(KEY, LOG_KEY, manifest.first(KEY.public, LOG_KEY.public, 0), b"\x03" * 32)
+KEYS = SIGNING.manifest.keys("record")
 WHO = record.Who("hmac:alice", "key1", "lab")
 
 
@@ -88,12 +91,12 @@ def seal(leaves: list[record.Fields], **change: object) -> list[Row]:
     return rows
 
 
-def write_log(path: Path, leaves: list[record.Fields], *, index: bool = True) -> None:
+def write_log(path: Path, leaves: list[record.Fields], keys: Keys = SIGNING, *, index: bool = True) -> None:
     """Write a log as a gateway does; `index` has it indexed whole, however far the gateway's own indexing has come."""
 
     async def main() -> None:
         ticks = itertools.count(1_000_000)
-        log = EvidenceLog(path, Identity(KEY, "test", "0"), clock=lambda: next(ticks) * 1_000_000)
+        log = EvidenceLog(path, Identity(keys, "test", "0"), clock=lambda: next(ticks) * 1_000_000)
         try:
             await asyncio.gather(*(log.append(fields) for fields in leaves))
         finally:
