@@ -22,12 +22,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
+
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence.query import SORTS, Call, Filter, Sort, calls, matches
 from jupiter_addons.evidence.verify import Row
+from jupiter_addons.storage.evidence_index import indexed
 from jupiter_addons.storage.evidence_schema import MIGRATIONS
 from jupiter_addons.storage.sqlite import connect_reading
 
+FEW = 4096
+"""So many calls are sorted in a few milliseconds."""
 FIRST_CHUNK, MAX_CHUNK = 64, 512
 """How many candidates are read at once: few at first, because most questions are about few calls."""
 
@@ -42,6 +47,8 @@ _PARTIAL = {
     "tokens": "tokens > 0",
 }
 """What an index is restricted to: said again in the question, so that SQLite knows that it may use it."""
+_BETWEEN = "{column} BETWEEN ? AND ?"
+_MOST = 2**63 - 1
 _SORTED_BY: dict[Sort, str] = {"time": "t_us", "cost": "cost_nusd", "tokens": "tokens"}
 
 
@@ -129,10 +136,7 @@ def _search(path: Path, wanted: Filter, order: Order, after: Position | None) ->
             if db.execute("PRAGMA user_version").fetchone()[0] < _INDEXED:
                 yield from _ordered(calls(_rows(db, 0)), wanted, order, after)
                 return
-            indexed = int(db.execute("SELECT value FROM meta WHERE name = 'indexed'").fetchone()[0])
-            tail = [
-                row[0] for row in db.execute("SELECT DISTINCT id FROM leaf WHERE idx >= ? AND id >= ''", (indexed,))
-            ]
+            tail = list({row[0]: None for row in db.execute(_NOT_INDEXED, (indexed(db),))})
             late = _ordered(calls(_leaves(db, path, tail)), wanted, order, after)
             filed = _filed(db, path, wanted, order, after, frozenset(tail))
             yield from heapq.merge(late, filed, key=order.position, reverse=order.descending)
@@ -161,7 +165,7 @@ def _filed(
 ) -> Iterator[Call]:
     """Yield calls that the index finds, but for those that are `late`: it does not know their end yet."""
     origin = db.execute("SELECT value FROM meta WHERE name = 'origin'").fetchone()
-    where, values = _condition(wanted, order)
+    where, values = _condition(db, wanted, order)
     column, way = _SORTED_BY[order.by], "DESC" if order.descending else "ASC"
     chunk = FIRST_CHUNK
     while True:
@@ -185,7 +189,7 @@ def _filed(
         chunk = min(2 * chunk, MAX_CHUNK)
 
 
-def _condition(wanted: Filter, order: Order) -> tuple[list[str], list[Any]]:
+def _condition(db: sqlite3.Connection, wanted: Filter, order: Order) -> tuple[list[str], list[Any]]:
     """Return as much of the question as the index can answer: what it leaves open, the leaves are asked."""
     given = wanted.given()
     where, values = ["1"], list[Any]()
@@ -202,23 +206,40 @@ def _condition(wanted: Filter, order: Order) -> tuple[list[str], list[Any]]:
     if wanted.rule is not None:
         where.append("rule = ?")
         values.append(wanted.rule.rpartition("/")[2])
-    if wanted.tag is not None and '"' not in wanted.tag and "\\" not in wanted.tag:
+    if wanted.tag is not None:
         where.append("instr(tags, ?)")
-        values.append(wanted.tag.partition("=")[0])
-    bounds = (
-        *(("since_us", "t_us >= ?"), ("until_us", "t_us < ?"), ("min_attempts", "attempts >= ?")),
-        *(("min_cost_nusd", "cost_nusd >= ?"), ("max_cost_nusd", "cost_nusd <= ?")),
-        *(("min_tokens", "tokens >= ?"), ("max_tokens", "tokens <= ?")),
-    )
-    for name, test in bounds:
+        values.append(_as_filed(wanted.tag))
+    for name, test in (("since_us", "t_us >= ?"), ("until_us", "t_us < ?"), ("min_attempts", "attempts >= ?")):
         if name in given:
             where.append(test)
             values.append(given[name])
-    if order.by == "cost" or (wanted.min_cost_nusd or 0) > 0:
-        where.append(_PARTIAL["cost"])
-    if order.by == "tokens" or (wanted.min_tokens or 0) > 0:
-        where.append(_PARTIAL["tokens"])
+    for name, column in (("cost", "cost_nusd"), ("tokens", "tokens")):
+        least, most = given.get(f"min_{column}"), given.get(f"max_{column}")
+        if order.by == name:
+            where.append(_PARTIAL[name])
+        elif least is None and most is None:
+            continue
+        elif order.by != "time" or not _is_rare(db, column, least, most):
+            column = f"+{column}"
+        where.append(_BETWEEN.format(column=column))
+        values += _bounds(least, most)
     return where, values
+
+
+def _is_rare(db: sqlite3.Connection, column: str, least: int | None, most: int | None) -> bool:
+    """Whether few calls are between two bounds: they are found and sorted then, else the newest are looked at."""
+    counted = f"SELECT count(*) FROM (SELECT 1 FROM call_index WHERE {_BETWEEN.format(column=column)} LIMIT ?)"  # noqa: S608
+    return bool(db.execute(counted, (*_bounds(least, most), FEW)).fetchone()[0] < FEW)
+
+
+def _bounds(least: int | None, most: int | None) -> tuple[int, int]:
+    return (0 if least is None else least), (_MOST if most is None else most)
+
+
+def _as_filed(tag: str) -> str:
+    """Return what the column of tags has for a tag: the index is written with the same encoder."""
+    name, equals, content = tag.partition("=")
+    return orjson.dumps({name: content})[1:-1].decode() if equals else orjson.dumps(name).decode() + ":"
 
 
 def _behind(after: Position | None, order: Order, origin: str) -> tuple[str, Sequence[Any]]:
@@ -241,7 +262,8 @@ def open_log(path: Path) -> sqlite3.Connection:
     return db
 
 
-_NOT_INDEXED = "SELECT DISTINCT id FROM leaf WHERE idx >= ? AND id IS NOT NULL"
+_NOT_INDEXED = "SELECT id FROM leaf WHERE idx >= ? AND +id IS NOT NULL"
+"""The plus keeps SQLite from going through all the ids there are."""
 _LEAF = "SELECT idx, CAST(leaf AS BLOB), CAST(sig AS BLOB) FROM leaf"
 
 
