@@ -49,6 +49,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "re2": ("policy/patterns.py", "enrichment/detectors/"),
     "lark": ("policy/expression.py", "policy/trees.py"),
     "genai_prices": ("enrichment/prices.py",),
+    "arro3": ("storage/parquet.py",),
     "prometheus_client": ("telemetry/",),
     "tornado": ("telemetry/", "service.py"),
     "asyncio": (

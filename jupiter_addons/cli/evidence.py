@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from jupiter_addons.cli.evidence_erase import erase
+from jupiter_addons.cli.evidence_export import export
 from jupiter_addons.cli.evidence_query import query
 from jupiter_addons.cli.evidence_show import show
 from jupiter_addons.cli.options import config_option, configuration, format_option
@@ -21,7 +22,7 @@ def evidence() -> None:
     """Query and verify the signed record of every call."""
 
 
-for command in (query, show, erase):
+for command in (query, show, export, erase):
     evidence.add_command(command)
 
 
