@@ -132,6 +132,11 @@ def nodes(tiles: Tiles) -> Nodes:
     return node
 
 
+def root_of(size: int, node: Nodes) -> bytes:
+    """Return the root that the tree had when it had `size` leaves."""
+    return _range(0, size, node) if size else EMPTY_ROOT
+
+
 def prove_inclusion(index: int, size: int, node: Nodes) -> list[bytes]:
     """Return the audit path (section 2.1.1) of leaf `index` in the tree of the first `size` leaves."""
     if not 0 <= index < size:

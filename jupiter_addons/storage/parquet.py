@@ -15,7 +15,7 @@ from jupiter_addons.errors import ConfigError, Problem
 from jupiter_addons.evidence.export import NAMES, row
 from jupiter_addons.evidence.query import COLUMNS, Call
 
-ROWS_AT_ONCE = 8192
+ROWS_AT_ONCE, ROWS_IN_A_GROUP = 8192, 65_536
 
 
 def write_parquet(calls: Iterable[Call], to: Path) -> None:
@@ -31,7 +31,7 @@ def write_parquet(calls: Iterable[Call], to: Path) -> None:
             lines.write(orjson.dumps({**row(call), "tags": orjson.dumps(call["tags"]).decode()}) + b"\n")
         lines.flush()
         rows = io.read_json(Path(lines.name), schema, batch_size=ROWS_AT_ONCE)
-        io.write_parquet(rows, to, compression="zstd(3)")
+        io.write_parquet(rows, to, compression="zstd(3)", max_row_group_size=ROWS_IN_A_GROUP)
 
 
 def _type(name: str, types: Any, field: Any) -> Any:

@@ -20,6 +20,7 @@ from jupiter_addons.evidence.merkle import (
     nodes,
     prove_consistency,
     prove_inclusion,
+    root_of,
     verify_consistency,
     verify_inclusion,
 )
@@ -98,6 +99,7 @@ def test_every_leaf_is_proved_in_every_tree_of_up_to_70():
     node = nodes(lookup(grown(hashes)[1]))
     for size in range(1, 71):
         root = mth(hashes[:size])
+        assert root_of(size, node) == root
         for index in range(size):
             path = prove_inclusion(index, size, node)
             verify_inclusion(hashes[index], index, size, root, path)

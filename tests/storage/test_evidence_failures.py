@@ -83,7 +83,7 @@ def test_a_commit_that_fails_is_never_acknowledged_and_what_is_there_counts(tmp_
 
     async def use(log):
         assert await log.append(a_decision("under way")) == 1
-        log._db = Failing(log._db, made=made)
+        log._file._db = Failing(log._file._db, made=made)
         await refused(log, a_decision("a"), a_decision("b"), match="disk I/O error")
         assert not log.healthy
         await until_healthy(log)
@@ -101,7 +101,7 @@ def test_a_commit_that_fails_is_never_acknowledged_and_what_is_there_counts(tmp_
 def test_a_call_whose_outcome_was_lost_is_ended_on_recovery(tmp_path):
     async def use(log):
         await asyncio.gather(*(log.append(a_decision(call)) for call in "abc"))
-        log._db = Failing(log._db, made=False)
+        log._file._db = Failing(log._file._db, made=False)
         await refused(log, an_outcome("a"), match="disk I/O error")
         await refused(log, an_outcome("c"), match="left alone")
         await until_healthy(log)
@@ -141,7 +141,7 @@ def test_a_log_that_lost_what_was_acknowledged_is_not_gone_on_with(tmp_path):
         other = sqlite3.connect(tmp_path / "e.db", isolation_level=None)
         other.execute("DELETE FROM leaf WHERE idx = 1")
         other.close()
-        log._db = Failing(log._db, made=False)
+        log._file._db = Failing(log._file._db, made=False)
         await refused(log, a_decision("b"))
         await asyncio.sleep(0.05)
         await refused(log, a_decision("c"), match="is not the log that was being written")
