@@ -9,6 +9,7 @@ import click
 from jupiter_addons.cli.evidence_erase import erase
 from jupiter_addons.cli.evidence_export import export
 from jupiter_addons.cli.evidence_query import query
+from jupiter_addons.cli.evidence_report import report
 from jupiter_addons.cli.evidence_show import show
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.evidence.verify import Report
@@ -22,7 +23,7 @@ def evidence() -> None:
     """Query and verify the signed record of every call."""
 
 
-for command in (query, show, export, erase):
+for command in (query, show, export, report, erase):
     evidence.add_command(command)
 
 

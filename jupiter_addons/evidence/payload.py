@@ -15,6 +15,7 @@ A body is compressed first, because ciphertext cannot be; its length is in the l
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from typing import Literal
 
 import zstandard
 
@@ -43,6 +44,24 @@ class Sealed:
     def sha256(self) -> str:
         """The hash of what is stored."""
         return hashlib.sha256(self.ciphertext).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a leaf says of a body that is stored encrypted: whose key, the hash of what is stored, and the commitment."""
+
+    key: str
+    ct_sha256: str
+    commit: str
+
+
+Withheld = Literal["too_large", "redacted", "credential"]
+"""Why a body is not stored where bodies are: longer than the bound, holding what a rule took out, holding a key."""
+
+
+def attempt_role(number: int) -> str:
+    """Return the role under which the request of a further attempt is stored: its leaf says `request_upstream`."""
+    return f"request_upstream.{number}"
 
 
 def seal_body(body: bytes, key: SubjectKey, *, origin: str, call_id: str, role: str) -> tuple[Sealed, str]:

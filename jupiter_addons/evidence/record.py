@@ -23,6 +23,8 @@ from typing import Any, Literal
 
 import orjson
 
+from jupiter_addons.evidence.payload import Kept, Withheld
+
 VERSION = 1
 MAX_TEXT = 256
 """Text from outside that is longer than so many bytes of UTF-8 is cut; what is cut ends in `…`."""
@@ -93,19 +95,6 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What a leaf says of a body that is stored encrypted: whose key, the hash of what is stored, and the commitment."""
-
-    key: str
-    ct_sha256: str
-    commit: str
-
-
-Withheld = Literal["too_large", "redacted", "credential"]
-"""Why a body is not stored where bodies are: longer than the bound, holding what a rule took out, holding a key."""
-
-
-@dataclass(frozen=True, slots=True)
 class Payload:
     """The digest of one body.  `role`: request, request_upstream, response (the provider's), delivered (the client's)."""
 
@@ -129,11 +118,6 @@ class End:
 def pseudonym(key: bytes, identity: str) -> str:
     """Return the keyed pseudonym of a user or address."""
     return "hmac:" + hmac.new(key, identity.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:32]
-
-
-def attempt_role(number: int) -> str:
-    """Return the role under which the request of a further attempt is stored: its leaf says `request_upstream`."""
-    return f"request_upstream.{number}"
 
 
 def digest(role: Role, body: bytes) -> Payload:

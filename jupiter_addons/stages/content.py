@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from jupiter_addons.evidence.keyring import Subject, SubjectKey
-from jupiter_addons.evidence.payload import Sealed, seal_body
-from jupiter_addons.evidence.record import Kept, Payload, Role, Withheld, attempt_role, digest
+from jupiter_addons.evidence.payload import Kept, Sealed, Withheld, attempt_role, seal_body
+from jupiter_addons.evidence.record import Payload, Role, digest
 from jupiter_addons.exchange import Digest, Exchange
 from jupiter_addons.identity.keys import ID_LENGTH, PREFIX
 from jupiter_addons.policy.decide import Decision

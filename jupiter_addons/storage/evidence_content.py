@@ -15,8 +15,7 @@ from typing import Any, Literal
 import orjson
 
 from jupiter_addons.errors import StoreError, VerificationError
-from jupiter_addons.evidence.payload import open_body
-from jupiter_addons.evidence.record import attempt_role
+from jupiter_addons.evidence.payload import attempt_role, open_body
 from jupiter_addons.evidence.verify import Row
 from jupiter_addons.storage.evidence_query import leaves_of, open_log
 from jupiter_addons.storage.subject_keys import SubjectKeys

@@ -8,8 +8,8 @@ from support.logs import SIGNING, a_decision, an_attempt, an_outcome
 
 from jupiter_addons.errors import VerificationError
 from jupiter_addons.evidence.keyring import Subject
-from jupiter_addons.evidence.payload import seal_body
-from jupiter_addons.evidence.record import Kept, Payload, digest
+from jupiter_addons.evidence.payload import Kept, seal_body
+from jupiter_addons.evidence.record import Payload, digest
 from jupiter_addons.storage.evidence_content import bodies_of
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.subject_keys import SubjectKeys
