@@ -133,7 +133,7 @@ class Parts:
         """Do what needs doing once a second."""
         self.leaves.flush()
         self.stores.ledger.sweep(time.monotonic_ns())
-        self.stores.tend()
+        self.stores.upkeep.tend()
         state = self.router.state
         state.configure(state_rules(self.settings.routing))  # here, because a reload is read in another thread
         METRICS.retry_budget.set(state.budget.remaining(state.clock()))

@@ -1,24 +1,24 @@
 """What is opened once and outlives every reload: the evidence log, the keys, the counters, the alerts on their way, and what
 has been learned of providers."""
 
-import asyncio
-import logging
+import math
 import random
 import time
 
-from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.record import control
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.routing.state import RoutingState
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.evidence_anchor import Anchors
+from jupiter_addons.storage.evidence_keeper import Keeper
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+from jupiter_addons.storage.evidence_upkeep import Upkeep
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
-from jupiter_addons.storage.subject_keys import SubjectKeys, erased, load_master
+from jupiter_addons.storage.signing_keys import Keys
+from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
 from jupiter_addons.telemetry.alerts import Alerts
-
-logger = logging.getLogger(__name__)
 
 
 class Stores:
@@ -32,16 +32,12 @@ class Stores:
         self.subject_keys: SubjectKeys | None = None
         try:
             self.subject_keys = _subject_keys(settings)
-            identity = Identity(keys, settings.environment, version)
-            self.log = EvidenceLog(settings.evidence_path_of(worker), identity)
+            self.log, self._keeper = _open_log(settings, keys, version, worker)
         except BaseException:
             self._let_go()
             raise
+        self.upkeep = Upkeep(self.log, self.subject_keys, records_erasures=worker == 0)
         self.keys = KeyView(self._key_store)
-        self._records_erasures = worker == 0
-        """One process does, for all."""
-        self._owes_erasures = True
-        self._recording: asyncio.Task[None] | None = None
         self.ledger = Ledger()
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)
@@ -51,32 +47,12 @@ class Stores:
         self.log.append_nowait(control("config.load", sha256=settings_digest))
         self.log.append_nowait(control("policy.load", sha256=policies_digest, rules=rules))
 
-    def tend(self) -> None:
-        """Look whether a user was forgotten meanwhile, and put that on the record."""
-        keys = self.subject_keys
-        if keys is None:
-            return
-        self._owes_erasures = keys.refresh() or self._owes_erasures
-        if self._owes_erasures and self._records_erasures and (self._recording is None or self._recording.done()):
-            self._recording = asyncio.get_running_loop().create_task(self._record_in_time(keys))
-
-    async def _record_in_time(self, keys: SubjectKeys) -> None:
-        try:
-            await self.record_erasures(keys)
-            self._owes_erasures = False
-        except StoreError as error:
-            logger.error("an erasure could not be put on record, and will be later: %s", error)
-
-    async def record_erasures(self, keys: SubjectKeys) -> None:
-        """Put the erasures on the signed record that are not there yet.  Raises StoreError."""
-        for erasure in keys.unrecorded():
-            await self.log.append(erased(erasure))
-            keys.recorded(erasure.id)
-
     def close(self) -> None:
         """Write what is still to be written, and let go of everything."""
         self.alerts.stop()
+        self._keeper.stop()
         self.log.close()
+        self._keeper.anchor()
         self._let_go()
 
     def _let_go(self) -> None:
@@ -91,3 +67,22 @@ def _subject_keys(settings: Configuration) -> SubjectKeys | None:
     if not kept and not path.exists():
         return None
     return SubjectKeys(path, load_master(settings.content_key_path, create=not path.exists()))
+
+
+def _open_log(settings: Configuration, keys: Keys, version: str, worker: int) -> tuple[EvidenceLog, Keeper]:
+    """Open a process's log, with who tends it; the first process rolls up the logs of all."""
+    path, evidence = settings.evidence_path_of(worker), settings.evidence
+    anchors = Anchors(settings.anchor_dir, keys.manifest.keys("log").values())
+    log = EvidenceLog(
+        path,
+        Identity(keys, settings.environment, version),
+        durability=evidence.durability,
+        anchored=anchors.read,
+        heartbeat_s=math.ceil(evidence.heartbeat),
+    )
+    logs = (lambda: settings.evidence_paths) if worker == 0 else None
+    try:
+        return log, Keeper(log, keys, heartbeat_s=evidence.heartbeat, anchors=anchors, own=path, logs=logs)
+    except BaseException:
+        log.close()
+        raise

@@ -58,7 +58,6 @@ ONLY: dict[str, tuple[str, ...]] = {
         "storage/",
         "chain.py",
         "parts.py",
-        "stores.py",
         "service.py",
         "supervise.py",
         "telemetry/alerts.py",

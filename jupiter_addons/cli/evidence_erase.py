@@ -18,9 +18,11 @@ from jupiter_addons.cli.text import counted
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.encoding import leaf_hash
 from jupiter_addons.evidence.record import pseudonym
+from jupiter_addons.evidence.verify import Row
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_query import newest
+from jupiter_addons.storage.evidence_upkeep import record_erasures
 from jupiter_addons.storage.subject_keys import Erasure, SubjectKeys, load_master
 
 WAIT_S = 15.0
@@ -77,17 +79,13 @@ async def _recorded(settings: Configuration, keys: SubjectKeys, erasure: Erasure
             await asyncio.sleep(0.25)
             continue
         try:
-            await stores.record_erasures(keys)
+            await record_erasures(stores.log, keys)
         finally:
             stores.close()
 
 
 def _receipt(settings: Configuration, erasure: Erasure, form: str) -> None:
-    found = next(
-        row
-        for row in newest(settings.evidence_path, "erase")
-        if orjson.loads(row.leaf)["detail"]["erasure"] == erasure.id
-    )
+    found = _leaf_of(settings.evidence_path, erasure)
     leaf = orjson.loads(found.leaf)
     receipt = {
         "erasure": erasure.id,
@@ -114,6 +112,18 @@ def _receipt(settings: Configuration, erasure: Erasure, form: str) -> None:
     else:
         click.echo(f"  backups    the last that may hold a key is gone on {receipt['backups_gone']}")
     click.echo("  remains    pseudonym, times, models, rules, prices, and digests of what was said: not the words")
+
+
+def _leaf_of(path: Path, erasure: Erasure) -> Row:
+    """Return the leaf of an erasure that is on record; with `durability: async` it may take a moment to be there."""
+    deadline_s = time.monotonic() + WAIT_S
+    while True:
+        for row in newest(path, "erase"):
+            if orjson.loads(row.leaf)["detail"]["erasure"] == erasure.id:
+                return row
+        if time.monotonic() > deadline_s:
+            raise StoreError("the keys are destroyed, and no leaf says so yet; hint: jupiter evidence verify")
+        time.sleep(0.1)
 
 
 def _utc(t_us: int) -> str:
