@@ -5,16 +5,18 @@ import math
 import random
 import time
 
-from jupiter_addons.evidence.record import control
+from jupiter_addons.evidence.record import control, pseudonym
+from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.routing.state import RoutingState
 from jupiter_addons.settings.load import Configuration
+from jupiter_addons.settings.retention import terms
 from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_keeper import Keeper
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
-from jupiter_addons.storage.evidence_upkeep import Upkeep
+from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
 from jupiter_addons.storage.signing_keys import Keys
 from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
@@ -36,7 +38,9 @@ class Stores:
         except BaseException:
             self._let_go()
             raise
-        self.upkeep = Upkeep(self.log, self.subject_keys, records_erasures=worker == 0)
+        path = settings.evidence_path_of(worker)
+        retention = retention_of(settings, self.pseudonym_key)
+        self.upkeep = Upkeep(self.log, path, self.subject_keys, retention, records_erasures=worker == 0)
         self.keys = KeyView(self._key_store)
         self.ledger = Ledger()
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
@@ -59,6 +63,13 @@ class Stores:
         self._key_store.close()
         if self.subject_keys is not None:
             self.subject_keys.close()
+
+
+def retention_of(settings: Configuration, pseudonym_key: bytes) -> Retention:
+    """Return what is kept how long."""
+    given = settings.evidence.retention
+    schedule = None if given.schedule is None else parse(given.schedule)
+    return Retention(terms(given, lambda user: pseudonym(pseudonym_key, user)), schedule)
 
 
 def _subject_keys(settings: Configuration) -> SubjectKeys | None:

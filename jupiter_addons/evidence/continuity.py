@@ -4,7 +4,7 @@ This reads what leaves say.  Whether they say it truly is `verify`'s to find.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,16 +53,9 @@ class Continuity:
         }
 
 
-def continuity(rows: Iterable[Row], seen: Continuity | None = None) -> Continuity:
+def continuity(rows: Iterable[Row]) -> Continuity:
     """Return what a reading of a log in order sees."""
-    found = seen or Continuity()
-    for _ in passing(rows, found):
-        pass
-    return found
-
-
-def passing(rows: Iterable[Row], found: Continuity) -> Iterator[Row]:
-    """Yield rows as they come and note in `found` what they show, so that one reading serves several purposes."""
+    found = Continuity()
     expected: int | None = None
     orderly, heartbeat_us, last_us = True, 0, 0
     for row in rows:
@@ -85,7 +78,7 @@ def passing(rows: Iterable[Row], found: Continuity) -> Iterator[Row]:
         if kind in _MILESTONES:
             found.milestones[kind] += 1
         expected, orderly, last_us = row.idx + 1, kind == "log.close", t_us
-        yield row
+    return found
 
 
 def _fields(row: Row) -> dict[str, Any]:

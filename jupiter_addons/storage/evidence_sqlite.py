@@ -158,6 +158,23 @@ class EvidenceLog:
         _resolve(items)
         return True
 
+    def take_away(self, step: Callable[[sqlite3.Connection], bool]) -> None:
+        """Delete by steps, as long as one returns that there is more, between commits; not on the event loop.
+
+        Raises StoreError.  What may go is on record by then, or whoever verifies the log finds it missing.
+        """
+        more = True
+        while more:
+            with self._turn:
+                if self._closed or not self._file.is_open:
+                    raise StoreError("the evidence log cannot be written to")
+                try:
+                    more = self._file.take_away(step)
+                except sqlite3.Error as error:
+                    raise StoreError(f"cannot prune `{self._file.path}`: {error}") from error
+        with self._turn, contextlib.suppress(sqlite3.Error):  # a reader holds it; the next commit that can empties it
+            self._file.shrink()
+
     def append_nowait(self, fields: Fields) -> None:
         """Append a leaf that nobody waits for, from any thread; a failure is logged."""
         refused = self._enqueue(_Waiting(fields))
