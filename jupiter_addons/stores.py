@@ -4,6 +4,7 @@ has been learned of providers."""
 import math
 import random
 import time
+from collections.abc import Callable
 
 from jupiter_addons.evidence.record import control, pseudonym
 from jupiter_addons.evidence.schedule import parse
@@ -33,18 +34,22 @@ class Stores:
         self._key_store = KeyStore(settings.keys_path)
         self.subject_keys: SubjectKeys | None = None
         try:
-            self.subject_keys = _subject_keys(settings)
+            self.subject_keys = open_subject_keys(settings)
             self.log, self._keeper = _open_log(settings, keys, version, worker)
         except BaseException:
             self._let_go()
             raise
         path = settings.evidence_path_of(worker)
-        retention = retention_of(settings, self.pseudonym_key)
+        retention = _retention(settings, self.pseudonym)
         self.upkeep = Upkeep(self.log, path, self.subject_keys, retention, records_erasures=worker == 0)
         self.keys = KeyView(self._key_store)
         self.ledger = Ledger()
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)
+
+    def pseudonym(self, user: str) -> str:
+        """Return what leaves call a user."""
+        return pseudonym(self.pseudonym_key, user)
 
     def note_loaded(self, settings_digest: str, policies_digest: str, rules: int) -> None:
         """Record which configuration and which policies are in force from now on."""
@@ -65,14 +70,13 @@ class Stores:
             self.subject_keys.close()
 
 
-def retention_of(settings: Configuration, pseudonym_key: bytes) -> Retention:
-    """Return what is kept how long."""
+def _retention(settings: Configuration, named: Callable[[str], str]) -> Retention:
     given = settings.evidence.retention
     schedule = None if given.schedule is None else parse(given.schedule)
-    return Retention(terms(given, lambda user: pseudonym(pseudonym_key, user)), schedule)
+    return Retention(terms(given, named), schedule)
 
 
-def _subject_keys(settings: Configuration) -> SubjectKeys | None:
+def open_subject_keys(settings: Configuration) -> SubjectKeys | None:
     """Open the keys of subjects if content is kept now, or was: users can still be forgotten then."""
     path, kept = settings.subject_keys_path, settings.evidence.content == "encrypted"
     if not kept and not path.exists():

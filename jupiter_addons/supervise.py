@@ -7,11 +7,14 @@ import signal
 import tempfile
 from pathlib import Path
 
+from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.host import certificates, workers
 from jupiter_addons.host.workers import Supervisor
+from jupiter_addons.inspection import Inspection
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.keys_sqlite import KeyStore
+from jupiter_addons.stores import open_subject_keys
 from jupiter_addons.telemetry import admin
 from jupiter_addons.telemetry.aggregate import Sums
 
@@ -35,7 +38,9 @@ async def supervise(settings: Configuration) -> int:
             loop.add_signal_handler(number, supervisor.stop)
         loop.add_signal_handler(signal.SIGHUP, supervisor.signal, signal.SIGHUP)
         render = _render(supervisor, sums) if settings.telemetry.metrics.enabled else None
-        server = admin.serve(settings.proxy.admin_address, _probe(supervisor), render)
+        key = signing_keys.pseudonym_key(settings.signing_dir)
+        inspect = Inspection(lambda: settings.evidence_paths, lambda user: pseudonym(key, user))
+        server = admin.serve(settings.proxy.admin_address, _probe(supervisor), render, inspect)
         scraping = asyncio.ensure_future(_scrape(supervisor, sums))
         try:
             code = await supervisor.start()
@@ -52,6 +57,8 @@ def _make_once(settings: Configuration) -> None:
     """Create what workers that start together would each create."""
     signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
     KeyStore(settings.keys_path).close()
+    if (keys := open_subject_keys(settings)) is not None:
+        keys.close()
     if settings.intercept.enabled:
         certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
 

@@ -27,11 +27,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "host": GROUND | {"dialects", "exchange"} | EDGES,
     "stages": BELOW_STAGES | {"host"},
     "stores": BELOW_STAGES,
+    "inspection": BELOW_STAGES,
     "parts": BELOW_STAGES | {"host", "stages", "stores"},
     "chain": BELOW_STAGES | {"host", "stages", "parts"},
-    "service": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain"},
+    "service": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain", "inspection"},
     "entry": {"service"},
-    "supervise": BELOW_STAGES | {"host"},
+    "supervise": BELOW_STAGES | {"host", "stores", "inspection"},
     "cli": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain", "service", "supervise", "rehearsal"},
 }
 """First name below the package -> what it may import besides itself."""
@@ -60,6 +61,7 @@ ONLY: dict[str, tuple[str, ...]] = {
         "parts.py",
         "service.py",
         "supervise.py",
+        "inspection.py",
         "telemetry/alerts.py",
         "cli/",
         "rehearsal/",
