@@ -8,7 +8,7 @@ What is about to go is put on record first, in a leaf that says up to where; a l
 is in order if, and only if, such a leaf allows it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,10 @@ class Hold:
     team: str | None = None
     since_us: int | None = None
     until_us: int | None = None
+
+    def protects(self, user: str, teams: Collection[str]) -> bool:
+        """Whether what a user, who has been in some teams, said is under this hold, some of it at least."""
+        return self.user in (None, user) and (self.team is None or self.team in teams)
 
 
 @dataclass(frozen=True, slots=True)

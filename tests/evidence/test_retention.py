@@ -46,6 +46,22 @@ def test_terms_that_say_nothing_keep_everything(terms, everything):
     assert terms.keeps_everything is everything
 
 
+@pytest.mark.parametrize(
+    ("hold", "protects"),
+    [
+        (Hold("x"), True),
+        (Hold("x", user="hmac:alice"), True),
+        (Hold("x", user="hmac:bob"), False),
+        (Hold("x", team="lab"), True),
+        (Hold("x", team="ops"), False),
+        (Hold("x", user="hmac:alice", team="ops"), False),
+        (Hold("x", since_us=1, until_us=2), True),
+    ],
+)
+def test_who_is_under_a_hold_cannot_be_forgotten(hold, protects):
+    assert hold.protects("hmac:alice", ["lab"]) is protects
+
+
 def test_the_leaf_of_a_prune_says_up_to_where_and_why():
     cut = Cut(first=256, upto=512, size=2000, contents=3, stopped_by="")
     assert (cut.leaves, cut.is_empty, Cut(256, 0, 300, 0, "").leaves, Cut(256, 0, 300, 0, "").is_empty) == (
