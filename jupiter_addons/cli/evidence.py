@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from jupiter_addons.cli.evidence_prove import prove
 from jupiter_addons.cli.evidence_verify import verify
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.evidence.query import Filter, calls, matches
@@ -58,6 +59,7 @@ def query(config_path: Path | None, form: str, limit: int, user: str | None, **g
 
 
 evidence.add_command(verify)
+evidence.add_command(prove)
 
 
 def _line(call: dict[str, Any]) -> str:
