@@ -4,6 +4,7 @@ import click
 
 from jupiter_addons.cli.evidence_erase import erase
 from jupiter_addons.cli.evidence_export import export
+from jupiter_addons.cli.evidence_prove import prove
 from jupiter_addons.cli.evidence_prune import prune
 from jupiter_addons.cli.evidence_query import query
 from jupiter_addons.cli.evidence_report import report
@@ -16,5 +17,5 @@ def evidence() -> None:
     """Query and verify the signed record of every call."""
 
 
-for command in (query, show, export, report, verify, prune, erase):
+for command in (query, show, export, report, verify, prove, prune, erase):
     evidence.add_command(command)

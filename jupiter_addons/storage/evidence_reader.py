@@ -27,6 +27,7 @@ _ROWS = """
     FROM leaf WHERE idx >= ? ORDER BY idx
 """
 _CHECKPOINTS = "SELECT size, coalesce(CAST(note AS BLOB), x'') FROM checkpoint WHERE size > ? ORDER BY size"
+_NEWEST = "SELECT size, coalesce(CAST(note AS BLOB), x'') FROM checkpoint ORDER BY size DESC LIMIT 1"
 _FIRST_WITH_TREE = 2
 # The index of such leaves is used if its condition is repeated.  One roll-up is a leaf, or a few if it is long.
 _ROLL_UPS = """
@@ -80,6 +81,11 @@ class Snapshot:
         except sqlite3.Error as error:
             raise _unreadable(self._path, error) from error
 
+    def newest_checkpoint(self) -> tuple[int, bytes] | None:
+        """Return size and note of the newest checkpoint."""
+        found = self._all(_NEWEST) if self.has_tree else []
+        return tuple(found[0]) if found else None
+
     def tiles(self, level: int, n: int) -> Sequence[bytes]:
         """Return the hashes of a tile, as many as there are."""
         try:
@@ -106,9 +112,10 @@ def rows(path: Path) -> Iterator[Row]:
 
 def newest_checkpoint(path: Path, log_keys: Iterable[PublicKey]) -> Checkpoint | None:
     """Return the newest checkpoint of a log; None if it has none yet.  Raises StoreError if it cannot be trusted."""
-    found = _select(path, "SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY size DESC LIMIT 1")
+    with Snapshot(path) as snapshot:
+        found = snapshot.newest_checkpoint()
     try:
-        return checkpoint.opened(found[0][0], log_keys, strangers=True) if found else None
+        return checkpoint.opened(found[1], log_keys, strangers=True) if found else None
     except VerificationError as error:
         raise StoreError(f"the newest checkpoint of `{path}` cannot be trusted: {error}") from error
 
