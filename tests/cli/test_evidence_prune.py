@@ -9,6 +9,8 @@ from support.evidence import evidence, install, lines
 from support.logs import a_decision, an_outcome
 
 from jupiter_addons.cli.options import configuration
+from jupiter_addons.evidence.verify_bundle import verify
+from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.sqlite import hold_lock
 
 TERMS = "evidence: {retention: {days: 30, allow_short: true}}\n"
@@ -56,6 +58,15 @@ def test_what_has_been_kept_long_enough_goes_and_the_log_still_verifies(config):
     assert newest == [f"c{number}" for number in range(399, 383, -1)]
     again = json.loads(evidence(config, "prune", "--yes", "--format", "json").stdout)
     assert again["logs"]["evidence.db"]["leaves"] == 0
+
+
+def test_bundles_from_before_hold_and_what_stays_can_be_proved_anew(config):
+    root = [str(signing_keys.load_root(configuration(Path(config)).signing_dir))]
+    gone, stays = (evidence(config, "prove", call).stdout_bytes for call in ("c3", "c399"))
+    assert evidence(config, "prune", "--yes").exit_code == 0
+    assert evidence(config, "prove", "c3").exit_code == 1
+    for bundle in (gone, stays, evidence(config, "prove", "c399").stdout_bytes):
+        assert len(verify(bundle, root)) == 2
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM leaf WHERE idx < 780", "DELETE FROM tile WHERE n = 1"])
