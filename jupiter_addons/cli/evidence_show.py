@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import orjson
 
+from jupiter_addons.cli.evidence_keys import subject_keys
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.cli.text import columns
 from jupiter_addons.evidence.query import COLUMNS, Call, joined
@@ -14,7 +15,6 @@ from jupiter_addons.evidence.verify import Row
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage.evidence_content import Body, bodies_of
 from jupiter_addons.storage.evidence_query import leaves_of
-from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
 
 _STATES = {
     "not kept": "only its digest is on record",
@@ -49,14 +49,8 @@ def show(config_path: Path | None, form: str, call_id: str, content: bool, leave
 
 
 def _bodies(settings: Configuration, call_id: str) -> list[Body]:
-    keys = None
-    if settings.subject_keys_path.exists():
-        keys = SubjectKeys(settings.subject_keys_path, load_master(settings.content_key_path))
-    try:
+    with subject_keys(settings) as keys:
         return bodies_of(settings.evidence_paths, call_id, keys)
-    finally:
-        if keys is not None:
-            keys.close()
 
 
 def _show_text(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:
