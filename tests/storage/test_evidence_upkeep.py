@@ -5,17 +5,22 @@ import datetime
 import itertools
 import json
 import sqlite3
+import threading
+import time
 
 import pytest
 from support.logs import SIGNING, a_decision, write_log
 
 from jupiter_addons.evidence.keyring import Subject
+from jupiter_addons.evidence.query import Filter
 from jupiter_addons.evidence.record import End
 from jupiter_addons.evidence.retention import Terms
 from jupiter_addons.evidence.schedule import parse
+from jupiter_addons.storage.evidence_audit import Audit
+from jupiter_addons.storage.evidence_query import OLDEST, every
 from jupiter_addons.storage.evidence_reader import rows
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
-from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
+from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep, prune
 from jupiter_addons.storage.subject_keys import SubjectKeys
 
 KEEP = Retention(Terms(), None)
@@ -136,3 +141,48 @@ def test_a_prune_that_fails_is_logged_and_harms_nothing(tmp_path, caplog):
 
     asyncio.run(main())
     assert "could not be pruned" in caplog.text
+
+
+def test_a_log_can_be_pruned_searched_and_written_to_at_once(tmp_path):
+    path, calls = tmp_path / "e.db", 1500
+
+    def read(stop: threading.Event) -> int:
+        rounds = 0
+        while not stop.is_set():
+            found = [call["idx"] for call in every([path], Filter(), OLDEST)]
+            assert found == sorted(found)
+            rounds += 1
+        return rounds
+
+    async def main():
+        log = EvidenceLog(path, Identity(SIGNING, "test", "0"))
+        stop = threading.Event()
+        reading = asyncio.ensure_future(asyncio.to_thread(read, stop))
+
+        async def write():
+            for some in itertools.batched(range(calls), 10):
+                if some[0] == calls // 2:
+                    await asyncio.sleep(2)  # an idle moment, in which the index catches up
+                await asyncio.gather(*(log.append(a_decision(f"c{n}", end=End("refused", 403))) for n in some))
+
+        async def keep_few():
+            gone = 0
+            while not writing.done():
+                gone += (await prune(log, path, Terms(max_records=200), time.time_ns() // 1000)).leaves
+                await asyncio.sleep(0.05)
+            return gone
+
+        writing = asyncio.ensure_future(write())
+        gone = await keep_few()
+        await writing
+        stop.set()
+        assert await reading
+        log.close()
+        return gone
+
+    gone = asyncio.run(main())
+    assert gone >= 256
+    [audited], together = Audit(SIGNING.manifest).run([path], ())
+    assert (audited.report.findings, together) == ([], [])
+    assert audited.report.pruned == gone
+    assert audited.report.edge.size >= calls
