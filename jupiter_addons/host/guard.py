@@ -73,18 +73,14 @@ class GuardedHandler(Pump):
         if not host.has_room_for(address):
             self._turn_away(TOO_MANY)
             return
-        host.handlers.add(self)
-        host.addresses[address] += 1
+        host.comes(self, address)
         self._await_head()
         try:
             await super().handle_client()
         finally:
             self._head_came()
             host.ended += 1
-            host.handlers.discard(self)
-            host.addresses[address] -= 1
-            if not host.addresses[address]:
-                del host.addresses[address]
+            host.goes(self, address)
             host.ticker.remove(self)
 
     def _await_head(self) -> None:

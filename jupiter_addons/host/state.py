@@ -108,6 +108,18 @@ class Host:
         limits = self.limits
         return len(self.handlers) < limits.connections and self.addresses[address] < limits.connections_per_address
 
+    def comes(self, handler: Any, address: str) -> None:
+        """Count a client connection, by whoever holds it."""
+        self.handlers.add(handler)
+        self.addresses[address] += 1
+
+    def goes(self, handler: Any, address: str) -> None:
+        """Count a client connection no more."""
+        self.handlers.discard(handler)
+        self.addresses[address] -= 1
+        if not self.addresses[address]:
+            del self.addresses[address]
+
     def tell_rejected(self, peer: tuple[Any, ...] | None, code: str) -> None:
         """Tell whoever counts them of a request that was refused before there was a flow."""
         if self.rejected is not None and peer:
