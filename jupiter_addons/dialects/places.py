@@ -246,6 +246,38 @@ def _probabilities(path: Path, value: Json) -> Iterator[Path]:
                 yield from _probabilities((*path, name), member)
 
 
+def spelled(chunk: JsonObject) -> list[Place]:
+    """Return the tokens in an answer, or in an event of one, beside their probabilities: they say again what the text says."""
+    found: list[Place] = []
+    for path in token_probabilities(chunk):
+        value: Any = chunk
+        for step in path:
+            value = value[step]
+        if path[0] == "choices":
+            place = int(path[1])
+            number = _number(items(chunk["choices"])[place], "index", place)
+        else:
+            number = _number(chunk, "output_index", None)
+        for within, text in _tokens((), value):
+            names = tuple(step for step in within if isinstance(step, str))
+            found.append(
+                Place((*path, *within), text, 0, channel=(number, "logprobs", chunk.get("type"), *names), repeats=True)
+            )
+    return found
+
+
+def _tokens(path: Path, value: Json) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            yield from _tokens((*path, index), element)
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            if name not in ("top_logprobs", "bytes"):  # what else could have stood there, and the token once more
+                yield from _tokens((*path, name), member)
+
+
 def event(dialect: DialectName, chunk: JsonObject) -> list[Place]:
     """Return the places of text in a stream event, each with its channel."""
     match dialect:
