@@ -10,25 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from jupiter_addons.dialects import places
+from jupiter_addons.dialects import places, strict
 from jupiter_addons.dialects.call import DialectName, Json
 from jupiter_addons.dialects.places import Place
 from jupiter_addons.dialects.splice import Path, splice
 from jupiter_addons.dialects.sse import Frame, is_done
-from jupiter_addons.errors import Refusal, UpstreamError
+from jupiter_addons.errors import UpstreamError
 from jupiter_addons.policy.flow import Flow
 from jupiter_addons.policy.redact import Rewriter
-
-_UNREADABLE = Refusal(
-    "provider_invalid_response", "the provider sent an event that cannot be read, and may not pass unread"
-)
 
 
 def rewrite_body(dialect: DialectName, body: bytes, rewriter: Rewriter) -> bytes:
     """Return a whole answer after its redactions: the same bytes if nothing was found.  Raises UpstreamError."""
-    answer = orjson.loads(body)
+    answer = strict.read_answer(body)
     edits: dict[Path, Json] = {}
     for place in places.answer(dialect, answer):
         new = rewriter.whole(place.text, is_json=place.is_json)
@@ -52,7 +46,7 @@ def _spliced(body: bytes, answer: Mapping[str, Any], edits: dict[Path, Json]) ->
     try:
         return splice(body, kept | probabilities)
     except ValueError as error:
-        raise UpstreamError(_UNREADABLE) from error
+        raise UpstreamError(strict.UNREADABLE) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +88,7 @@ class EventEditor:
                 self._decide(None)
             self._wait(_Event(frame, {}, ()))
             return self._ready()
-        try:
-            chunk = orjson.loads(frame.data)
-        except orjson.JSONDecodeError as error:
-            raise UpstreamError(_UNREADABLE) from error
-        if not isinstance(chunk, dict):
-            raise UpstreamError(_UNREADABLE)
+        chunk = strict.read_answer(frame.data)
         said = [*places.event(self._dialect, chunk), *places.spelled(chunk)]
         pieces = tuple(map(self._piece, said))
         self._wait(_Event(frame, chunk, pieces))

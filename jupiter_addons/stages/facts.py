@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.dialects.parts import has_images, parts
 from jupiter_addons.dialects.places import given
 from jupiter_addons.dialects.replies import mapping
 from jupiter_addons.dialects.spoken import missing, offered, spoken, unread
+from jupiter_addons.dialects.strict import read_answer
 from jupiter_addons.enrichment.conversation import conversation
 from jupiter_addons.enrichment.describe import Profile, charge
 from jupiter_addons.enrichment.findings import Findings
@@ -238,7 +237,7 @@ def _answered(x: Exchange) -> str:
         return "\n".join(filter(None, [text, *missing(x.relay.heard(), text)]))
     if not x.filled("answered") or x.upstream_status >= 300:
         return text
-    return "\n".join(filter(None, [text, *unread(x.spoken, orjson.loads(x.answered), text)]))
+    return "\n".join(filter(None, [text, *unread(x.spoken, read_answer(x.answered), text)]))
 
 
 def _response(x: Exchange) -> dict[str, Any] | None:
