@@ -20,10 +20,11 @@ class Stores:
 
     def __init__(self, settings: Configuration, version: str, worker: int = 0) -> None:
         """`worker` is the process's number: each has an evidence log of its own."""
-        signing_key, self.pseudonym_key = signing_keys.load_or_create(settings.signing_dir)
+        keys = signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
+        self.pseudonym_key = keys.pseudonym
         self._key_store = KeyStore(settings.keys_path)
         try:
-            identity = Identity(signing_key, settings.environment, version)
+            identity = Identity(keys, settings.environment, version)
             self.log = EvidenceLog(settings.evidence_path_of(worker), identity)
         except BaseException:
             self._key_store.close()

@@ -50,7 +50,7 @@ async def supervise(settings: Configuration) -> int:
 
 def _make_once(settings: Configuration) -> None:
     """Create what workers that start together would each create."""
-    signing_keys.load_or_create(settings.signing_dir)
+    signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
     KeyStore(settings.keys_path).close()
     if settings.intercept.enabled:
         certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))

@@ -45,7 +45,18 @@ type Fields = dict[str, Any]
 
 Status = Literal["ok", "refused", "client_closed", "provider_error", "incomplete", "fault", "interrupted"]
 Role = Literal["request", "request_upstream", "response", "delivered"]
-Control = Literal["log.open", "log.close", "recover", "heartbeat", "config.load", "policy.load"]
+Control = Literal[
+    "log.open",
+    "log.close",
+    "recover",
+    "heartbeat",
+    "config.load",
+    "policy.load",
+    "key.rotate",
+    "prune",
+    "erase",
+    "export",
+]
 
 
 @dataclass(frozen=True, slots=True)
