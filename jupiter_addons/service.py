@@ -19,6 +19,7 @@ from mitmproxy.addonmanager import Loader
 from tornado.httpserver import HTTPServer
 
 from jupiter_addons.chain import Chain, build
+from jupiter_addons.checker import Checker
 from jupiter_addons.errors import JupiterError
 from jupiter_addons.exchange import AttemptFailure, Exchange
 from jupiter_addons.host import options, seams, shortcuts
@@ -77,6 +78,7 @@ class Service:
         METRICS.shed_share.set_function(lambda: self.host.ticker.shedder.share)
         METRICS.tasks.set_function(lambda: len(asyncio.all_tasks()))
         self.host.ticker.stalled.append(_stalled)
+        self.checker = Checker(self.host, self.stores.keys, self.stores.routing)
         self._reloading = self._asked_again = False
         self._tending: asyncio.Task[None] | None = None
         self._admin: HTTPServer | None = None
@@ -103,6 +105,7 @@ class Service:
         self.host.close = self.chain.close
         shortcuts.tune_collector(self.host.speed)
         self.host.ticker.start()
+        self.checker.follow(self.parts.providers)
         with contextlib.suppress(
             NotImplementedError, ValueError, RuntimeError
         ):  # not on Windows, nor outside the main thread
@@ -158,6 +161,7 @@ class Service:
         self.host.limits = edge_limits(settings)
         self.host.private_tunnels = settings.intercept.private_tunnels
         self.chain.install(self._stages)
+        self.checker.follow(parts.providers)
         self._note_loaded()
         METRICS.reloads.labels("ok").inc()
         logger.info("reloaded; %d providers, %d rules", len(parts.providers), len(parts.policies.rules))
@@ -172,6 +176,7 @@ class Service:
 
     async def drain(self) -> None:
         """Let what runs come to its end, within the configured time."""
+        self.checker.stop()
         await drain(ctx.master, self.host, self.settings.proxy.shutdown_timeout)
         await self.stores.alerts.drain()
         self.stop()
@@ -180,6 +185,7 @@ class Service:
         """Shut the gate and close everything; exchanges that still run are refused the rest of their answer."""
         self.host.close = None
         self.chain.install(())
+        self.checker.stop()
         if self._tending is not None:
             self._tending.cancel()
         if self._admin is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from jupiter_addons.dialects.call import DialectName
 from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.errors import Refusal
+from jupiter_addons.routing.checks import STRATEGY
 from jupiter_addons.routing.provider import Provider, matches
 from jupiter_addons.routing.registry import not_offered, plain
 from jupiter_addons.routing.state import Pair, RoutingState
@@ -83,6 +84,8 @@ class Wanted:
     """The providers that a rule wants, in its order; nobody else is asked then, whoever the client meant."""
     tags: frozenset[str] = frozenset()
     """What a provider must have for this caller."""
+    check: bool = False
+    """Whether it is a check of `only`: nobody else follows, and an open breaker does not keep it away."""
     affinity: str | None = None
     cost: Callable[[Candidate], int | None] = lambda _: None
 
@@ -93,10 +96,14 @@ def plan(wanted: Wanted, providers: Sequence[Provider], rules: RoutingRules, sta
     able = _able(wanted, providers, choice)
     if isinstance(able, Refusal):
         return able
+    if wanted.check:
+        able = [provider.as_checked for provider in able]
     candidates = [Candidate(provider, provider.called(wanted.model)) for provider in able]
-    up = [candidate for candidate in candidates if not state.wait_s(candidate.pair)]
+    up = [candidate for candidate in candidates if not state.wait_s(candidate.pair, check=wanted.check)]
     if not up:
         return _nobody(wanted, candidates, state)
+    if wanted.check:
+        return Route(tuple(up), STRATEGY)
     if wanted.named is not None:
         return Route(tuple(up) * rules.rounds, "policy")
     if len(up) > 1:
@@ -129,7 +136,7 @@ def _able(wanted: Wanted, providers: Sequence[Provider], choice: Choice) -> list
     allowed = [p for p in speaking if tags <= p.answers_to]
     if not allowed:
         return Refusal("policy_denied", f"no provider of model `{plain(model)}` may be asked by this caller")
-    if choice.strategy == "manual":
+    if choice.strategy == "manual" and not wanted.check:
         allowed = [p for p in allowed if p.name in choice.order]
     return allowed or Refusal("no_provider", f"no provider is configured to be asked for model `{plain(model)}`")
 

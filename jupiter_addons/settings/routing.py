@@ -1,6 +1,7 @@
 """From the keys of `providers` and `routing` to what routing works with."""
 
 from jupiter_addons.routing.breaker import BreakerRules
+from jupiter_addons.routing.checks import CheckRules
 from jupiter_addons.routing.ejection import EjectionRules
 from jupiter_addons.routing.plan import Choice, RoutingRules
 from jupiter_addons.routing.provider import Provider, Timeouts, address
@@ -80,4 +81,18 @@ def _provider(name: str, entry: ProviderEntry, workers: int) -> Provider:
         tags=frozenset(entry.tags),
         model_map=entry.model_map,
         api_version=entry.api_version,
+        check=_check(entry),
+    )
+
+
+def _check(entry: ProviderEntry) -> CheckRules | None:
+    check, model = entry.health_check, entry.checked_model
+    if not check.enabled or model is None:
+        return None
+    return CheckRules(
+        model=model,
+        interval_s=check.interval,
+        timeout_s=check.timeout,
+        healthy_after=check.healthy_after,
+        unhealthy_after=check.unhealthy_after,
     )

@@ -12,6 +12,7 @@ from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.host.upstream import Attempt
 from jupiter_addons.policy.effects import routing
+from jupiter_addons.routing.checks import checked
 from jupiter_addons.routing.plan import Candidate, Wanted, plan
 from jupiter_addons.routing.registry import Resolved, not_offered
 from jupiter_addons.routing.retry import MOST_S, backoff_s
@@ -71,12 +72,17 @@ class PlanRoute:
             resolved = named if isinstance(named, Resolved) and named.model == model else resolved
         if only is not None and resolved.provider not in (None, only):
             return not_offered(model)
+        wanted = (routed.provider, *routed.fallback) if routed is not None and routed.provider else None
+        pinned = checked(x.principal.key_id)
+        if pinned is not None and wanted is not None and pinned not in wanted:
+            return Refusal("no_provider", f"a rule routes the health checks of `{pinned}` elsewhere")
         return Wanted(
             resolved.model,
             x.call.dialect,
-            only=only or resolved.provider,
+            only=pinned or only or resolved.provider,
             stand_ins=only is not None and self._stand_ins,
-            named=(routed.provider, *routed.fallback) if routed is not None and routed.provider else None,
+            named=wanted if pinned is None else None,
+            check=pinned is not None,
             tags=self._router.required(x.principal),
             affinity=self._affinity(x),
             cost=lambda candidate: self._cost(x, candidate),

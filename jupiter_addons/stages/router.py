@@ -11,6 +11,7 @@ from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import AttemptFailure, Exchange
 from jupiter_addons.identity.principals import Principal
+from jupiter_addons.routing.checks import checked
 from jupiter_addons.routing.facts import Facts, facts
 from jupiter_addons.routing.plan import Candidate, RoutingRules
 from jupiter_addons.routing.provider import Provider
@@ -64,7 +65,8 @@ class Router:
 
     def take(self, x: Exchange, candidate: Candidate, in_s: float = 0.0) -> bool:
         """Take leave to ask a candidate, if it is there to be had."""
-        lease = self.state.lease(candidate.pair, in_s)
+        rules = candidate.provider.check if checked(x.principal.key_id) is not None else None
+        lease = self.state.lease(candidate.pair, in_s, check=rules)
         if lease is None:
             return False
         self.taken[x] = Taken(lease, len(x.failures))
@@ -76,9 +78,10 @@ class Router:
         if failure.status == 429:
             lease.turned_away(rest)
         elif failure.reason == "timeout":
-            lease.failed(waited_s=candidate.provider.timeouts.first_byte)
+            lease.failed("timeout", waited_s=candidate.provider.timeouts.first_byte)
         else:
-            lease.failed(rest_s=rest)
+            reason = failure.reason if failure.status is None else f"status {failure.status}"
+            lease.failed(reason, rest_s=rest)
 
     def facts(self, model: str) -> Facts:
         """Return what rules can read of each provider, as `provider.NAME.*`, for the model a call asks for."""

@@ -67,6 +67,12 @@ class Metrics:
             ("provider", "change"),
             registry=registry,
         )
+        self.health_checks = Counter(
+            "jupiter_health_checks",
+            "Health checks, by what came of them: well, failed, limited (asked to be left alone) or not_asked.",
+            ("provider", "result"),
+            registry=registry,
+        )
         self.tasks = Gauge("jupiter_tasks", "Tasks in the event loop.", registry=registry)
         self.upstream_connections = Gauge(
             "jupiter_upstream_connections", "Connections to providers, idle or not.", registry=registry

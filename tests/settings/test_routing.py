@@ -1,5 +1,8 @@
 """What routing is given of a configuration."""
 
+import pytest
+
+from jupiter_addons.routing.checks import CheckRules
 from jupiter_addons.routing.plan import Choice, RoutingRules
 from jupiter_addons.routing.state import StateRules
 from jupiter_addons.settings.routing import providers, routing_rules, state_rules
@@ -86,3 +89,26 @@ def test_a_provider_is_as_configured_and_each_worker_has_its_share_of_connection
     assert (found.type, found.api_version, found.model_map) == ("azure-openai", "2024-10-21", {"gpt-4o": "d"})
     assert (found.region, found.tags, found.priority) == ("eu", {"t"}, 3)
     assert (found.max_connections, found.api_key) == (2, "k")
+
+
+def test_a_health_check_asks_for_the_model_that_is_named_or_the_first_that_is_no_pattern():
+    def checked(models, **check):
+        entry = {**PROVIDER, "models": models, "health_check": {"enabled": True, **check}}
+        (provider,) = providers(a_settings(providers={"p": entry}))
+        return provider.check
+
+    assert checked(["m-*", "m-1", "m-2"]) == CheckRules("m-1")
+    assert checked(["m-*"], model="m-7", interval="5s", timeout="1s", healthy_after=1, unhealthy_after=4) == CheckRules(
+        "m-7", 5, 1, 1, 4
+    )
+    assert providers(a_settings())[0].check is None
+
+
+@pytest.mark.parametrize(
+    ("models", "model", "says"),
+    [(["m-*"], None, "needs a `model`"), (["m-*"], "other", "is none of this provider's"), (["m"], "M", "is none")],
+)
+def test_a_health_check_of_a_model_that_the_provider_does_not_offer_is_refused(models, model, says):
+    entry = {**PROVIDER, "models": models, "health_check": {"enabled": True, "model": model}}
+    with pytest.raises(ValueError, match=says):
+        a_settings(providers={"p": entry})
