@@ -26,6 +26,7 @@ from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.routing.provider import Provider, ProviderType
 from jupiter_addons.routing.registry import Registry, undated
+from jupiter_addons.routing.report import Report, report
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.policies import read_files
 from jupiter_addons.settings.routing import providers, routing_rules, state_rules
@@ -125,6 +126,10 @@ class Parts:
         METRICS.breakers.clear()
         for (provider, breaker), count in Counter(state.breakers()).items():
             METRICS.breakers.labels(provider, breaker).set(count)
+
+    def report(self) -> Report:
+        """Return what is known of the providers."""
+        return report(self.providers, self.router.state, datetime.datetime.now(datetime.UTC))
 
     def readiness(self) -> Mapping[str, bool]:
         """Return what a governed call needs, and whether it is there."""

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
 from tornado.httpserver import HTTPServer
@@ -99,7 +100,7 @@ class Service:
         """Let traffic in: from here on the guard has a chain to ask.  Raises OSError if the admin port cannot be had."""
         where = self._place.admin_socket or self.settings.proxy.admin_address
         render = self._render if self.settings.telemetry.metrics.enabled else None
-        self._admin = admin.serve(where, self._probe, render)
+        self._admin = admin.serve(where, self._probe, self._report, render)
         self._tending = asyncio.get_running_loop().create_task(self._tend())
         self.chain.install(self._stages)
         self.host.close = self.chain.close
@@ -122,6 +123,9 @@ class Service:
 
     async def _probe(self, path: str) -> tuple[int, bytes]:
         return next(stage for stage in self._stages if isinstance(stage, Answer)).probe(path)
+
+    async def _report(self, _path: str) -> tuple[int, bytes]:
+        return 200, orjson.dumps(self.parts.report())
 
     @staticmethod
     async def _render() -> bytes:

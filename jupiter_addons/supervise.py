@@ -7,8 +7,11 @@ import signal
 import tempfile
 from pathlib import Path
 
+import orjson
+
 from jupiter_addons.host import certificates, workers
 from jupiter_addons.host.workers import Supervisor
+from jupiter_addons.routing.report import merge
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.keys_sqlite import KeyStore
@@ -35,7 +38,7 @@ async def supervise(settings: Configuration) -> int:
             loop.add_signal_handler(number, supervisor.stop)
         loop.add_signal_handler(signal.SIGHUP, supervisor.signal, signal.SIGHUP)
         render = _render(supervisor, sums) if settings.telemetry.metrics.enabled else None
-        server = admin.serve(settings.proxy.admin_address, _probe(supervisor), render)
+        server = admin.serve(settings.proxy.admin_address, _probe(supervisor), _report(supervisor), render)
         scraping = asyncio.ensure_future(_scrape(supervisor, sums))
         try:
             code = await supervisor.start()
@@ -82,6 +85,16 @@ def _render(supervisor: Supervisor, sums: Sums) -> admin.Render:
         )
 
     return render
+
+
+def _report(supervisor: Supervisor) -> admin.Probe:
+    async def ask(path: str) -> tuple[int, bytes]:
+        """Answer with what the workers that answer know together."""
+        answers = await asyncio.gather(*(workers.ask(worker.socket, path) for worker in supervisor.workers))
+        known = [orjson.loads(body) for status, body in answers if status == 200]
+        return (200 if known else 503), orjson.dumps(merge(known))
+
+    return ask
 
 
 def _probe(supervisor: Supervisor) -> admin.Probe:

@@ -216,6 +216,14 @@ class RoutingState:
         breaker = health.breaker
         return Seen(health.status(now_s), breaker.state, health.latency_s, breaker.consecutive_failures)
 
+    def known(self, pair: Pair) -> Health | None:
+        """Return what is known of a pair; None of one that was never asked."""
+        return self._pairs.get(pair)
+
+    def pairs(self) -> Iterator[tuple[Pair, Health]]:
+        """Yield every pair that was asked, and what is known of it."""
+        yield from self._pairs.items()
+
     def breakers(self) -> Iterator[tuple[str, State]]:
         """Yield the provider and the state of every breaker."""
         for (provider, _), health in self._pairs.items():

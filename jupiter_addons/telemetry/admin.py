@@ -1,4 +1,4 @@
-"""The admin port: `/metrics` and the probes, on an address of its own so that no client of the proxy can reach it.
+"""The admin port: `/metrics`, the probes and the report on providers, on an address of its own that no client of the proxy has.
 
 Tornado serves it: mitmproxy brings it along, and nothing here is on the path of a request.
 """
@@ -38,13 +38,15 @@ class _Probe(RequestHandler):
         self.finish(body)
 
 
-def serve(where: tuple[str, int] | Path, probe: Probe, render: Render | None) -> HTTPServer:
+def serve(where: tuple[str, int] | Path, probe: Probe, report: Probe, render: Render | None) -> HTTPServer:
     """Listen on an address, or on a socket in the file system, in the running event loop.  Raises OSError.
 
-    `probe` answers `/health`, `/ready` and `/version` with a status and a JSON body, `render` answers `/metrics`.
+    `probe` answers `/health`, `/ready` and `/version` with a status and a JSON body, `report` so answers what is known of
+    the providers, `/health/providers`; `render` answers `/metrics`.
     """
     routes: list[tuple[str, type[RequestHandler], dict[str, object]]] = [
-        (r"/(?:health|ready|version)", _Probe, {"probe": probe})
+        (r"/(?:health|ready|version)", _Probe, {"probe": probe}),
+        (r"/health/providers", _Probe, {"probe": report}),
     ]
     if render is not None:
         routes.append((r"/metrics", _Metrics, {"render": render}))

@@ -1,5 +1,8 @@
 """Health checks in a running gateway: governed and recorded like every call, and soon enough to spare the callers."""
 
+import json
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +11,7 @@ from typing import Any
 import pytest
 from ordeal.provider import Provider, hang, status, whole
 from ordeal.stage import metric
-from support.gateway import Gateway, Setup, start_gateway
+from support.gateway import Gateway, Setup, Way, start_gateway
 from support.wire import Answer, Client, chat, get, post, wait_until
 
 CHECK = {"enabled": True, "interval": "150ms", "timeout": "500ms", "model": "rehearsal-1", "unhealthy_after": 2}
@@ -24,14 +27,15 @@ def checked_gateway(
     *,
     check: dict[str, Any] = CHECK,
     policies: dict[str, str] | None = None,
+    way: Way = "jupiter",
     **sections: Any,
 ) -> Iterator[Gateway]:
     """Start a gateway whose provider `rehearsal` is `a`, which is checked, and whose `b` is `b`, which is not."""
     providers: dict[str, Any] = {"rehearsal": {"health_check": check}}
     if b is not None:
-        providers["b"] = {"type": "rehearsal", "base_url": b.url, "api_key": "k", "models": ["rehearsal-*"]}
+        providers["b"] = {"type": "rehearsal", "base_url": b.url, "api_key": "provider-key", "models": ["rehearsal-*"]}
     overrides = {"providers": providers, "routing": ROUTING if b is not None else {"circuit_breaker": BREAKER}}
-    setup = Setup(overrides=overrides | sections, policies=policies or {})
+    setup = Setup(way, overrides=overrides | sections, policies=policies or {})
     with start_gateway(directory, a.port, setup) as gateway:
         # Checks have made it look at its keys before there was one, and it looks again only after a moment.
         assert wait_until(lambda: knows_key(gateway), 10)
@@ -122,3 +126,49 @@ def test_a_provider_that_asks_to_be_left_alone_is_not_checked_meanwhile(tmp_path
     with Provider(busy) as a, checked_gateway(tmp_path, a, routing=routing) as gateway:
         assert wait_until(lambda: checks(gateway, "limited") >= 3, 20)
         assert len(a.calls) == 1
+
+
+def providers(gateway: Gateway) -> Any:
+    with Client(gateway.admin_port) as client:
+        answer = client.ask(get("/health/providers"))
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+def test_the_admin_port_reports_on_every_provider_and_the_data_port_does_not(tmp_path: Path):
+    with Provider(status(500)) as a, Provider() as b, checked_gateway(tmp_path, a, b) as gateway:
+        assert wait_until(lambda: providers(gateway)["providers"]["rehearsal"]["status"] == "unhealthy", 20)
+        assert ask(gateway).status == 200
+        found = providers(gateway)["providers"]
+        model = found["rehearsal"]["models"]["rehearsal-1"]
+        assert (model["breaker"], model["last_check"]["well"]) == ("open", False)
+        assert model["last_failure"]["reason"] == "status 500"
+        assert found["b"]["models"]["rehearsal-1"]["calls"] == 1
+        assert found["b"]["models"]["rehearsal-1"]["latency_ms"] > 0
+        with Client(gateway.port) as client:
+            assert client.ask(get("/health/providers", gateway.key)).status == 404
+
+
+def test_each_of_several_workers_checks_for_itself_and_one_report_is_made_of_theirs(tmp_path: Path):
+    two = {"proxy": {"workers": 2}, "limits": {"default": {"requests_per_minute": None}}}
+    with Provider(status(500)) as a, checked_gateway(tmp_path, a, **two) as gateway:
+
+        def both_know() -> bool:
+            found = providers(gateway)
+            models = found["providers"]["rehearsal"]["models"]
+            return found["workers"] == 2 and models.get("rehearsal-1", {}).get("workers") == {"unhealthy": 2}
+
+        assert wait_until(both_know, 20)
+
+
+@pytest.mark.parametrize("way", ["mitmdump"])
+def test_checks_are_made_under_stock_mitmproxy_too_and_end_when_a_reload_says_so(tmp_path: Path, way: Way):
+    with Provider() as a, checked_gateway(tmp_path, a, way=way) as gateway:
+        assert wait_until(lambda: checks(gateway, "well") >= 2, 20)
+        gateway.config.write_text(gateway.config.read_text().replace("enabled: true", "enabled: false"))
+        gateway.process.send_signal(signal.SIGHUP)
+        assert wait_until(lambda: "reloaded" in gateway.log, 20)
+        time.sleep(0.5)
+        before = len(a.calls)
+        time.sleep(1)
+        assert len(a.calls) == before
