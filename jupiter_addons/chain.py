@@ -27,6 +27,7 @@ from jupiter_addons.stages.decide import Decide
 from jupiter_addons.stages.detect import find
 from jupiter_addons.stages.enrich import Enrich
 from jupiter_addons.stages.facts import Surroundings
+from jupiter_addons.stages.fallbacks import Fallbacks
 from jupiter_addons.stages.judge import Judge
 from jupiter_addons.stages.lease import Learn, TakeLease
 from jupiter_addons.stages.observe import Observe
@@ -59,6 +60,7 @@ def build(parts: Parts) -> Sequence[object]:
     requests = Judge(parts.policies, "request", around)
     answers = Judge(parts.policies, "response", around)
     max_output = settings.processing.tokens.default_max_output
+    refuse_unpriced = settings.processing.costs.unknown_model == "refuse"
     return (
         AllowOrigin(
             CorsRules(
@@ -96,7 +98,8 @@ def build(parts: Parts) -> Sequence[object]:
         ),
         PlanRoute(
             parts.router,
-            refuse_unpriced=settings.processing.costs.unknown_model == "refuse",
+            Fallbacks(requests, parts.price_for, max_output, refuse_unpriced=refuse_unpriced),
+            refuse_unpriced=refuse_unpriced,
             stand_ins=settings.intercept.failover,
         ),
         Reserve(parts.stores.ledger, parts.limits_for, requests),

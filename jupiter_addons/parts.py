@@ -29,7 +29,7 @@ from jupiter_addons.routing.registry import Registry, undated
 from jupiter_addons.routing.report import Report, report
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.policies import read_files
-from jupiter_addons.settings.routing import providers, routing_rules, state_rules
+from jupiter_addons.settings.routing import fallback_models, providers, routing_rules, state_rules
 from jupiter_addons.settings.schema_governance import ModelPrice
 from jupiter_addons.stages.leaves import Leaves
 from jupiter_addons.stages.router import Router, announce
@@ -97,7 +97,7 @@ class Parts:
         return Router(
             providers=tuple(self.providers),
             registry=self.registry,
-            rules=routing_rules(routing),
+            rules=routing_rules(routing, fallback_models(settings, self.registry)),
             state=state,
             price_of=self.price_of,
             sticky=routing.sticky,
@@ -163,9 +163,7 @@ class Parts:
         found = self._priced_by.get(key)
         if found is None:
             able = [p.type for p in self.providers if p.offers(call.model) and p.serves(call.dialect)]
-            # The rehearsal provider stands for whoever the client thinks it is.
-            own = WIRES[call.dialect].family
-            names = dict.fromkeys(own if kind == "rehearsal" else _CATALOGUES[kind] for kind in able)
+            names = dict.fromkeys(_catalogue(kind, call.dialect) for kind in able)
             if len(self._priced_by) >= _REMEMBERED:
                 self._priced_by.clear()
             found = self._priced_by[key] = tuple(names)
@@ -177,9 +175,9 @@ class Parts:
         listed = self.registry.listing(itertools.chain.from_iterable(known))
         return tuple(name for name in listed if self.router.may_ask(principal, name))
 
-    def price_of(self, candidate: Candidate) -> Price | None:
-        """Return the price of a model at one provider."""
-        return self.prices.lookup(_CATALOGUES[candidate.provider.type], candidate.model)
+    def price_of(self, candidate: Candidate, dialect: DialectName | None = None) -> Price | None:
+        """Return the price of a model at one provider, for a client of a dialect; by the name that limits have for it, too."""
+        return self.prices.lookup(_catalogue(candidate.provider.type, dialect), candidate.routed)
 
     @staticmethod
     def rate_headers(reservation: Reservation) -> dict[str, str]:
@@ -192,6 +190,11 @@ class Parts:
             "x-ratelimit-remaining-requests": str(tightest.remaining),
             "x-ratelimit-reset-requests": f"{tightest.reset_s:.3f}s",
         }
+
+
+def _catalogue(kind: ProviderType, dialect: DialectName | None) -> str:
+    """Return where the price library has the models of a provider; the rehearsal one is whoever its client takes it for."""
+    return WIRES[dialect].family if kind == "rehearsal" and dialect is not None else _CATALOGUES[kind]
 
 
 def _written(price: ModelPrice) -> dict[str, str]:

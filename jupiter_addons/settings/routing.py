@@ -1,12 +1,17 @@
 """From the keys of `providers` and `routing` to what routing works with."""
 
+from collections.abc import Mapping
+
+from jupiter_addons.errors import ConfigError, Problem, Refusal
 from jupiter_addons.routing.breaker import BreakerRules
 from jupiter_addons.routing.checks import CheckRules
 from jupiter_addons.routing.ejection import EjectionRules
 from jupiter_addons.routing.plan import Choice, RoutingRules
 from jupiter_addons.routing.provider import Provider, Timeouts, address
+from jupiter_addons.routing.registry import Registry, Resolved, undated
 from jupiter_addons.routing.retry import BudgetRules
 from jupiter_addons.routing.state import StateRules
+from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.schema import Settings
 from jupiter_addons.settings.schema_routing import Routing
 from jupiter_addons.settings.schema_traffic import Provider as ProviderEntry
@@ -17,8 +22,8 @@ def providers(settings: Settings) -> tuple[Provider, ...]:
     return tuple(_provider(name, entry, settings.proxy.workers) for name, entry in settings.providers.items())
 
 
-def routing_rules(routing: Routing) -> RoutingRules:
-    """Return how one of several providers is chosen."""
+def routing_rules(routing: Routing, fallbacks: Mapping[str, tuple[Resolved, ...]] | None = None) -> RoutingRules:
+    """Return how one of several providers is chosen; `fallbacks` are those of `fallback_models`."""
     required = frozenset(routing.require)
     return RoutingRules(
         choice=Choice(routing.strategy, tuple(routing.order), required),
@@ -31,7 +36,32 @@ def routing_rules(routing: Routing) -> RoutingRules:
             for model, entry in routing.by_model.items()
         },
         rounds=routing.failover.rounds,
+        fallbacks=fallbacks or {},
     )
+
+
+def fallback_models(settings: Configuration, registry: Registry) -> Mapping[str, tuple[Resolved, ...]]:
+    """Return which models stand in for which.  Raises ConfigError where one could not.
+
+    A model with limits of its own (`limits.by_model`) is none that may stand in: they are held before it is known who answers.
+    """
+    problems: list[str] = []
+    found: dict[str, tuple[Resolved, ...]] = {}
+    for name, models in settings.routing.fallbacks.items():
+        if "*" not in name and registry.canonical(name) != name:
+            problems.append(f"`routing.fallbacks` has `{name}`, which is another name of `{registry.canonical(name)}`")
+        resolved = [registry.resolve(model) for model in models]
+        for model, known in zip(models, resolved, strict=True):
+            if isinstance(known, Refusal):
+                problems.append(f"`routing.fallbacks` of `{name}` has `{model}`, which no provider offers")
+            elif {known.model, undated(known.model)} & settings.limits.by_model.keys():
+                problems.append(
+                    f"`routing.fallbacks` of `{name}` has `{model}`, which has limits of its own in `limits.by_model`"
+                )
+        found[name] = tuple(known for known in resolved if isinstance(known, Resolved))
+    if problems:
+        raise ConfigError([Problem(str(settings.file), 0, 0, problem) for problem in problems])
+    return found
 
 
 def state_rules(routing: Routing) -> StateRules:

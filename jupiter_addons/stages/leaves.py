@@ -257,6 +257,8 @@ def _route(x: Exchange) -> dict[str, str] | None:
     routed = routing(x.decision.effects) if x.filled("decision") else None
     if checked(x.principal.key_id) is not None:
         return {"strategy": STRATEGY}
+    if routed is None and x.filled("candidate") and x.candidate.routed != x.outgoing.model:
+        return {"strategy": x.route.strategy, "model": x.candidate.routed, "reason": "fallback"}
     if routed is None or not x.filled("route"):
         return None
     found = {"strategy": x.route.strategy, "rule": str(routed.by), "model": x.outgoing.model, "reason": routed.reason}

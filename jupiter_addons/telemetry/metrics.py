@@ -52,6 +52,12 @@ class Metrics:
             ("result",),
             registry=registry,
         )
+        self.fallbacks_refused = Counter(
+            "jupiter_fallbacks_refused",
+            "Other models that could not be asked for a call: denied or treated otherwise by rules, or unpriced.",
+            ("reason",),
+            registry=registry,
+        )
         self.retry_budget = Gauge(
             "jupiter_retry_budget_remaining", "Further attempts that may be made now.", registry=registry
         )

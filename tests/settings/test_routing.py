@@ -1,11 +1,16 @@
 """What routing is given of a configuration."""
 
+from pathlib import Path
+
 import pytest
 
+from jupiter_addons.errors import ConfigError
 from jupiter_addons.routing.checks import CheckRules
 from jupiter_addons.routing.plan import Choice, RoutingRules
+from jupiter_addons.routing.registry import Registry, Resolved
 from jupiter_addons.routing.state import StateRules
-from jupiter_addons.settings.routing import providers, routing_rules, state_rules
+from jupiter_addons.settings.load import defaults
+from jupiter_addons.settings.routing import fallback_models, providers, routing_rules, state_rules
 from jupiter_addons.settings.schema import Settings
 
 PROVIDER = {"type": "openai", "base_url": "https://h/v1", "models": ["m"]}
@@ -112,3 +117,33 @@ def test_a_health_check_of_a_model_that_the_provider_does_not_offer_is_refused(m
     entry = {**PROVIDER, "models": models, "health_check": {"enabled": True, "model": model}}
     with pytest.raises(ValueError, match=says):
         a_settings(providers={"p": entry})
+
+
+def fallbacks(written, **sections):
+    values = {
+        "providers": {"p": {**PROVIDER, "models": ["m", "n", "x-*"]}},
+        "routing": {"fallbacks": written},
+        **sections,
+    }
+    settings = defaults(Path("/jupiter.yaml"), values)
+    return fallback_models(settings, Registry(providers(settings), settings.routing.aliases))
+
+
+def test_fallbacks_are_models_under_the_name_that_rules_have_for_them():
+    aliases = {"aliases": {"fast": "p/n"}}
+    assert fallbacks({"m": ["fast", "x-1"]}, routing={"fallbacks": {"m": ["fast", "x-1"]}, **aliases}) == {
+        "m": (Resolved("n", "p"), Resolved("x-1")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "sections", "says"),
+    [
+        ({"m": ["gone"]}, {}, "`gone`, which no provider offers"),
+        ({"p/m": ["n"]}, {}, "`p/m`, which is another name of `m`"),
+        ({"m": ["n"]}, {"limits": {"by_model": {"n": {"requests_per_day": 5}}}}, "limits of its own"),
+    ],
+)
+def test_a_fallback_that_could_not_be_one_is_refused(written, sections, says):
+    with pytest.raises(ConfigError, match=says):
+        fallbacks(written, **sections)
