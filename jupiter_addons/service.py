@@ -10,11 +10,11 @@ import logging
 import operator
 import os
 import signal
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import orjson
 from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
 from tornado.httpserver import HTTPServer
@@ -33,6 +33,7 @@ from jupiter_addons.stores import Stores
 from jupiter_addons.telemetry import admin
 from jupiter_addons.telemetry.logs import FIELDS
 from jupiter_addons.telemetry.metrics import METRICS
+from jupiter_addons.telemetry.tunnels import TUNNELS
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class Service:
         """Let traffic in: from here on the guard has a chain to ask.  Raises OSError if the admin port cannot be had."""
         where = self._place.admin_socket or self.settings.proxy.admin_address
         render = self._render if self.settings.telemetry.metrics.enabled else None
-        self._admin = admin.serve(where, self._probe, self._report, render)
+        self._admin = admin.serve(where, self._probe, self._reports(), render)
         self._tending = asyncio.get_running_loop().create_task(self._tend())
         self.chain.install(self._stages)
         self.host.close = self.chain.close
@@ -124,8 +125,14 @@ class Service:
     async def _probe(self, path: str) -> tuple[int, bytes]:
         return next(stage for stage in self._stages if isinstance(stage, Answer)).probe(path)
 
-    async def _report(self, _path: str) -> tuple[int, bytes]:
-        return 200, orjson.dumps(self.parts.report())
+    def _reports(self) -> Mapping[str, admin.Report]:
+        async def providers() -> Mapping[str, Any]:
+            return self.parts.report()
+
+        async def tunnels() -> Mapping[str, Any]:
+            return TUNNELS.report()
+
+        return {"/health/providers": providers, "/tunnels": tunnels}
 
     @staticmethod
     async def _render() -> bytes:

@@ -83,6 +83,8 @@ COVERED_BY = {
     "cli/run": "gateway/test_starting.py",
     "cli/demo": "test_readme.py",
     "cli/tour": "test_readme.py",
+    "cli/doctor": "gateway/test_doctor.py",
+    "cli/doctor_gateway": "gateway/test_doctor.py",
     "cli/exec": "gateway/test_clients.py",
     "cli/entry": "gateway/test_starting.py",
     "cli/version": "cli/test_main.py",

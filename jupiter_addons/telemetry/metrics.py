@@ -79,6 +79,13 @@ class Metrics:
             ("provider", "result"),
             registry=registry,
         )
+        self.tunnels = Counter(
+            "jupiter_tunnels",
+            "Tunnels asked for: opened up, given up by a client that does not trust our certificate (tls_failed), passed on"
+            " untouched (tunnelled), or denied.",
+            ("fate",),
+            registry=registry,
+        )
         self.tasks = Gauge("jupiter_tasks", "Tasks in the event loop.", registry=registry)
         self.upstream_connections = Gauge(
             "jupiter_upstream_connections", "Connections to providers, idle or not.", registry=registry
