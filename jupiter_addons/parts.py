@@ -29,7 +29,7 @@ from jupiter_addons.routing.registry import Registry, undated
 from jupiter_addons.routing.report import Report, report
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.policies import read_files
-from jupiter_addons.settings.routing import fallback_models, providers, routing_rules, state_rules
+from jupiter_addons.settings.routing import fallback_models, mentioned_models, providers, routing_rules, state_rules
 from jupiter_addons.settings.schema_governance import ModelPrice
 from jupiter_addons.stages.leaves import Leaves
 from jupiter_addons.stages.router import Router, announce
@@ -172,7 +172,8 @@ class Parts:
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
         known = (self.prices.names(catalogue) for catalogue in {_CATALOGUES[p.type] for p in self.providers})
-        listed = self.registry.listing(itertools.chain.from_iterable(known))
+        named = mentioned_models(self.settings)
+        listed = self.registry.listing(itertools.chain(named, itertools.chain.from_iterable(known)))
         return tuple(name for name in listed if self.router.may_ask(principal, name))
 
     def price_of(self, candidate: Candidate, dialect: DialectName | None = None) -> Price | None:

@@ -1,6 +1,7 @@
 """From the keys of `providers` and `routing` to what routing works with."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 
 from jupiter_addons.errors import ConfigError, Problem, Refusal
 from jupiter_addons.routing.breaker import BreakerRules
@@ -15,6 +16,9 @@ from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.schema import Settings
 from jupiter_addons.settings.schema_routing import Routing
 from jupiter_addons.settings.schema_traffic import Provider as ProviderEntry
+
+REHEARSED = "rehearsal-1"
+"""The model that the built-in provider says it has."""
 
 
 def providers(settings: Settings) -> tuple[Provider, ...]:
@@ -62,6 +66,22 @@ def fallback_models(settings: Configuration, registry: Registry) -> Mapping[str,
     if problems:
         raise ConfigError([Problem(str(settings.file), 0, 0, problem) for problem in problems])
     return found
+
+
+def mentioned_models(settings: Settings) -> Iterator[str]:
+    """Yield the models that the configuration names anywhere: what somebody has written down here is known to be there."""
+    yield from settings.processing.tokens.windows
+    yield from settings.limits.by_model
+    routing = settings.routing
+    exact = [name for name in routing.by_model if "*" not in name]
+    for name in (*exact, *routing.aliases.values(), *itertools.chain.from_iterable(routing.fallbacks.values())):
+        provider, slash, model = name.partition("/")
+        yield model if slash and provider in settings.providers else name
+    for entry in settings.providers.values():
+        if entry.health_check.model is not None:
+            yield entry.health_check.model
+        if entry.type == "rehearsal":
+            yield REHEARSED
 
 
 def state_rules(routing: Routing) -> StateRules:

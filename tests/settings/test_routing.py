@@ -10,7 +10,7 @@ from jupiter_addons.routing.plan import Choice, RoutingRules
 from jupiter_addons.routing.registry import Registry, Resolved
 from jupiter_addons.routing.state import StateRules
 from jupiter_addons.settings.load import defaults
-from jupiter_addons.settings.routing import fallback_models, providers, routing_rules, state_rules
+from jupiter_addons.settings.routing import fallback_models, mentioned_models, providers, routing_rules, state_rules
 from jupiter_addons.settings.schema import Settings
 
 PROVIDER = {"type": "openai", "base_url": "https://h/v1", "models": ["m"]}
@@ -147,3 +147,22 @@ def test_fallbacks_are_models_under_the_name_that_rules_have_for_them():
 def test_a_fallback_that_could_not_be_one_is_refused(written, sections, says):
     with pytest.raises(ConfigError, match=says):
         fallbacks(written, **sections)
+
+
+def test_every_model_that_is_written_down_somewhere_is_known_by_its_own_name():
+    settings = a_settings(
+        providers={
+            "p": {**PROVIDER, "models": ["*"], "health_check": {"model": "checked"}},
+            "r": {**PROVIDER, "type": "rehearsal"},
+        },
+        routing={
+            "aliases": {"fast": "p/aliased", "slow": "vendor/model"},
+            "fallbacks": {"m": ["p/fallen", "other"]},
+            "by_model": {"by-model": {}, "x-*": {}},
+        },
+        limits={"by_model": {"limited": {"requests_per_day": 1}}},
+        processing={"tokens": {"windows": {"windowed": 10}}},
+    )
+    assert set(mentioned_models(settings)) == {
+        "checked", "rehearsal-1", "aliased", "vendor/model", "fallen", "other", "by-model", "limited", "windowed",
+    }  # fmt: skip
