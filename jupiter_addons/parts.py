@@ -29,7 +29,14 @@ from jupiter_addons.routing.registry import Registry, undated
 from jupiter_addons.routing.report import Report, report
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.policies import read_files
-from jupiter_addons.settings.routing import fallback_models, mentioned_models, providers, routing_rules, state_rules
+from jupiter_addons.settings.routing import (
+    fallback_models,
+    fallback_problems,
+    mentioned_models,
+    providers,
+    routing_rules,
+    state_rules,
+)
 from jupiter_addons.settings.schema_governance import ModelPrice
 from jupiter_addons.stages.leaves import Leaves
 from jupiter_addons.stages.router import Router, announce
@@ -61,7 +68,10 @@ class Parts:
         self.policies: PolicySet = load_policies(read_files(settings.policy_path), default=settings.policy.default)
         self.providers: Sequence[Provider] = providers(settings)
         self.registry = Registry(self.providers, settings.routing.aliases)
-        if problems := list(impossible(self.policies, providers=settings.providers, workers=settings.proxy.workers)):
+        if problems := [
+            *impossible(self.policies, providers=settings.providers, workers=settings.proxy.workers),
+            *fallback_problems(settings, self.registry),
+        ]:
             raise ConfigError(problems)
         self.directory: Mapping[str, Profile] = {
             user: Profile(entry.team, tuple(entry.roles), entry.attributes)

@@ -128,8 +128,14 @@ class Provider:
         if self.check is None:
             return self
         most_s, own = self.check.timeout_s, self.timeouts
-        connect, tls, first_byte, idle = (min(s, most_s) for s in (own.connect, own.tls, own.first_byte, own.idle))
-        return replace(self, timeouts=Timeouts(connect, tls, first_byte, idle, own.total))
+        patience = Timeouts(
+            connect=min(own.connect, most_s),
+            tls=min(own.tls, most_s),
+            first_byte=min(own.first_byte, most_s),
+            idle=min(own.idle, most_s),
+            total=own.total,
+        )
+        return replace(self, timeouts=patience)
 
     @property
     def answers_to(self) -> frozenset[str]:

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Mapping
 
-from jupiter_addons.errors import ConfigError, Problem, Refusal
+from jupiter_addons.errors import Problem, Refusal
 from jupiter_addons.routing.breaker import BreakerRules
 from jupiter_addons.routing.checks import CheckRules
 from jupiter_addons.routing.ejection import EjectionRules
@@ -45,27 +45,31 @@ def routing_rules(routing: Routing, fallbacks: Mapping[str, tuple[Resolved, ...]
 
 
 def fallback_models(settings: Configuration, registry: Registry) -> Mapping[str, tuple[Resolved, ...]]:
-    """Return which models stand in for which.  Raises ConfigError where one could not.
+    """Return which models stand in for which, as far as they are models that are offered; `fallback_problems` names others."""
+    return {
+        name: tuple(known for model in models if isinstance(known := registry.resolve(model), Resolved))
+        for name, models in settings.routing.fallbacks.items()
+    }
+
+
+def fallback_problems(settings: Configuration, registry: Registry) -> Iterator[Problem]:
+    """Yield the fallbacks that could not be followed.
 
     A model with limits of its own (`limits.by_model`) is none that may stand in: they are held before it is known who answers.
     """
-    problems: list[str] = []
-    found: dict[str, tuple[Resolved, ...]] = {}
+
+    def problem(name: str, what: str) -> Problem:
+        return Problem(str(settings.file), 0, 0, f"`routing.fallbacks` has `{name}`, {what}")
+
     for name, models in settings.routing.fallbacks.items():
-        if "*" not in name and registry.canonical(name) != name:
-            problems.append(f"`routing.fallbacks` has `{name}`, which is another name of `{registry.canonical(name)}`")
-        resolved = [registry.resolve(model) for model in models]
-        for model, known in zip(models, resolved, strict=True):
+        if "*" not in name and (own := registry.canonical(name)) != name:
+            yield problem(name, f"which is another name of `{own}`")
+        for model in models:
+            known = registry.resolve(model)
             if isinstance(known, Refusal):
-                problems.append(f"`routing.fallbacks` of `{name}` has `{model}`, which no provider offers")
+                yield problem(model, "which no provider offers")
             elif {known.model, undated(known.model)} & settings.limits.by_model.keys():
-                problems.append(
-                    f"`routing.fallbacks` of `{name}` has `{model}`, which has limits of its own in `limits.by_model`"
-                )
-        found[name] = tuple(known for known in resolved if isinstance(known, Resolved))
-    if problems:
-        raise ConfigError([Problem(str(settings.file), 0, 0, problem) for problem in problems])
-    return found
+                yield problem(model, "which has limits of its own in `limits.by_model`")
 
 
 def mentioned_models(settings: Settings) -> Iterator[str]:
