@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ordeal.provider import Provider, hang, status, whole
+from ordeal.provider import Call, Out, Provider, hang, status, whole
 from ordeal.stage import metric
 from support.gateway import Gateway, Setup, Way, start_gateway
 from support.wire import Answer, Client, chat, get, post, wait_until
+
+from jupiter_addons.rehearsal.server import RehearsalThread
 
 CHECK = {"enabled": True, "interval": "150ms", "timeout": "500ms", "model": "rehearsal-1", "unhealthy_after": 2}
 BREAKER = {"enabled": True, "failures": 3, "open_for": "60s"}
@@ -172,3 +174,32 @@ def test_checks_are_made_under_stock_mitmproxy_too_and_end_when_a_reload_says_so
         before = len(a.calls)
         time.sleep(1)
         assert len(a.calls) == before
+
+
+def test_every_type_of_provider_is_checked_in_a_dialect_of_its_own(tmp_path: Path):
+    kinds = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages", "ollama": "/api/chat"}
+    with RehearsalThread(api_key="provider-key") as rehearsal:
+        url = f"http://127.0.0.1:{rehearsal.port}"
+        entry = {"base_url": url, "api_key": "provider-key", "models": ["m"], "health_check": {**CHECK, "model": "m"}}
+        providers = {kind: {**entry, "type": kind} for kind in kinds}
+        setup = Setup(overrides={"providers": providers, "processing": {"costs": {"unknown_model": "free"}}})
+        with start_gateway(tmp_path, rehearsal.port, setup) as gateway:
+            assert wait_until(lambda: all(checks(gateway, "well", kind) for kind in kinds), 20), gateway.log
+        assert {entry.target for entry in rehearsal.journal.entries} == set(kinds.values())
+
+
+def test_a_provider_that_hangs_has_one_check_at_a_time(tmp_path: Path):
+    running: list[int] = []
+
+    async def slowly(call: Call, out: Out) -> None:
+        running.append(running[-1] + 1 if running else 1)
+        try:
+            await out.sleep(1.0)
+        finally:
+            running.append(running[-1] - 1)
+        await whole()(call, out)
+
+    hasty = {**CHECK, "interval": "50ms", "timeout": "5s"}
+    with Provider(slowly) as a, checked_gateway(tmp_path, a, check=hasty) as gateway:
+        assert wait_until(lambda: checks(gateway, "well") >= 3, 20)
+        assert max(running) == 1
