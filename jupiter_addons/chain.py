@@ -12,6 +12,7 @@ from typing import Any
 from mitmproxy import http
 from mitmproxy.connection import Client
 from mitmproxy.proxy.layer import NextLayer
+from mitmproxy.tls import TlsData
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.exchange import EXCHANGES, Exchange
@@ -27,8 +28,10 @@ from jupiter_addons.stages.decide import Decide
 from jupiter_addons.stages.detect import find
 from jupiter_addons.stages.enrich import Enrich
 from jupiter_addons.stages.facts import Surroundings
+from jupiter_addons.stages.fallbacks import Fallbacks
 from jupiter_addons.stages.judge import Judge
 from jupiter_addons.stages.lease import Learn, TakeLease
+from jupiter_addons.stages.notice import NoticeTunnels
 from jupiter_addons.stages.observe import Observe
 from jupiter_addons.stages.parse import Parse
 from jupiter_addons.stages.record import CountRefused, Record
@@ -59,6 +62,7 @@ def build(parts: Parts) -> Sequence[object]:
     requests = Judge(parts.policies, "request", around)
     answers = Judge(parts.policies, "response", around)
     max_output = settings.processing.tokens.default_max_output
+    refuse_unpriced = settings.processing.costs.unknown_model == "refuse"
     return (
         AllowOrigin(
             CorsRules(
@@ -96,7 +100,8 @@ def build(parts: Parts) -> Sequence[object]:
         ),
         PlanRoute(
             parts.router,
-            refuse_unpriced=settings.processing.costs.unknown_model == "refuse",
+            Fallbacks(requests, parts.price_for, max_output, refuse_unpriced=refuse_unpriced),
+            refuse_unpriced=refuse_unpriced,
             stand_ins=settings.intercept.failover,
         ),
         Reserve(parts.stores.ledger, parts.limits_for, requests),
@@ -115,6 +120,7 @@ def build(parts: Parts) -> Sequence[object]:
         Record(parts.leaves),
         CountRefused(parts.leaves),
         Learn(parts.router),
+        NoticeTunnels(),
         Observe(),
     )
 
@@ -196,6 +202,10 @@ class Chain:
         """A client connection ended."""
         await self._run("client_disconnected", client)
 
+    async def tls_failed_client(self, data: TlsData) -> None:
+        """A client would not have our certificate."""
+        await self._run("tls_failed_client", data)
+
     def next_layer(self, nextlayer: NextLayer) -> None:
         """Bytes arrived for which no protocol has been chosen yet."""
         for function in self._current.hooks["next_layer"]:
@@ -231,5 +241,6 @@ HOOKS = (
     "response",
     "error",
     "client_disconnected",
+    "tls_failed_client",
     "next_layer",
 )

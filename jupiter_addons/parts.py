@@ -26,9 +26,17 @@ from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.routing.provider import Provider, ProviderType
 from jupiter_addons.routing.registry import Registry, undated
+from jupiter_addons.routing.report import Report, report
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.policies import read_files
-from jupiter_addons.settings.routing import providers, routing_rules, state_rules
+from jupiter_addons.settings.routing import (
+    fallback_models,
+    fallback_problems,
+    mentioned_models,
+    providers,
+    routing_rules,
+    state_rules,
+)
 from jupiter_addons.settings.schema_governance import ModelPrice
 from jupiter_addons.stages.leaves import Leaves
 from jupiter_addons.stages.router import Router, announce
@@ -60,7 +68,10 @@ class Parts:
         self.policies: PolicySet = load_policies(read_files(settings.policy_path), default=settings.policy.default)
         self.providers: Sequence[Provider] = providers(settings)
         self.registry = Registry(self.providers, settings.routing.aliases)
-        if problems := list(impossible(self.policies, providers=settings.providers, workers=settings.proxy.workers)):
+        if problems := [
+            *impossible(self.policies, providers=settings.providers, workers=settings.proxy.workers),
+            *fallback_problems(settings, self.registry),
+        ]:
             raise ConfigError(problems)
         self.directory: Mapping[str, Profile] = {
             user: Profile(entry.team, tuple(entry.roles), entry.attributes)
@@ -96,7 +107,7 @@ class Parts:
         return Router(
             providers=tuple(self.providers),
             registry=self.registry,
-            rules=routing_rules(routing),
+            rules=routing_rules(routing, fallback_models(settings, self.registry)),
             state=state,
             price_of=self.price_of,
             sticky=routing.sticky,
@@ -125,6 +136,10 @@ class Parts:
         METRICS.breakers.clear()
         for (provider, breaker), count in Counter(state.breakers()).items():
             METRICS.breakers.labels(provider, breaker).set(count)
+
+    def report(self) -> Report:
+        """Return what is known of the providers."""
+        return report(self.providers, self.router.state, datetime.datetime.now(datetime.UTC))
 
     def readiness(self) -> Mapping[str, bool]:
         """Return what a governed call needs, and whether it is there."""
@@ -158,9 +173,7 @@ class Parts:
         found = self._priced_by.get(key)
         if found is None:
             able = [p.type for p in self.providers if p.offers(call.model) and p.serves(call.dialect)]
-            # The rehearsal provider stands for whoever the client thinks it is.
-            own = WIRES[call.dialect].family
-            names = dict.fromkeys(own if kind == "rehearsal" else _CATALOGUES[kind] for kind in able)
+            names = dict.fromkeys(_catalogue(kind, call.dialect) for kind in able)
             if len(self._priced_by) >= _REMEMBERED:
                 self._priced_by.clear()
             found = self._priced_by[key] = tuple(names)
@@ -169,12 +182,13 @@ class Parts:
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
         known = (self.prices.names(catalogue) for catalogue in {_CATALOGUES[p.type] for p in self.providers})
-        listed = self.registry.listing(itertools.chain.from_iterable(known))
+        named = mentioned_models(self.settings)
+        listed = self.registry.listing(itertools.chain(named, itertools.chain.from_iterable(known)))
         return tuple(name for name in listed if self.router.may_ask(principal, name))
 
-    def price_of(self, candidate: Candidate) -> Price | None:
-        """Return the price of a model at one provider."""
-        return self.prices.lookup(_CATALOGUES[candidate.provider.type], candidate.model)
+    def price_of(self, candidate: Candidate, dialect: DialectName | None = None) -> Price | None:
+        """Return the price of a model at one provider, for a client of a dialect; by the name that limits have for it, too."""
+        return self.prices.lookup(_catalogue(candidate.provider.type, dialect), candidate.routed)
 
     @staticmethod
     def rate_headers(reservation: Reservation) -> dict[str, str]:
@@ -187,6 +201,11 @@ class Parts:
             "x-ratelimit-remaining-requests": str(tightest.remaining),
             "x-ratelimit-reset-requests": f"{tightest.reset_s:.3f}s",
         }
+
+
+def _catalogue(kind: ProviderType, dialect: DialectName | None) -> str:
+    """Return where the price library has the models of a provider; the rehearsal one is whoever its client takes it for."""
+    return WIRES[dialect].family if kind == "rehearsal" and dialect is not None else _CATALOGUES[kind]
 
 
 def _written(price: ModelPrice) -> dict[str, str]:

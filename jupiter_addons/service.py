@@ -10,15 +10,17 @@ import logging
 import operator
 import os
 import signal
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
 from tornado.httpserver import HTTPServer
 
 from jupiter_addons.chain import Chain, build
+from jupiter_addons.checker import Checker
 from jupiter_addons.errors import JupiterError
 from jupiter_addons.exchange import AttemptFailure, Exchange
 from jupiter_addons.host import options, seams, shortcuts
@@ -31,6 +33,7 @@ from jupiter_addons.stores import Stores
 from jupiter_addons.telemetry import admin
 from jupiter_addons.telemetry.logs import FIELDS
 from jupiter_addons.telemetry.metrics import METRICS
+from jupiter_addons.telemetry.tunnels import TUNNELS
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +80,7 @@ class Service:
         METRICS.shed_share.set_function(lambda: self.host.ticker.shedder.share)
         METRICS.tasks.set_function(lambda: len(asyncio.all_tasks()))
         self.host.ticker.stalled.append(_stalled)
+        self.checker = Checker(self.host, self.stores.keys, self.stores.routing)
         self._reloading = self._asked_again = False
         self._tending: asyncio.Task[None] | None = None
         self._admin: HTTPServer | None = None
@@ -97,12 +101,13 @@ class Service:
         """Let traffic in: from here on the guard has a chain to ask.  Raises OSError if the admin port cannot be had."""
         where = self._place.admin_socket or self.settings.proxy.admin_address
         render = self._render if self.settings.telemetry.metrics.enabled else None
-        self._admin = admin.serve(where, self._probe, render)
+        self._admin = admin.serve(where, self._probe, self._reports(), render)
         self._tending = asyncio.get_running_loop().create_task(self._tend())
         self.chain.install(self._stages)
         self.host.close = self.chain.close
         shortcuts.tune_collector(self.host.speed)
         self.host.ticker.start()
+        self.checker.follow(self.parts.providers)
         with contextlib.suppress(
             NotImplementedError, ValueError, RuntimeError
         ):  # not on Windows, nor outside the main thread
@@ -119,6 +124,15 @@ class Service:
 
     async def _probe(self, path: str) -> tuple[int, bytes]:
         return next(stage for stage in self._stages if isinstance(stage, Answer)).probe(path)
+
+    def _reports(self) -> Mapping[str, admin.Report]:
+        async def providers() -> Mapping[str, Any]:
+            return self.parts.report()
+
+        async def tunnels() -> Mapping[str, Any]:
+            return TUNNELS.report()
+
+        return {"/health/providers": providers, "/tunnels": tunnels}
 
     @staticmethod
     async def _render() -> bytes:
@@ -158,6 +172,7 @@ class Service:
         self.host.limits = edge_limits(settings)
         self.host.private_tunnels = settings.intercept.private_tunnels
         self.chain.install(self._stages)
+        self.checker.follow(parts.providers)
         self._note_loaded()
         METRICS.reloads.labels("ok").inc()
         logger.info("reloaded; %d providers, %d rules", len(parts.providers), len(parts.policies.rules))
@@ -172,6 +187,7 @@ class Service:
 
     async def drain(self) -> None:
         """Let what runs come to its end, within the configured time."""
+        self.checker.stop()
         await drain(ctx.master, self.host, self.settings.proxy.shutdown_timeout)
         await self.stores.alerts.drain()
         self.stop()
@@ -180,6 +196,7 @@ class Service:
         """Shut the gate and close everything; exchanges that still run are refused the rest of their answer."""
         self.host.close = None
         self.chain.install(())
+        self.checker.stop()
         if self._tending is not None:
             self._tending.cancel()
         if self._admin is not None:

@@ -1,10 +1,12 @@
 """What is opened once and outlives every reload: the evidence log, the keys, the counters, the alerts on their way, and what
 has been learned of providers."""
 
+import os
 import random
 import time
 
 from jupiter_addons.evidence.record import control
+from jupiter_addons.identity.passes import Passes
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.routing.state import RoutingState
 from jupiter_addons.settings.load import Configuration
@@ -29,7 +31,7 @@ class Stores:
         except BaseException:
             self._key_store.close()
             raise
-        self.keys = KeyView(self._key_store)
+        self.keys = Passes(KeyView(self._key_store), os.urandom)
         self.ledger = Ledger()
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)

@@ -29,14 +29,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stores": BELOW_STAGES,
     "parts": BELOW_STAGES | {"host", "stages", "stores"},
     "chain": BELOW_STAGES | {"host", "stages", "parts"},
-    "service": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain"},
+    "service": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain", "checker"},
+    "checker": BELOW_STAGES | {"host"},
     "entry": {"service"},
     "supervise": BELOW_STAGES | {"host"},
     "cli": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain", "service", "supervise", "rehearsal"},
 }
 """First name below the package -> what it may import besides itself."""
 
-SHARED_BY_STAGES = {"stage", "leaves", "facts", "detect", "judge", "relay", "router"}
+SHARED_BY_STAGES = {"stage", "leaves", "facts", "detect", "judge", "relay", "router", "fallbacks"}
 """What stages have in common; no stage imports another."""
 
 ONLY: dict[str, tuple[str, ...]] = {
@@ -56,6 +57,7 @@ ONLY: dict[str, tuple[str, ...]] = {
         "stages/",
         "storage/",
         "chain.py",
+        "checker.py",
         "parts.py",
         "service.py",
         "supervise.py",
@@ -73,6 +75,7 @@ COVERED_BY = {
     "parts": "gateway/test_doors.py",
     "supervise": "gateway/test_workers.py",
     "stores": "gateway/test_evidence.py",
+    "checker": "gateway/test_health_checks.py",
     "service": "gateway/test_fail_closed.py",
     "entry": "gateway/test_fail_closed.py",
     "exchange": "test_exchange.py",
@@ -80,6 +83,8 @@ COVERED_BY = {
     "cli/run": "gateway/test_starting.py",
     "cli/demo": "test_readme.py",
     "cli/tour": "test_readme.py",
+    "cli/doctor": "gateway/test_doctor.py",
+    "cli/doctor_gateway": "gateway/test_doctor.py",
     "cli/exec": "gateway/test_clients.py",
     "cli/entry": "gateway/test_starting.py",
     "cli/version": "cli/test_main.py",

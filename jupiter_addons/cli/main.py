@@ -21,6 +21,7 @@ COMMANDS = {
     "evidence": ("jupiter_addons.cli.evidence:evidence", "Query and verify the signed record."),
     "config": ("jupiter_addons.cli.config:config", "Check and show the configuration."),
     "exec": ("jupiter_addons.cli.exec:exec_", "Run a program through the intercept door."),
+    "doctor": ("jupiter_addons.cli.doctor:doctor", "Say why a tool bypasses the gateway, or fails behind it."),
     "entry": ("jupiter_addons.cli.entry:entry", "Print the path for `mitmdump -s`."),
     "version": ("jupiter_addons.cli.version:version_", "Print the version."),
     "completion": ("jupiter_addons.cli.completion:completion", "Print a completion script for a shell."),

@@ -151,6 +151,7 @@ def listen_with(stock: Listen, host: Host) -> Listen:
 
     @functools.wraps(stock)  # so that the check of what it replaces still finds it
     async def listen(self: Any, address: str, port: int) -> list[Any]:
+        host.serve = self.handle_stream
         return [Listener(host, await _bound(address, port, share_port=host.shares_port), self.handle_stream)]
 
     return listen

@@ -95,6 +95,8 @@ class Host:
     attempt_failed: Callable[[Exchange, AttemptFailure], None] | None = None
     """Told of every attempt at a provider that failed, for the log and the metrics."""
     speed: Speed = Speed()
+    serve: Callable[[Any, Any], Awaitable[None]] | None = None
+    """Serves a client connection; None while nobody listens."""
     shares_port: bool = False
     """Whether other processes listen on the same port."""
     private_tunnels: bool = False

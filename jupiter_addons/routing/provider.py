@@ -2,12 +2,13 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from jupiter_addons.dialects.call import DialectName
 from jupiter_addons.dialects.translate import targets
+from jupiter_addons.routing.checks import CheckRules
 
 ProviderType = Literal["openai", "anthropic", "ollama", "openai-compatible", "azure-openai", "rehearsal"]
 
@@ -74,6 +75,8 @@ class Provider:
     """Model -> what this provider calls it; those are offered as well."""
     api_version: str | None = None
     """Of Azure's API with deployments in its paths; None for the one that has OpenAI's paths."""
+    check: CheckRules | None = None
+    """How it is checked; None: not at all."""
 
     @property
     def dialects(self) -> frozenset[DialectName]:
@@ -118,6 +121,21 @@ class Provider:
     def called(self, model: str) -> str:
         """Return what this provider calls a model."""
         return self.model_map.get(model, model)
+
+    @property
+    def as_checked(self) -> "Provider":
+        """This provider, with the patience that a check has."""
+        if self.check is None:
+            return self
+        most_s, own = self.check.timeout_s, self.timeouts
+        patience = Timeouts(
+            connect=min(own.connect, most_s),
+            tls=min(own.tls, most_s),
+            first_byte=min(own.first_byte, most_s),
+            idle=min(own.idle, most_s),
+            total=own.total,
+        )
+        return replace(self, timeouts=patience)
 
     @property
     def answers_to(self) -> frozenset[str]:

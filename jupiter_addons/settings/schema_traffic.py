@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
-from jupiter_addons.routing.provider import ProviderType
+from jupiter_addons.routing.provider import ProviderType, matches
 from jupiter_addons.routing.provider import address as provider_address
 from jupiter_addons.settings.types import Address, Count, Duration, Label, ProviderKey, Section, Size, Timeout, later
 
@@ -159,6 +159,23 @@ class Intercept(Section):
     """Where the certificate authority is kept; default `<state_dir>/ca`."""
 
 
+class HealthCheck(Section):
+    """Small real calls to a provider, made so that no caller has to find out that it is down, or up again."""
+
+    enabled: bool = False
+    """Whether it is checked.  Each check is a call of one output token, by `system:health`, and each worker makes its own."""
+    interval: Timeout = 30.0
+    """How long from one to the next, more or less."""
+    timeout: Timeout = 10.0
+    """How long connecting may take, and how long the answer."""
+    model: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """What is asked for; null: the first model of the provider that is no pattern."""
+    healthy_after: Annotated[Count, Field(le=100)] = 2
+    """So many good ones in a row close an open circuit breaker."""
+    unhealthy_after: Annotated[Count, Field(le=100)] = 3
+    """So many bad ones in a row open it."""
+
+
 class Provider(Section):
     """One provider."""
 
@@ -188,6 +205,8 @@ class Provider(Section):
     """How long it may take."""
     max_connections: Count = 1000
     """The most connections to it at once."""
+    health_check: HealthCheck = HealthCheck()
+    """Small real calls that find out whether it is well."""
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
     """Headers to send along, such as an organisation; their values are masked wherever the configuration is shown."""
 
@@ -217,6 +236,23 @@ class Provider(Section):
     def _has_versions_if_azure(self) -> Self:
         if self.api_version is not None and self.type != "azure-openai":
             raise ValueError("`api_version` is for providers of type `azure-openai`")
+        return self
+
+    @property
+    def checked_model(self) -> str | None:
+        """The model that checks ask for; None if none is named that could be."""
+        named = (*self.models, *self.model_map)
+        return self.health_check.model or next((model for model in named if "*" not in model), None)
+
+    @model_validator(mode="after")
+    def _can_be_checked(self) -> Self:
+        if not self.health_check.enabled:
+            return self
+        model = self.checked_model
+        if model is None:
+            raise ValueError("`health_check` needs a `model`, as the models of this provider are patterns")
+        if model not in self.model_map and not any(matches(pattern, model) for pattern in self.models):
+            raise ValueError(f"`health_check.model` is `{model}`, which is none of this provider's")
         return self
 
     @field_serializer("headers", when_used="json")

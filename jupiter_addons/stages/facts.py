@@ -8,7 +8,7 @@ looked through is the answer's.
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jupiter_addons.dialects.call import Call
@@ -69,7 +69,7 @@ class Seen:
 
 def facts(x: Exchange, around: Surroundings, phase: Phase, seen: Seen | None = None) -> Facts:
     """Return the facts of an exchange as far as it has come; `seen` is what its call has become, if that is not as it came."""
-    seen = seen or Seen(x.call, x.profile, x.findings)
+    seen = seen or Seen(_asked(x), x.profile, x.findings)
     return {
         "request": functools.partial(_request, x, seen.call),
         "processing": functools.partial(_processing, x, around, phase, seen),
@@ -79,6 +79,13 @@ def facts(x: Exchange, around: Surroundings, phase: Phase, seen: Seen | None = N
         "attempt": lambda: {"number": len(x.failures) + 1},
         "detect": lambda: DETECT,
     }
+
+
+def _asked(x: Exchange) -> Call:
+    """Return the call; once another model has been asked in its place, under that model's name."""
+    if x.filled("candidate") and x.candidate.routed != x.outgoing.model:
+        return replace(x.call, model=x.candidate.routed)
+    return x.call
 
 
 class _Headers(Mapping[str, str]):

@@ -14,6 +14,7 @@ from jupiter_addons.evidence.record import End, Payload, Rule, Status, Who
 from jupiter_addons.exchange import AttemptFailure, Connect, Digest, Exchange, new_call_id
 from jupiter_addons.policy.decide import Decision
 from jupiter_addons.policy.effects import routing
+from jupiter_addons.routing.checks import STRATEGY, checked
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog
 
 MAX_ADDRESSES = 1024
@@ -252,8 +253,12 @@ def _demands(x: Exchange) -> list[record.Held]:
 
 
 def _route(x: Exchange) -> dict[str, str] | None:
-    """Return by which rule, and why, the call goes where it goes; None if no rule had a say."""
+    """Return by which rule, and why, the call goes where it goes; None if no rule had a say and it is no health check."""
     routed = routing(x.decision.effects) if x.filled("decision") else None
+    if checked(x.principal.key_id) is not None:
+        return {"strategy": STRATEGY}
+    if routed is None and x.filled("candidate") and x.candidate.routed != x.outgoing.model:
+        return {"strategy": x.route.strategy, "model": x.candidate.routed, "reason": "fallback"}
     if routed is None or not x.filled("route"):
         return None
     found = {"strategy": x.route.strategy, "rule": str(routed.by), "model": x.outgoing.model, "reason": routed.reason}

@@ -52,6 +52,12 @@ class Metrics:
             ("result",),
             registry=registry,
         )
+        self.fallbacks_refused = Counter(
+            "jupiter_fallbacks_refused",
+            "Other models that could not be asked for a call: denied or treated otherwise by rules, or unpriced.",
+            ("reason",),
+            registry=registry,
+        )
         self.retry_budget = Gauge(
             "jupiter_retry_budget_remaining", "Further attempts that may be made now.", registry=registry
         )
@@ -65,6 +71,19 @@ class Metrics:
             "jupiter_routing_changes",
             "Changes of who is asked: a breaker closed, open or half_open; ejected; resting for a `retry-after`.",
             ("provider", "change"),
+            registry=registry,
+        )
+        self.health_checks = Counter(
+            "jupiter_health_checks",
+            "Health checks, by what came of them: well, failed, limited (asked to be left alone) or not_asked.",
+            ("provider", "result"),
+            registry=registry,
+        )
+        self.tunnels = Counter(
+            "jupiter_tunnels",
+            "Tunnels asked for: opened up, given up by a client that does not trust our certificate (tls_failed), passed on"
+            " untouched (tunnelled), or denied.",
+            ("fate",),
             registry=registry,
         )
         self.tasks = Gauge("jupiter_tasks", "Tasks in the event loop.", registry=registry)

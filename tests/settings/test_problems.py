@@ -47,7 +47,7 @@ BROKEN = {
     "key far from any": (
         PROVIDERS + "routing: {zzz: 1}\n",
         "2:11: unknown key `routing.zzz`; hint: known here are strategy, order, require, residency, sticky, "
-        "aliases, by_model, failover, circuit_breaker, ejection",
+        "aliases, by_model, fallbacks, failover, circuit_breaker, ejection",
     ),
     "key of a provider": (
         "providers:\n  p:\n    type: rehearsal\n    base_url: http://h/v1\n    models: [m]\n    apikey: x\n",
