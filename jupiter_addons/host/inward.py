@@ -38,5 +38,5 @@ async def connect(host: Host) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
         ours.close()
         theirs.close()
         raise
-    await loop.connect_accepted_socket(lambda: InwardWire(serve), theirs)
+    await loop.connect_accepted_socket(lambda: InwardWire(host, serve), theirs)
     return streams

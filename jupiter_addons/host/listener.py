@@ -52,7 +52,7 @@ class ClientWire(Wire):
         super().connection_made(transport)
         with contextlib.suppress(OSError):  # not every system has it
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
-        peer = transport.get_extra_info("peername")
+        peer = self.get_extra_info("peername")
         if self._host.is_pressed and self._host.has_room_for(peer[0]):
             self.take(Doorkeeper(self._host, peer, self, self._begin))
         else:
