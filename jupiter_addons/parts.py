@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jupiter_addons.dialects.call import Call, DialectName
 from jupiter_addons.dialects.registry import WIRES
-from jupiter_addons.enrichment.prices import NOT_BILLED, Price, PriceTable, dearest
+from jupiter_addons.enrichment.prices import NOT_BILLED, Price, PriceTable, context_of, dearest
 from jupiter_addons.errors import ConfigError, Problem, StoreError
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
@@ -176,7 +176,8 @@ class Parts:
         """Return the price of a call's model at the providers that can be asked for it; the dearest, if they differ."""
         if call.operation == "count_tokens":
             return NOT_BILLED
-        return dearest([self.prices.lookup(catalogue, call.model) for catalogue in self._catalogues(call)])
+        context = context_of(call)
+        return dearest([self.prices.lookup(catalogue, call.model, context) for catalogue in self._catalogues(call)])
 
     def _catalogues(self, call: Call) -> Sequence[str]:
         """Return where the price library has a call's model, at whoever can be asked for it."""
@@ -191,6 +192,15 @@ class Parts:
                 self._priced_by.clear()
             found = self._priced_by[key] = tuple(names)
         return found
+
+    def price_at(self, candidate: Candidate, call: Call) -> Price | None:
+        """Return the price of a call at one of its candidates; by the name that rules have for its model if by no other."""
+        if call.operation == "count_tokens":
+            return NOT_BILLED
+        kind, context = candidate.provider.type, context_of(call)
+        where = WIRES[call.dialect].family if kind == "rehearsal" else _CATALOGUES[kind]
+        found = self.prices.lookup(where, candidate.model, context)
+        return found or self.prices.lookup(where, call.model, context)
 
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
