@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jupiter_addons.dialects.call import Call, DialectName
 from jupiter_addons.dialects.registry import WIRES
-from jupiter_addons.enrichment.prices import NOT_BILLED, Price, PriceTable, dearest
+from jupiter_addons.enrichment.prices import NOT_BILLED, Context, Price, PriceTable, context_of, dearest
 from jupiter_addons.errors import ConfigError, Problem, StoreError
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
@@ -191,7 +191,8 @@ class Parts:
         """Return the price of a call's model at the providers that can be asked for it; the dearest, if they differ."""
         if call.operation == "count_tokens":
             return NOT_BILLED
-        return dearest([self.prices.lookup(catalogue, call.model) for catalogue in self._catalogues(call)])
+        context = context_of(call)
+        return dearest([self.prices.lookup(catalogue, call.model, context) for catalogue in self._catalogues(call)])
 
     def _catalogues(self, call: Call) -> Sequence[str]:
         """Return where the price library has a call's model, at whoever can be asked for it."""
@@ -205,6 +206,12 @@ class Parts:
             found = self._priced_by[key] = tuple(names)
         return found
 
+    def price_at(self, candidate: Candidate, call: Call) -> Price | None:
+        """Return the price of a call at one of its candidates."""
+        if call.operation == "count_tokens":
+            return NOT_BILLED
+        return self.price_of(candidate, call.dialect, context_of(call))
+
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
         known = (self.prices.names(catalogue) for catalogue in {_CATALOGUES[p.type] for p in self.providers})
@@ -212,9 +219,13 @@ class Parts:
         listed = self.registry.listing(itertools.chain(named, itertools.chain.from_iterable(known)))
         return tuple(name for name in listed if self.router.may_ask(principal, name))
 
-    def price_of(self, candidate: Candidate, dialect: DialectName | None = None) -> Price | None:
-        """Return the price of a model at one provider, for a client of a dialect; by the name that limits have for it, too."""
-        return self.prices.lookup(_catalogue(candidate.provider.type, dialect), candidate.routed)
+    def price_of(self, candidate: Candidate, dialect: DialectName | None = None, context: Context = ()) -> Price | None:
+        """Return the price of a model at one provider, for a client of a dialect: by the name that limits have for it, or else
+        by the provider's own."""
+        where = _catalogue(candidate.provider.type, dialect)
+        return self.prices.lookup(where, candidate.routed, context) or self.prices.lookup(
+            where, candidate.model, context
+        )
 
     @staticmethod
     def rate_headers(reservation: Reservation) -> dict[str, str]:

@@ -5,13 +5,14 @@ cannot take because it does not answer is kept here and settled when it does; un
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.limit import Amounts, Limit
 from jupiter_addons.limits.memory import MemoryStore
+from jupiter_addons.limits.sizes import Sizes
 from jupiter_addons.limits.store import (
     BUCKETS,
     MAX_AMOUNT,
@@ -61,6 +62,12 @@ class Reservation:
             Standing(limit, take, left)
             for limit, take, left in zip(self.limits, self.takes, self.remaining, strict=False)
         )
+
+    @property
+    def bounds_output(self) -> Limit | None:
+        """The first limit that a longer answer would take more of, and that refuses."""
+        units = ("tokens", "output_tokens", "nusd")
+        return next((limit for limit in self.limits if limit.refuses and limit.kind.unit in units), None)
 
     def tightest(self, *units: str) -> "Standing | None":
         """Return the limit on any of these units with the smallest share left; None if there is none."""
@@ -143,6 +150,8 @@ class Ledger:
         self._owed: dict[str, tuple[int, ...]] = {}
         """Calls that have ended and whose store did not answer -> what they came to."""
         self._renewed_s = steady_s()
+        self.sizes = Sizes()
+        """How long answers turn out to be."""
 
     async def reserve(
         self, call_id: str, limits: Sequence[Limit], amounts: Amounts, *, counters: Iterable[Counter] = ()
@@ -179,12 +188,25 @@ class Ledger:
     def _store_of(self, held: Reservation) -> Store:
         return self.store if held.branch == "store" else self._local
 
-    async def extend(self, held: Reservation, more: Amounts) -> Reservation | Exceeded:
-        """Take more for a call that runs.  Raises StoreError if it cannot be taken, or the call is not open any more."""
+    def extend(self, held: Reservation, more: Amounts) -> Soon[Reservation | Exceeded]:
+        """Take more for a call that runs; at once if the store answers at once, because a stream cannot wait.
+
+        Raises StoreError if it cannot be taken, or the call is not open any more.
+        """
         wanted = tuple(more.of(take.counter.unit) for take in held.takes)
-        outcome: Held | Short = Held(held.call_id, held.remaining)
+        answer: Soon[Held | Short] = Held(held.call_id, held.remaining)
         if any(wanted):
-            outcome = await come(self._store_of(held).extend(held.call_id, wanted))
+            answer = self._store_of(held).extend(held.call_id, wanted)
+        if isinstance(answer, Held | Short):
+            return self._extended(held, more, answer)
+        return self._extended_later(held, more, answer)
+
+    async def _extended_later(
+        self, held: Reservation, more: Amounts, answer: Awaitable[Held | Short]
+    ) -> Reservation | Exceeded:
+        return self._extended(held, more, await answer)
+
+    def _extended(self, held: Reservation, more: Amounts, outcome: Held | Short) -> Reservation | Exceeded:
         if isinstance(outcome, Short):
             return _exceeded(outcome, held.limits, held.takes)
         total = Amounts(

@@ -272,7 +272,8 @@ def _changed(x: Exchange) -> list[tuple[str, str, int]]:
 
 
 def _notes(x: Exchange) -> list[tuple[str, str, int]]:
-    return [("translation", note, 1) for note in x.notes] if x.filled("notes") else []
+    capped = [(*x.capped, 1)] if x.filled("capped") and x.capped is not None else []
+    return capped + ([("translation", note, 1) for note in x.notes] if x.filled("notes") else [])
 
 
 def _taken_out(x: Exchange) -> list[tuple[str, str, int]]:

@@ -3,10 +3,14 @@
 If a rule's demand cannot be met, the rules are asked again with that demand exceeded: it is they who say what that means.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 from mitmproxy import http
 
+from jupiter_addons.dialects.call import Call
+from jupiter_addons.enrichment.describe import hold_of
+from jupiter_addons.enrichment.prices import Price, dearest
 from jupiter_addons.errors import Refusal, StoreError
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.identity.principals import Principal
@@ -14,6 +18,7 @@ from jupiter_addons.limits.ledger import Exceeded, Ledger, Reservation
 from jupiter_addons.limits.limit import Amounts, Kind, Limit, Terms, Unit
 from jupiter_addons.limits.store import Counter
 from jupiter_addons.policy.effects import Demand
+from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.stages.facts import usage_of
 from jupiter_addons.stages.judge import UNAVAILABLE, Judge, denial
 from jupiter_addons.stages.stage import stage
@@ -46,6 +51,7 @@ class Reserve:
         limits_for: Callable[[Principal, str], Sequence[Limit]],
         limits_at: Callable[[str], Sequence[Limit]],
         counters_for: Callable[[str, str], Sequence[Counter]],
+        price_at: Callable[[Candidate, Call], Price | None],
         judge: Judge,
     ) -> None:
         """`limits_for` takes a principal and a model, `limits_at` a provider; `counters_for` a user and a model, whose calls
@@ -54,13 +60,13 @@ class Reserve:
         self._limits_for = limits_for
         self._limits_at = limits_at
         self._counters_for = counters_for
+        self._price_at = price_at
         self._judge = judge
 
     @stage
     async def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Reserve, or refuse naming the limit and when to come back."""
-        profile = x.outgoing.profile
-        amounts = Amounts(profile.input_tokens_upper, profile.output_tokens_max, profile.hold_nusd)
+        amounts = self._amounts(x)
         configured = [
             *self._limits_for(x.principal, x.outgoing.model),
             *self._limits_at(x.route.candidates[0].provider.name),
@@ -90,6 +96,20 @@ class Reserve:
                 break  # the call that was amended and routed is not the one that is decided on now
         x.refuse(UNAVAILABLE)
 
+    def _amounts(self, x: Exchange) -> Amounts:
+        """Return what a call may come to at the dearest of its candidates.
+
+        A stream is not held at its whole cap: it takes more when it turns out to need it.
+        """
+        profile, call = x.outgoing.profile, x.outgoing.call
+        asked = {candidate.pair: candidate for candidate in x.route.candidates}
+        price = x.hold_price = dearest([x.outgoing.price, *(self._price_at(one, call) for one in asked.values())])
+        out = profile.output_tokens_max
+        if call.stream:
+            out = min(out, self._ledger.sizes.usual(x.outgoing.model) * call.n)
+        hold = hold_of(profile.input_tokens_upper, out, price) if price is not None else 0
+        return Amounts(profile.input_tokens_upper, out, hold)
+
 
 def _limit(demand: Demand) -> Limit:
     rule = f"rule:{demand.by}"
@@ -109,6 +129,6 @@ def _over(exceeded: Exceeded) -> Refusal:
     message = f"the limit of {amount} per {limit.window} is reached"
     if limit.kind.unit == "calls":
         message = f"the limit of {most} calls at once is reached"
-    if exceeded.retry_after_s == float("inf"):
+    if exceeded.retry_after_s == math.inf:
         message += ", and this call alone is more than is left of it"
     return Refusal(_CODES[unit], message, retry_after_s=exceeded.retry_after_s)
