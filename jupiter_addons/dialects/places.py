@@ -49,6 +49,8 @@ NO_TEXT = frozenset(
     ]
 )
 """Members of a message, or of a part of it, that hold no words of anybody."""
+BYTES = frozenset({"b64_json", "audio", "partial_image_b64"})
+"""Members of what is passed on that hold pictures or sound."""
 JSON_TEXT = frozenset({"arguments", "partial_json"})
 """Text that is itself JSON: what is put into it has to be escaped."""
 WHOLE = "whole"
@@ -135,6 +137,11 @@ def _messages(dialect: DialectName, body: JsonObject) -> Iterator[_Message]:
         case "openai_completions":
             yield from _inputs("prompt", body.get("prompt"))
             yield from _named(("suffix", "user"), body=body)
+        case "passthrough":
+            yield from _named(("instructions", "system"), body=body)
+            for name in ("prompt", "input"):
+                if body.get(name) is not None:
+                    yield from _passed(name, body[name])
         case "openai_embeddings" | "ollama_embed":
             yield from _inputs("input", body.get("input"))
         case "ollama_generate":
@@ -166,6 +173,14 @@ def _inputs(name: str, value: Any) -> Iterator[_Message]:
         return
     for index, item in enumerate(value):
         yield "user", (name, index), (name, index), item if isinstance(item, str) else None
+
+
+def _passed(name: str, value: Any) -> Iterator[_Message]:
+    """Yield what a field holds that takes a text, or several texts or parts of one."""
+    for path, item in (
+        [((name, i), item) for i, item in enumerate(value)] if isinstance(value, list) else [((name,), value)]
+    ):
+        yield "user", path, path, item
 
 
 def _input_items(body: JsonObject) -> Iterator[_Message]:
@@ -220,6 +235,8 @@ def answer(dialect: DialectName, body: JsonObject) -> list[Place]:
             holders = [(("output",), body.get("output"))]
         case "ollama_chat" | "ollama_generate":
             holders = [((name,), body.get(name)) for name in _OLLAMA_TEXT]
+        case "passthrough":
+            return [Place(path, text) for path, text in _passed_texts((), body)]
         case _:
             return [
                 Place(p, t, number, p[-1] in JSON_TEXT)
@@ -227,6 +244,19 @@ def answer(dialect: DialectName, body: JsonObject) -> list[Place]:
                 for p, t in _texts(("choices", number), choice)
             ]
     return [Place(p, t, 0, p[-1] in JSON_TEXT) for path, value in holders for p, t in _texts(path, value)]
+
+
+def _passed_texts(path: Path, value: Json) -> Iterator[tuple[Path, str]]:
+    """Yield the texts in an answer that is passed on: whatever its objects are called, their texts may be words."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            yield from _passed_texts((*path, index), element)
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            if not (isinstance(member, str) and (name in NO_TEXT or name in BYTES)):
+                yield from _passed_texts((*path, name), member)
 
 
 def token_probabilities(body: JsonObject) -> list[Path]:
@@ -257,6 +287,8 @@ def event(dialect: DialectName, chunk: JsonObject) -> list[Place]:
             return [_piece(holder, p, t, (number,)) for holder, value in holders for p, t in _texts(holder, value)]
         case "openai_responses":
             return list(_response_event(chunk))
+        case "passthrough":
+            return [place for place in _response_event(chunk) if place.path[-1] not in BYTES]
         case "ollama_chat" | "ollama_generate":
             found = [(p, t) for name in _OLLAMA_TEXT for p, t in _texts((name,), chunk.get(name))]
             return [
@@ -310,6 +342,9 @@ def closed(dialect: DialectName, chunk: JsonObject) -> frozenset[object] | None:
             if kind in _LAST_OF_RESPONSE:
                 return None
             return frozenset({WHOLE, _number(chunk, "output_index", None)} if kind.endswith(".done") else {WHOLE})
+        case "passthrough":
+            ends = str(chunk.get("type")).endswith((".done", ".completed")) or "error" in chunk
+            return None if ends else frozenset({WHOLE})
         case "ollama_chat" | "ollama_generate":
             return None if chunk.get("done") is True or "error" in chunk else frozenset({WHOLE})
     if "error" in chunk:

@@ -27,6 +27,8 @@ class Profile:
     hold_nusd: NanoUsd
     turns: int
     """Messages from the user."""
+    unread: bool = False
+    """Whether there is something in it that nobody here can read, and so not estimate either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def describe(call: Call, price: Price | None, body_bytes: int, default_max_outpu
         cost_estimate=(into_cost, out_cost),
         hold_nusd=hold,
         turns=sum(message.role == "user" for message in call.messages),
+        unread=call.dialect == "passthrough" and bool(call.opaque),
     )
 
 
@@ -65,7 +68,8 @@ def charge(reply: Reply | None, profile: Profile, price: Price | None) -> Charge
 
     The provider's usage counts if it gave one.  Otherwise the estimated input and the tokens of what it answered: a request
     that was sent may be billed, answered or not.  Of a stream that broke off the larger output counts: Anthropic's first
-    event already has a usage, of one token.  An error answer without usage is free: providers do not bill it.
+    event already has a usage, of one token.  What nobody here can read counts for what was held for it.  An error answer
+    without usage is free: providers do not bill it.
     """
     usage = reply.usage if reply is not None else None
     if usage is not None and reply is not None and reply.complete:
@@ -73,7 +77,8 @@ def charge(reply: Reply | None, profile: Profile, price: Price | None) -> Charge
     if reply is not None and reply.error is not None and not reply.text_bytes:
         return Charge(NanoUsd(0), Usage(0, 0), "estimate")
     answered_bytes = reply.text_bytes if reply is not None else 0
-    own = Usage(profile.input_tokens_estimate, -(-answered_bytes // 3))
+    out = -(-answered_bytes // 3) if reply is None or not reply.unread else profile.output_tokens_max
+    own = Usage(profile.input_tokens_upper if profile.unread else profile.input_tokens_estimate, out)
     if usage is not None:  # of a stream that broke off: what had been counted when it began
         own = replace(usage, output_tokens=max(usage.output_tokens, own.output_tokens))
     return Charge(_price(own, price), own, "estimate")

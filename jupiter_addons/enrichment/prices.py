@@ -70,6 +70,9 @@ def catalogue(call: Call) -> str:
     return "anthropic" if call.dialect == "anthropic_messages" else "openai"
 
 
+_MEDIA_IN, _MEDIA_OUT = ("input_audio_mtok", "input_image_mtok"), ("output_audio_mtok", "output_image_mtok")
+
+
 class PriceTable:
     """Model -> price.  Built once; looking up never leaves the process."""
 
@@ -85,11 +88,14 @@ class PriceTable:
         self._model = functools.lru_cache(_CACHED)(self._model_of)
         self._known = functools.lru_cache(_CACHED)(self._find)
 
-    def lookup(self, provider: str, model: str) -> Price | None:
-        """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), the default, or None."""
+    def lookup(self, provider: str, model: str, *, media: bool = False) -> Price | None:
+        """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), the default, or None.
+
+        `media`: its tokens may be of sound or pictures, and the dearest kind holds for all.
+        """
         if (override := self._overrides.get(model)) is not None:
             return override
-        known = self._known(provider, model) if len(model) <= MAX_NAME_CHARS else None
+        known = self._known(provider, model, media) if len(model) <= MAX_NAME_CHARS else None
         return known or self._default
 
     def window(self, provider: str, model: str) -> int | None:
@@ -112,7 +118,7 @@ class PriceTable:
         except LookupError:
             return None
 
-    def _find(self, provider: str, model: str) -> Price | None:
+    def _find(self, provider: str, model: str, media: bool) -> Price | None:
         found = self._model(provider, model)
         if found is None:
             return None
@@ -120,6 +126,9 @@ class PriceTable:
         dearest = [prices] if not isinstance(prices, list) else [entry.prices for entry in prices]
         into = max((_dearest(entry.input_mtok) for entry in dearest), default=None)
         out = max((_dearest(entry.output_mtok) for entry in dearest), default=None)
+        if media and into is not None and out is not None:
+            into = max(into, *(_dearest(getattr(e, name, None)) for e in dearest for name in _MEDIA_IN))
+            out = max(out, *(_dearest(getattr(e, name, None)) for e in dearest for name in _MEDIA_OUT))
         if into is None or out is None or (into == 0 and out == 0):
             return None  # a price of nothing is not a known price
         read = max(_dearest(getattr(entry, "cache_read_mtok", None)) for entry in dearest) or into

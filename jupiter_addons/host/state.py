@@ -27,6 +27,8 @@ class EdgeLimits:
     """What one client may cost before it is known.  Numbers: DESIGN's `proxy.limits`."""
 
     body_bytes: int = 10 * 1024 * 1024
+    upload_bytes: int = 32 * 1024 * 1024
+    """The largest body where files are uploaded."""
     answer_bytes: int = 64 * 1024 * 1024
     """The largest answer that is buffered whole (JSON)."""
     header_bytes: int = 64 * 1024

@@ -23,10 +23,15 @@ _UNREADABLE = Refusal(
     "provider_invalid_response", "the provider sent an event that cannot be read, and may not pass unread"
 )
 
+_NO_JSON = Refusal("policy_unavailable", "a policy cannot be applied to this answer", retry_after_s=1)
+
 
 def rewrite_body(dialect: DialectName, body: bytes, rewriter: Rewriter) -> bytes:
     """Return a whole answer after its redactions: the same bytes if nothing was found.  Raises UpstreamError."""
-    answer = orjson.loads(body)
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError as error:  # of what is passed on without being read
+        raise UpstreamError(_NO_JSON) from error
     edits: dict[Path, Json] = {}
     for place in places.answer(dialect, answer):
         new = rewriter.whole(place.text, is_json=place.is_json)

@@ -11,7 +11,9 @@ from jupiter_addons.dialects.translate import targets
 
 ProviderType = Literal["openai", "anthropic", "ollama", "openai-compatible", "azure-openai", "rehearsal"]
 
-_COMPATIBLE: frozenset[DialectName] = frozenset({"openai_chat", "openai_completions", "openai_embeddings"})
+_COMPATIBLE: frozenset[DialectName] = frozenset(
+    {"openai_chat", "openai_completions", "openai_embeddings", "passthrough"}
+)
 _OPENAI = _COMPATIBLE | frozenset[DialectName]({"openai_responses"})
 _ANTHROPIC: frozenset[DialectName] = frozenset({"anthropic_messages", "anthropic_count_tokens"})
 _OLLAMA: frozenset[DialectName] = frozenset({"ollama_chat", "ollama_generate", "ollama_embed"})
@@ -27,8 +29,22 @@ DIALECTS: Mapping[ProviderType, frozenset[DialectName]] = {
 """What a type speaks.  Compatible servers are not taken at their word for responses, which many do not have: those are asked
 of them as chats."""
 
-_PER_DEPLOYMENT = frozenset({"/chat/completions", "/completions", "/embeddings"})
+_PER_DEPLOYMENT = frozenset(
+    {
+        "/chat/completions",
+        "/completions",
+        "/embeddings",
+        "/audio/speech",
+        "/audio/transcriptions",
+        "/audio/translations",
+        "/images/generations",
+        "/images/edits",
+    }
+)
 """What Azure has under `/openai/deployments/NAME`; its other endpoints read the model from the body, as OpenAI's do."""
+
+_NOT_AZURE = frozenset({"/v1/moderations", "/v1/images/variations"})
+"""What Azure does not have of what is passed on."""
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -84,6 +100,10 @@ class Provider:
         """Whether a client of `dialect` can be served, be it by translation."""
         return bool(targets(dialect, self.dialects))
 
+    def has(self, path: str) -> bool:
+        """Whether what is passed on can be asked for at this path, as far as its type tells."""
+        return "passthrough" in self.dialects and not (self.type == "azure-openai" and path in _NOT_AZURE)
+
     @property
     def authority(self) -> str:
         """The Host header to send."""
@@ -107,7 +127,7 @@ class Provider:
         """Return the header field that a key is sent in where the provider is asked in a dialect."""
         if self.type == "azure-openai":
             return b"api-key", key.encode()
-        if spoken in _ANTHROPIC:
+        if spoken in _ANTHROPIC or self.type == "anthropic":
             return b"x-api-key", key.encode()
         return b"authorization", b"Bearer " + key.encode()
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from mitmproxy import http
 
+from jupiter_addons.dialects import encodings, passthrough
 from jupiter_addons.dialects.call import DialectName
 from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.dialects.splice import splice
@@ -43,6 +44,10 @@ OF_EVERY_DIALECT = frozenset((b"user-agent",))
 """What a client's head says that means the same to a provider of another dialect."""
 
 
+MOST_BYTES = 2**40
+"""What is decoded here has been decoded once, within its limit."""
+
+
 class Translate:
     """Call + candidate -> upstream request, or 400."""
 
@@ -71,7 +76,7 @@ class Translate:
         while x.next_candidate < len(x.route.candidates):
             candidate = x.route.candidates[x.next_candidate]
             key = self._key(candidate.provider, x)
-            if x.call.dialect in candidate.provider.dialects:
+            if x.is_passed_on or x.call.dialect in candidate.provider.dialects:
                 self._keep_dialect(flow, x, candidate, key)
                 return None
             refusal = self._change_dialect(flow, x, candidate, key)
@@ -83,13 +88,22 @@ class Translate:
 
     def _keep_dialect(self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None) -> None:
         provider, body = candidate.provider, x.outgoing.body
-        if candidate.model != x.outgoing.call.body.get("model"):  # which may be an alias, as the client wrote it
-            body = splice(body, {("model",): candidate.model})
+        as_it_came = x.outgoing.encoded
+        is_known = x.endpoint is None or x.endpoint.body != "any"
+        # Which may be an alias, as the client wrote it; at an unknown path nobody knows what is a model.
+        if is_known and candidate.model and candidate.model != x.outgoing.call.body.get("model"):
+            if as_it_came:
+                body, as_it_came = encodings.decode(_said(x.head, b"content-encoding"), body, MOST_BYTES), False
+            if x.outgoing.call.is_json:
+                body = splice(body, {("model",): candidate.model})
+            else:
+                body = passthrough.with_model(_said(x.head, b"content-type"), body, candidate.model)
         fields = self._fields(x.head, key)
-        if not x.outgoing.encoded:
+        path = provider.path_for(x.target, candidate.model) if is_known else x.target
+        if not as_it_came:
             fields = [field for field in fields if field[0].lower() != b"content-encoding"]
         x.notes = ()
-        self._send(flow, x, candidate, x.call.dialect, provider.path_for(x.target, candidate.model), fields, key, body)
+        self._send(flow, x, candidate, x.call.dialect, path, fields, key, body)
 
     def _change_dialect(
         self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None
@@ -174,6 +188,11 @@ class Translate:
             and b"_" not in lower
             and not lower.startswith((b"x-jupiter-", b":"))
         ]
+
+
+def _said(asked: Sequence[tuple[bytes, bytes]], name: bytes) -> str:
+    """Return the value of a field of a head that has it once at most."""
+    return next((value.decode("latin-1") for key, value in asked if key.lower() == name), "")
 
 
 def _betas(asked: Sequence[tuple[bytes, bytes]]) -> list[str]:
