@@ -102,9 +102,11 @@ def unlisted(method: str, target: str) -> Endpoint | Refusal:
     if _listed(path):
         found = find(method, target)
         return found if isinstance(found, Refusal) else Refusal("endpoint_denied", "this path is not an unknown one")
-    if not path.startswith("/") or _TWO_READINGS.search(path) or _listed(path.lower().rstrip("/.")):
+    plain = path.lower().rstrip("/.")
+    known = _listed(plain) or _listed(f"/v1{plain}") or _listed(f"/api{plain}")
+    if not path.startswith("/") or _TWO_READINGS.search(path) or known:
         return Refusal("endpoint_denied", "this path can be read in more than one way")
-    if method not in _READS and path.lower().rstrip("/.").endswith(_CALLS):
+    if method not in _READS and plain.endswith(_CALLS):
         message = "this is a call under another path than those that are read here"
         return Refusal("endpoint_denied", message)
     operation: Operation = "batches" if "batch" in path.lower() else "unknown"

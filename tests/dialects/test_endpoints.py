@@ -124,7 +124,7 @@ def test_no_spelling_that_a_server_could_take_for_a_known_path_is_open(path, met
 @pytest.mark.parametrize(
     "target",
     ["/openai/v1/chat/completions", "/openai/deployments/gpt-4o/chat/completions?api-version=1", "/chat/completions", "/v2/Responses",
-     "/proxy/v1/messages", "/openai/deployments/x/images/generations", "/v1/engines/davinci/completions", "/x/api/chat"],
+     "/proxy/v1/messages", "/messages", "/generate", "/files", "/openai/deployments/x/images/generations", "/v1/engines/davinci/completions", "/x/api/chat"],
 )  # fmt: skip
 def test_a_call_under_another_path_is_not_open(target):
     found = unlisted("POST", target)
