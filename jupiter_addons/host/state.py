@@ -103,6 +103,8 @@ class Host:
     """Whether blind tunnels may lead to addresses that are not public."""
     ended: int = 0
     """Client connections that have ended since the collector has looked for what they left behind."""
+    left_bytes: int = 0
+    """What the large bodies of requests that have ended took, since then."""
     _http2: dict[Key, bool] = field(default_factory=dict)
 
     def has_room_for(self, address: str) -> bool:

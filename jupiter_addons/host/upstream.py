@@ -150,8 +150,8 @@ class UpstreamStream(HttpStream):
             self._attempts += 1
             self.server_state = self.state_sending
             request = self.flow.request
-            fresh = self._stale or x.permit.once
-            connection, error = yield Dial((request.host, request.port), request.scheme == "https", fresh=fresh)
+            place, in_tls = (request.host, request.port), request.scheme == "https"
+            connection, error = yield Dial(place, in_tls, fresh=self._stale, replaces=x.permit.once)
             if self._client_is_gone():
                 return  # the event that says so is next in the queue
             if not error:

@@ -1,12 +1,13 @@
 """What rules make of what is passed on: answers that they judge or change, routes, and batches that are to pass."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.forms import form, part, recording
 from support.passing import Bench, settings, started, upload
-from support.wire import post
+from support.wire import Client, post
 
 from jupiter_addons.rehearsal.server import RehearsalThread
 
@@ -107,3 +108,30 @@ def test_a_rule_that_routes_is_carried_out_or_refuses(open_to_all: Bench):
     assert answer.headers["x-jupiter-provider"] == "second"
     answer = bench.ask(post("/v1/moderations", {"input": "elsewhere"}, bench.gateway.key))
     assert (answer.status, answer.code) == (503, "policy_unavailable")
+
+
+def peak_mib(bench: Bench) -> int:
+    status = Path(f"/proc/{bench.gateway.process.pid}/status")
+    if not status.exists():
+        pytest.skip("there is no /proc here")
+    return int(status.read_text().split("VmHWM:")[1].split()[0]) // 1024
+
+
+def test_what_has_been_uploaded_is_not_kept(open_to_all: Bench):
+    bench, sizes = open_to_all, []
+    big = form(part("purpose", "assistants"), part("file", b"\0" * (20 * 1024**2), file="a"))
+    for _ in range(8):
+        assert bench.ask(upload("/v1/files", big, bench.gateway.key)).status == 200
+        sizes.append(peak_mib(bench))
+    assert sizes[-1] - sizes[1] < 60, sizes
+
+
+def test_a_new_connection_for_each_call_does_not_pile_them_up(open_to_all: Bench):
+    bench = open_to_all
+    request = post("/v1/audio/speech", {"model": "rehearsal-1", "input": "[[status=400]]"}, bench.gateway.key)
+    with Client(bench.gateway.port) as client:
+        for _ in range(20):
+            assert client.ask(request).status == 400
+    for _ in range(20):
+        assert bench.ask(request).status == 400
+    assert len(bench.provider.transports) <= 4
