@@ -4,7 +4,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from jupiter_addons.dialects.call import DialectName
 from jupiter_addons.dialects.translate import targets
@@ -43,6 +43,8 @@ _PER_DEPLOYMENT = frozenset(
 )
 """What Azure has under `/openai/deployments/NAME`; its other endpoints read the model from the body, as OpenAI's do."""
 
+_LISTS = ("/files", "/batches")
+"""What can be listed at Azure: a page of a list is asked for by the query."""
 _NOT_AZURE = frozenset({"/v1/moderations", "/v1/images/variations"})
 """What Azure does not have of what is passed on."""
 
@@ -114,14 +116,17 @@ class Provider:
         """Return the upstream request target for one of OpenAI's, Anthropic's or Ollama's (`/v1/…`, query included).
 
         `model` is what this provider calls it.  Azure's has a version, and for most endpoints the deployment:
-        `/openai/deployments/MODEL/chat/completions?api-version=…`; a query of the client's has no meaning there.
+        `/openai/deployments/MODEL/chat/completions?api-version=…`; a query of the client's has a meaning for lists only.
         """
         if self.api_version is None:
             return self.prefix + target
-        path = target.partition("?")[0].removeprefix("/v1")
+        path, _, query = target.removeprefix("/v1").partition("?")
         where = f"/deployments/{quote(model, safe='')}" if path in _PER_DEPLOYMENT else ""
         prefix = self.prefix.removesuffix("/openai")
-        return f"{prefix}/openai{where}{path}?api-version={quote(self.api_version, safe='')}"
+        version = f"api-version={quote(self.api_version, safe='')}"
+        asked = [part for part in query.split("&") if part and unquote(part.partition("=")[0]).lower() != "api-version"]
+        more = "&".join(["", *asked]) if path.startswith(_LISTS) else ""
+        return f"{prefix}/openai{where}{path}?{version}{more}"
 
     def credential(self, key: str, spoken: DialectName) -> tuple[bytes, bytes]:
         """Return the header field that a key is sent in where the provider is asked in a dialect."""

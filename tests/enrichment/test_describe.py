@@ -1,5 +1,6 @@
 """A hold is never below the charge that the provider's own limits allow."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 from hypothesis import given
@@ -87,3 +88,15 @@ def test_tokens_are_estimated_of_all_that_the_model_reads():
     with_call = describe(openai_chat.parse({**asked, "messages": [*asked["messages"], called]}), a_price(), 10_000, 10)
     for profile in (with_tool, with_call):
         assert profile.input_tokens_estimate > bare.input_tokens_estimate + 1000
+
+
+def test_what_nobody_can_read_is_charged_as_it_was_held():
+    call = replace(a_call(max_tokens=None), dialect="passthrough", opaque=("file",))
+    profile, price = describe(call, a_price(), 20_000, 4096), a_price()
+    held = Usage(profile.input_tokens_upper, profile.output_tokens_max)
+    charged = charge(Reply(complete=True, unread=True), profile, price)
+    assert (charged.usage, charged.nusd, charged.source) == (held, profile.hold_nusd, "estimate")
+    heard = charge(Reply(text="abc", text_bytes=3, complete=True), profile, price)
+    assert heard.usage == Usage(profile.input_tokens_upper, 1), "what was answered could be read"
+    counted = charge(Reply(usage=Usage(1, 2), complete=True, unread=True), profile, price)
+    assert counted.usage == Usage(1, 2)

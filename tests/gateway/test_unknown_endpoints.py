@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.every_dialect import digests
 from support.passing import Bench, started, upload
-from support.wire import get, post
+from support.wire import Client, get, post
 
 from jupiter_addons.evidence.record import digest
 from jupiter_addons.rehearsal.server import RehearsalThread
@@ -49,6 +49,11 @@ def test_an_unknown_path_is_governed_and_recorded_as_not_scanned(bench: Bench, m
     assert outcome["cost"] == {"nusd": 0, "usage": "estimate", "price": "unpriced"}
     assert digests(decision, outcome)["request_upstream"] == digest("request", body).sha256
     assert answer.headers["x-jupiter-decision"] == "allow"
+    with Client(bench.gateway.admin_port) as client:
+        assert (
+            'jupiter_requests_not_scanned_total{door="intercept",operation="unknown"}'
+            in client.ask(get("/metrics")).body.decode()
+        )
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
