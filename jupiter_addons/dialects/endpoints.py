@@ -67,6 +67,8 @@ _CALLS = tuple(
     if endpoint.operation not in ("models", "files", "batches")
 )
 """How the paths of calls end: many providers have OpenAI's below a prefix of their own."""
+_KEYS = re.compile(r"realtime|client_secret|api_key|service_account|access_token")
+"""Where keys are handed out, or sessions begun, with which somebody else is asked without anybody here knowing."""
 _READS = frozenset({"GET", "HEAD", "DELETE"})
 """Methods by which nothing is generated; `GET /v1/organization/usage/completions` is no call."""
 
@@ -94,8 +96,8 @@ def find(method: str, target: str) -> Endpoint | Refusal:
 def unlisted(method: str, target: str) -> Endpoint | Refusal:
     """Return the endpoint of a target that `find` does not know, as it may pass at the intercept door.
 
-    Refuses with `endpoint_denied` (403) what could be read as a known path or ends like that of a call, and with
-    `method_not_allowed` what is a known path.
+    Refuses with `endpoint_denied` (403) what could be read as a known path, ends like that of a call or hands out keys, and
+    with `method_not_allowed` what is a known path.
     What has to do with batches, anybody's, is told apart from all else: they hold calls that nobody sees.
     """
     path = target.partition("?")[0]
@@ -109,6 +111,8 @@ def unlisted(method: str, target: str) -> Endpoint | Refusal:
     if method not in _READS and plain.endswith(_CALLS):
         message = "this is a call under another path than those that are read here"
         return Refusal("endpoint_denied", message)
+    if method not in _READS and _KEYS.search(plain):
+        return Refusal("endpoint_denied", "what is handed out at this path leads past the gateway")
     operation: Operation = "batches" if "batch" in path.lower() else "unknown"
     return Endpoint(path, method, "passthrough", operation, error_family(target), "any")
 

@@ -6,6 +6,7 @@ can follow at any moment and still be read as one.  What is read, held and edite
 """
 
 import hashlib
+from dataclasses import replace
 
 from jupiter_addons.dialects import envelope, translate
 from jupiter_addons.dialects.call import DialectName, ErrorFamily, Reply
@@ -95,7 +96,7 @@ class EventRelay:
         self._keep_last, self._latest = keep_last, b""
         self._answered, self._answered_bytes = hashlib.sha256(), 0
         self._delivered, self._delivered_bytes = hashlib.sha256(), 0
-        self.begun = self.ending = False
+        self.begun = self.ending = self._drained = False
 
     def edit(self, editor: EventEditor) -> None:
         """Edit what is held and what will come.  Raises UpstreamError for an event that cannot be read."""
@@ -144,7 +145,7 @@ class EventRelay:
 
     def drain(self) -> None:
         """Keep what never became a whole event: it is the provider's, and goes out as it came, if it may pass unread."""
-        rest = self._splitter.flush()
+        rest, self._drained = self._splitter.flush(), True
         if self._editor is not None:
             self._last += self._editor.finish()
         elif rest is not None:
@@ -168,6 +169,8 @@ class EventRelay:
     def reply(self) -> Reply:
         """Return the answer as far as its events went."""
         said = self._reader.reply()
+        if self._keep_last:  # what has no terminal event has ended when it is over
+            return replace(said, complete=self._drained and said.error is None)
         return said if self._translator is None else told(said, self._translator.counted())
 
     def conclude(self) -> None:

@@ -131,6 +131,14 @@ def test_a_call_under_another_path_is_not_open(target):
     assert isinstance(found, Refusal) and found.code == "endpoint_denied"
 
 
+@pytest.mark.parametrize(
+    "target", ["/v1/realtime/client_secrets", "/v1/realtime/sessions", "/v1/organization/admin_api_keys", "/v1/projects/p/service_accounts"]
+)  # fmt: skip
+def test_keys_that_lead_past_the_gateway_are_not_handed_out(target):
+    found = unlisted("POST", target)
+    assert isinstance(found, Refusal) and found.code == "endpoint_denied"
+
+
 def test_a_known_path_with_another_method_is_not_open():
     found = unlisted("PUT", "/v1/chat/completions")
     assert isinstance(found, Refusal) and found.code == "method_not_allowed"

@@ -46,6 +46,7 @@ def test_an_unknown_path_is_governed_and_recorded_as_not_scanned(bench: Bench, m
     assert decision["door"] == "intercept"
     assert decision["http"] == {"method": "POST", "path": "/v1/echo"}
     assert (decision["gen_ai"]["operation.name"], decision["gen_ai"]["scan"]) == ("unknown", "not_scanned")
+    assert outcome["outcome"]["status"] == "ok"
     assert outcome["cost"] == {"nusd": 0, "usage": "estimate", "price": "unpriced"}
     assert digests(decision, outcome)["request_upstream"] == digest("request", body).sha256
     assert answer.headers["x-jupiter-decision"] == "allow"

@@ -161,6 +161,10 @@ def test_of_a_stream_without_a_terminal_event_the_last_one_waits():
         relay = EventRelay("passthrough", "openai", keep_last=True)
         before, last = passed(relay, b"".join(data), size)
         assert (before, last) == (b"".join(data[:-1]), data[-1])
+        assert relay.reply().complete
+    relay = EventRelay("passthrough", "openai", keep_last=True)
+    relay.feed(data[0])
+    assert not relay.reply().complete
     relay = EventRelay("passthrough", "openai", keep_last=True)
     relay.feed(b"".join(data))
     assert b"".join(relay.abort(Refusal("provider_error", "x"))).startswith(b'data: {"error"')
