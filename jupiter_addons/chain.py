@@ -33,7 +33,7 @@ from jupiter_addons.stages.judge import Judge
 from jupiter_addons.stages.lease import Learn, TakeLease
 from jupiter_addons.stages.notice import NoticeTunnels
 from jupiter_addons.stages.observe import Observe
-from jupiter_addons.stages.parse import Parse
+from jupiter_addons.stages.parse import Parse, ParseRules
 from jupiter_addons.stages.record import CountRefused, Record
 from jupiter_addons.stages.reply import ReadReply
 from jupiter_addons.stages.reserve import Reserve
@@ -87,7 +87,16 @@ def build(parts: Parts) -> Sequence[object]:
             ),
             parts.leaves.tunnel,
         ),
-        Parse(parts.models, canonical=parts.registry.canonical, body_limit_bytes=settings.proxy.limits.body),
+        Parse(
+            parts.models,
+            canonical=parts.registry.canonical,
+            rules=ParseRules(
+                body_limit_bytes=settings.proxy.limits.body,
+                upload_limit_bytes=max(settings.proxy.limits.upload, settings.proxy.limits.body),
+                unknown_endpoints=settings.intercept.unknown_endpoints,
+                batches=settings.proxy.batches,
+            ),
+        ),
         Enrich(price_for=parts.price_for, default_max_output_tokens=max_output),
         Decide(requests),
         Amend(

@@ -62,6 +62,9 @@ class Permit:
     timeouts: Timeouts = field(default_factory=Timeouts)
     max_connections: int = 1000
     """How many connections there may be to this address."""
+    once: bool = False
+    """It may do something each time it is sent: it goes over a new connection, which nobody was closing as it was written to,
+    and is sent again only where a status says that it was not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,16 @@ class Exchange:
         self.refusal = refusal
 
     @property
+    def is_passed_on(self) -> bool:
+        """Whether it goes on as it came, and so does its answer."""
+        return self.endpoint is not None and self.endpoint.dialect == "passthrough"
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether its body may be a form with files."""
+        return self.endpoint is not None and self.endpoint.body in ("form", "json or form")
+
+    @property
     def dialect(self) -> DialectName | None:
         """The dialect the client speaks, where its endpoint has one."""
         return self.endpoint.dialect if self.endpoint else None
@@ -271,6 +284,10 @@ class Relay(Protocol):
     @property
     def cut(self) -> bool:
         """Whether it has ended the stream itself, because what it may say is used up: the provider is not to say any more."""
+
+    @property
+    def is_framed(self) -> bool:
+        """Whether it passes whole events on, so that an error can follow; bytes that break off can only be cut."""
 
     def edit(self, editor: EventEditor) -> None:
         """Edit the events that have not gone out yet, and those that will come."""

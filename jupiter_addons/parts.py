@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -64,6 +65,8 @@ _CATALOGUES: Mapping[ProviderType, str] = {
     "rehearsal": "rehearsal",
 }
 """Type of a provider -> where the price library has its models."""
+UNPRICED = replace(NOT_BILLED, source="unpriced")
+"""Of what nobody here knows a price of, and which is sent all the same: said in its record."""
 _REMEMBERED = 4096
 """How many models are remembered with their catalogues; a client can make up as many as it likes."""
 
@@ -189,9 +192,15 @@ class Parts:
 
     def price_for(self, call: Call) -> Price | None:
         """Return the price of a call's model at the providers that can be asked for it; the dearest, if they differ."""
-        if call.operation == "count_tokens":
+        if call.operation in ("count_tokens", "moderations", "files"):
             return NOT_BILLED
+        if call.operation in ("unknown", "batches"):
+            return UNPRICED
         context = context_of(call)
+        if call.dialect == "passthrough":
+            found = dearest([self.prices.lookup(c, call.model, context, media=True) for c in self._catalogues(call)])
+            free = self.settings.processing.costs.unknown_model == "free"
+            return UNPRICED if found is None and free else found
         return dearest([self.prices.lookup(catalogue, call.model, context) for catalogue in self._catalogues(call)])
 
     def _catalogues(self, call: Call) -> Sequence[str]:

@@ -234,6 +234,7 @@ def edge_limits(settings: Configuration) -> EdgeLimits:
     proxy, limits, workers = settings.proxy, settings.proxy.limits, settings.proxy.workers
     return EdgeLimits(
         body_bytes=limits.body,
+        upload_bytes=max(limits.upload, limits.body),
         answer_bytes=limits.response,
         header_bytes=limits.header_bytes,
         header_count=limits.header_count,

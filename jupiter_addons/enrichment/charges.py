@@ -11,6 +11,7 @@
     a whole answer that never came, and for which was    our estimate         what such a call of
       waited; or that could not be read                                       that model comes to
     an attempt that broke as it was sent                 our estimate         0
+    what nobody here can read, without usage             what was held        what was held
 
 A provider's count is believed within bounds: no less than the text can be, and no more than four times what the call was
 allowed, or than any model takes in.  Earlier attempts of a call that may be billed are charged beside its last one.  All round
@@ -65,12 +66,14 @@ def charge(
     """
     if status is not None and status >= ERROR_STATUS:
         return NOTHING
+    into = profile.input_tokens_upper if profile.unread else profile.input_tokens_estimate
     if reply is None:
-        return _priced(Usage(profile.input_tokens_estimate, usual_output if waited else 0), price, "estimate")
+        return _priced(Usage(into, usual_output if waited else 0), price, "estimate")
     if reply.error is not None and not reply.text_bytes:
         return NOTHING
     if reply.usage is None:
-        return _priced(Usage(profile.input_tokens_estimate, reply.own_tokens), price, "estimate")
+        out = profile.output_tokens_max if reply.unread else reply.own_tokens
+        return _priced(Usage(into, out), price, "estimate")
     believed = _bounded(reply.usage, reply, profile)
     if not reply.complete:  # what had been counted when it began: Anthropic's first event says one token
         out = max(believed.output_tokens, reply.own_tokens)

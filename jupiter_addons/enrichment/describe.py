@@ -39,6 +39,8 @@ class Profile:
     """Messages from the user."""
     text_bytes: int = 0
     """How long the texts of its messages are."""
+    unread: bool = False
+    """Whether there is something in it that nobody here can read, and so not estimate either."""
 
 
 def describe(call: Call, price: Price | None, body_bytes: int, default_max_output_tokens: int) -> Profile:
@@ -63,6 +65,7 @@ def describe(call: Call, price: Price | None, body_bytes: int, default_max_outpu
         hold_nusd=hold,
         turns=sum(message.role == "user" for message in call.messages),
         text_bytes=said_bytes,
+        unread=call.dialect == "passthrough" and bool(call.opaque),
     )
 
 

@@ -104,6 +104,9 @@ def catalogue(call: Call) -> str:
     return "anthropic" if call.dialect == "anthropic_messages" else "openai"
 
 
+_MEDIA_IN, _MEDIA_OUT = ("input_audio_mtok", "input_image_mtok"), ("output_audio_mtok", "output_image_mtok")
+
+
 class PriceTable:
     """Model -> price.  Built once; looking up never leaves the process."""
 
@@ -126,14 +129,17 @@ class PriceTable:
         self._model = functools.lru_cache(_CACHED)(self._model_of)
         self._known = functools.lru_cache(_CACHED)(self._find)
 
-    def lookup(self, provider: str, model: str, context: Context = ()) -> Price | None:
-        """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), the default, or None."""
+    def lookup(self, provider: str, model: str, context: Context = (), *, media: bool = False) -> Price | None:
+        """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), the default, or None.
+
+        `media`: its tokens may be of sound or pictures, and the dearest kind holds for all.
+        """
         if (override := self._overrides.get(model)) is not None:
             return override
         if len(model) > MAX_NAME_CHARS:
             return self._default
         context = tuple((name, value[:MAX_NAME_CHARS]) for name, value in context)
-        return self._known(provider, model, context, int(self._now_s()) // _STEP_S) or self._default
+        return self._known(provider, model, context, media, int(self._now_s()) // _STEP_S) or self._default
 
     def window(self, provider: str, model: str) -> int | None:
         """Return how many tokens a model takes in and gives out together, or None if the library does not say."""
@@ -155,7 +161,7 @@ class PriceTable:
         except LookupError:
             return None
 
-    def _find(self, provider: str, model: str, context: Context, step: int) -> Price | None:
+    def _find(self, provider: str, model: str, context: Context, media: bool, step: int) -> Price | None:
         found = self._model(provider, model)
         if found is None:
             return None
@@ -163,6 +169,8 @@ class PriceTable:
         prices = found.get_prices(now, dict(context) or None)
         starts = {0, *(tier.start for kind in _KINDS for tier in getattr(getattr(prices, kind, None), "tiers", ()))}
         tiers = tuple((above, self._at(prices, above)) for above in sorted(starts))
+        if media:
+            tiers = tuple((above, _of_media(prices, price)) for above, price in tiers)
         dearest = _highest(price for _, price in tiers)
         if dearest.input == 0 and dearest.output == 0:
             return None  # a price of nothing is not a known price
@@ -184,6 +192,15 @@ class PriceTable:
 _KINDS = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok")
 _STEP_S = 300
 """How long a looked-up price is taken to be that of now."""
+
+
+def _of_media(prices: Any, price: Price) -> Price:
+    """Return a price at which tokens of sound and pictures count as what they may be at most."""
+    into, out = (
+        max(per_million(_of_tier(getattr(prices, kind, None), 0) or 0) for kind in kinds)
+        for kinds in (_MEDIA_IN, _MEDIA_OUT)
+    )
+    return replace(price, input=max(price.input, into), output=max(price.output, out))
 
 
 def _of_tier(price: Any, above: int) -> Decimal | None:

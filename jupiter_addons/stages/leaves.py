@@ -152,6 +152,10 @@ class Leaves:
             "request.model": call.model,
             "request.stream": call.stream,
         }
+        if call.opaque or call.operation == "unknown":
+            found["scan"] = "not_scanned"
+        if not call.model:
+            del found["request.model"]
         if call.max_tokens is not None:
             found["request.max_tokens"] = call.max_tokens
         if call.opaque:
@@ -224,6 +228,8 @@ def _response(x: Exchange) -> dict[str, Any]:
             found["response.model"] = reply.model
         if reply.response_id is not None:
             found["response.id"] = reply.response_id
+        if reply.unread:
+            found["response.scan"] = "not_scanned"
         found["response.finish_reasons"] = [record.cut(reason, 32) for reason in reply.finish_reasons[:16]]
     if x.filled("charge"):
         usage = x.charge.usage

@@ -54,7 +54,9 @@ class Screen:
                 return
             effects = in_force(x.reply_decision.effects)
             searchers += [Takes(e, self._find, Vault()) for e in effects if isinstance(e, Redaction)]
-        if x.outgoing.put_back:
+        if x.outgoing.put_back and not (
+            x.filled("relay") and not x.relay.is_framed
+        ):  # in sound there are no placeholders
             searchers.append(PutsBack(x.outgoing.put_back))
         if searchers:
             x.rewriter = Rewriter(searchers)

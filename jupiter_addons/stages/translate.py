@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from mitmproxy import http
 
+from jupiter_addons.dialects import passthrough
 from jupiter_addons.dialects.call import Call, DialectName
 from jupiter_addons.dialects.caps import place, with_cap
 from jupiter_addons.dialects.encodings import decode
@@ -45,6 +46,10 @@ OF_EVERY_DIALECT = frozenset((b"user-agent",))
 """What a client's head says that means the same to a provider of another dialect."""
 
 
+MOST_BYTES = 2**40
+"""What is decoded here has been decoded once, within its limit."""
+
+
 class Translate:
     """Call + candidate -> upstream request, or 400."""
 
@@ -76,7 +81,7 @@ class Translate:
         while x.next_candidate < len(x.route.candidates):
             candidate = x.route.candidates[x.next_candidate]
             key = self._key(candidate.provider, x)
-            if x.call.dialect in candidate.provider.dialects:
+            if x.is_passed_on or x.call.dialect in candidate.provider.dialects:
                 self._keep_dialect(flow, x, candidate, key)
                 return None
             refusal = self._change_dialect(flow, x, candidate, key)
@@ -88,14 +93,22 @@ class Translate:
 
     def _keep_dialect(self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None) -> None:
         provider = candidate.provider
-        call, body, encoded = self._capped(x, older=provider.type == "openai-compatible")
-        if candidate.model != call.body.get("model"):  # which may be an alias, as the client wrote it
-            body = splice(body, {("model",): candidate.model})
+        call, body, as_it_came = self._capped(x, older=provider.type == "openai-compatible")
+        is_known = x.endpoint is None or x.endpoint.body != "any"
+        # Which may be an alias, as the client wrote it; at an unknown path nobody knows what is a model.
+        if is_known and candidate.model and candidate.model != call.body.get("model"):
+            if as_it_came:
+                body, as_it_came = decode(_said(x.head, b"content-encoding"), body, MOST_BYTES), False
+            if call.is_json:
+                body = splice(body, {("model",): candidate.model})
+            else:
+                body = passthrough.with_model(_said(x.head, b"content-type"), body, candidate.model)
         fields = self._fields(x.head, key)
-        if not encoded:
+        path = provider.path_for(x.target, candidate.model) if is_known else x.target
+        if not as_it_came:
             fields = [field for field in fields if field[0].lower() != b"content-encoding"]
         x.notes = ()
-        self._send(flow, x, candidate, x.call.dialect, provider.path_for(x.target, candidate.model), fields, key, body)
+        self._send(flow, x, candidate, x.call.dialect, path, fields, key, body)
 
     def _change_dialect(
         self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None
@@ -133,7 +146,7 @@ class Translate:
         x.capped = None
         if limit is None or where is None or call.max_tokens is not None:
             return call, body, encoded
-        coding = next((v.decode("latin-1") for n, v in x.head if n.lower() == b"content-encoding"), "")
+        coding = _said(x.head, b"content-encoding")
         if encoded and coding:
             body = decode(coding, body, x.plain_bytes)
         x.capped = f"limit/{limit.name}", ".".join(map(str, where))
@@ -197,6 +210,11 @@ class Translate:
             and b"_" not in lower
             and not lower.startswith((b"x-jupiter-", b":"))
         ]
+
+
+def _said(asked: Sequence[tuple[bytes, bytes]], name: bytes) -> str:
+    """Return the value of a field of a head that has it once at most."""
+    return next((value.decode("latin-1") for key, value in asked if key.lower() == name), "")
 
 
 def _betas(asked: Sequence[tuple[bytes, bytes]]) -> list[str]:

@@ -36,6 +36,12 @@ class Metrics:
             registry=registry,
         )
         self.tokens = Counter("jupiter_tokens", "Tokens charged.", ("provider", "direction"), registry=registry)
+        self.not_scanned = Counter(
+            "jupiter_requests_not_scanned",
+            "Requests sent of which not all could be read: files, token numbers, whatever is at an unknown path.",
+            ("door", "operation"),
+            registry=registry,
+        )
         self.cost = Counter("jupiter_cost_usd", "Dollars charged.", ("provider",), registry=registry)
         self.in_flight = Gauge("jupiter_in_flight", "Requests being served.", registry=registry)
         self.reservations = Gauge("jupiter_reservations_open", "Reservations not settled yet.", registry=registry)

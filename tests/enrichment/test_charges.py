@@ -110,3 +110,15 @@ def test_a_charge_is_the_exact_price_rounded_up_once_a_line_item(counts, prices)
     )
     exact = sum(Fraction(n * p, MILLION) for n, p in zip(counts, [*prices[:3], prices[3] or 1, prices[4]], strict=True))
     assert exact <= price_of(usage, price) < exact + 5
+
+
+def test_what_nobody_can_read_is_charged_as_it_was_held():
+    call = Call("passthrough", "audio", "whisper-1", False, (Message("user", "x"),), None, 1, None, (), {}, opaque=("file",))
+    profile, price = describe(call, a_price(), 20_000, 4096), a_price()
+    held = Usage(profile.input_tokens_upper, profile.output_tokens_max)
+    charged = charge(Reply(complete=True, unread=True), profile, price)
+    assert (charged.usage, charged.source) == (held, "estimate")
+    heard = charge(Reply(text="abc", text_bytes=3, own_tokens=1, complete=True), profile, price)
+    assert heard.usage == Usage(profile.input_tokens_upper, 1), "what was answered could be read"
+    counted = charge(Reply(usage=Usage(1, 2), complete=True, unread=True), profile, price)
+    assert counted.usage == Usage(1, 2)

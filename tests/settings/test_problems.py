@@ -280,7 +280,6 @@ BROKEN = {
 }
 
 LATER_KEYS = {
-    "intercept: {unknown_endpoints: govern}": "`intercept.unknown_endpoints`: `govern` is not available in this version",
     "policy: {mode: git}": "`policy.mode`: policies from git are not available in this version",
     "policy: {watch: true}": "`policy.watch`: reloading policies is not available in this version",
     "processing: {content: {pii: {}}}": "`processing.content`: content detectors are not available in this version",

@@ -10,7 +10,7 @@ from jupiter_addons.dialects.call import Usage
 from jupiter_addons.dialects.translation.conversation import Asked
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.policy.rewrite import EventEditor
-from jupiter_addons.stages.relay import EventRelay, Translator
+from jupiter_addons.stages.relay import EventRelay, PieceRelay, Translator
 
 DONE = b"data: [DONE]\n\n"
 
@@ -216,3 +216,45 @@ def test_a_translated_stream_is_ended_in_the_clients_dialect():
     assert reply.usage is not None
     assert reply.usage.input_tokens == 7
     relay.conclude()
+
+
+def test_of_a_stream_without_a_terminal_event_the_last_one_waits():
+    data = [b"data: {}\n\n", b": comment\n\n", b'data: {"type": "image_generation.completed"}\n\n']
+    for size in (1, 7, 1000):
+        relay = EventRelay("passthrough", "openai", keep_last=True)
+        before, last = passed(relay, b"".join(data), size)
+        assert (before, last) == (b"".join(data[:-1]), data[-1])
+        assert relay.reply().complete
+    relay = EventRelay("passthrough", "openai", keep_last=True)
+    relay.feed(data[0])
+    assert not relay.reply().complete
+    relay = EventRelay("passthrough", "openai", keep_last=True)
+    relay.feed(b"".join(data))
+    assert b"".join(relay.abort(Refusal("provider_error", "x"))).startswith(b'data: {"error"')
+    assert relay.finish() == []
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_pieces_pass_and_the_last_waits(size):
+    data = bytes(range(256))
+    relay = PieceRelay()
+    before = b"".join(b"".join(relay.feed(data[i : i + size])) for i in range(0, len(data), size))
+    assert before == data[: len(before)] and len(data) - size <= len(before) < len(data)
+    assert not relay.reply().complete
+    relay.drain()
+    said = relay.reply()
+    assert (said.complete, said.unread, said.usage) == (True, True, None)
+    answered, delivered = relay.digests(None)
+    assert answered == delivered and answered.sha256 == hashlib.sha256(data).hexdigest()
+    _, cut = relay.digests(Refusal("provider_error", "x"))
+    assert (cut.sha256, cut.length) == (hashlib.sha256(before).hexdigest(), len(before))
+    assert before + b"".join(relay.finish()) == data
+
+
+def test_pieces_that_break_off_stay_so_and_cannot_be_changed():
+    relay = PieceRelay()
+    assert not relay.begun and not relay.is_framed
+    assert relay.feed(b"a") == relay.feed(b"") == []
+    assert relay.abort(Refusal("provider_error", "x")) == relay.finish() == []
+    with pytest.raises(UpstreamError):
+        relay.edit(EventEditor("passthrough", a_rewriter(takes(EMAIL))))
