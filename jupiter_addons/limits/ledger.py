@@ -4,6 +4,7 @@ A call is reserved under all its limits at once or refused, may be extended whil
 cannot take because it does not answer is kept here and settled when it does; until then it counts as held.
 """
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -71,8 +72,7 @@ class Reservation:
 
     def tightest(self, *units: str) -> "Standing | None":
         """Return the limit on any of these units with the smallest share left; None if there is none."""
-        found = (s for s in self.standings if s.limit.kind.unit in units)
-        return min(found, key=lambda s: s.remaining / max(1, s.limit.most), default=None)
+        return tightest(self.standings, *units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,15 @@ class Standing:
                 return window_s * (BUCKETS + 1) / BUCKETS if taken > 0 else 0.0
             case Bucket(window_s):
                 return taken * window_s / max(1, self.limit.terms.amount)
-            case Period(ends_s=float() | int() as ends_s):
-                return max(0.0, ends_s - now_s)
+            case Period(ends_s=ends_s):
+                return math.inf if ends_s is None else max(0.0, ends_s - now_s)
         return 0.0
+
+
+def tightest(standings: Iterable[Standing], *units: str) -> Standing | None:
+    """Return which limit on any of these units has the smallest share left; None if there is none."""
+    found = (s for s in standings if s.limit.kind.unit in units)
+    return min(found, key=lambda s: s.remaining / max(1, s.limit.most), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +271,13 @@ class Ledger:
         """Return what is taken and held under limits, as of now.  Raises StoreError."""
         at_s = self._wall_s()
         return await come(self.store.usage([limit.counter(at_s) for limit in limits]))
+
+    async def lacking(self, limits: Sequence[Limit], amounts: Amounts) -> Limit | None:
+        """Return a limit under which amounts could not be taken now, taking nothing.  Raises StoreError."""
+        for limit, count in zip(limits, await self.counts(limits), strict=True):
+            if count.taken + amounts.of(limit.kind.unit) > limit.most:
+                return limit
+        return None
 
     async def reset(self, limits: Sequence[Limit]) -> None:
         """Forget what was taken under limits, but for what runs.  Raises StoreError."""

@@ -175,7 +175,7 @@ def test_what_only_tells_lets_a_call_pass_and_says_that_it_is_over(world: World)
     [
         (requests(10), 66),
         (requests(60, burst=10), 1),
-        (limit_of("u", "usd_total", Terms(5)), 0),
+        (limit_of("u", "usd_total", Terms(5)), math.inf),
         (limit_of("u", "requests_per_day", Terms(5, zone="UTC")), 86_400 - 1_790_000_000 % 86_400),
         (limit_of("u", "concurrent_requests", Terms(5)), 0),
     ],
