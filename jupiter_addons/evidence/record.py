@@ -140,8 +140,8 @@ def decision(
 ) -> Fields:
     """Return a decision leaf.  `end` is given if the call ends here, refused or answered by the gateway itself;
     `route` says by which strategy the provider was chosen.  `changed` names what is sent otherwise than it was received: a
-    rule, a place, and how many times.  `taken` are the limits it was counted under (`counted`); `held` says more of it: what the
-    call was held at, at which price, where it was counted, or which limit refused it.
+    rule, a place, and how many times.  `taken` are the limits it was counted under (`counted`); `held` says more: what the call
+    was held at, at which price, where it was counted, or which limit refused it.
 
     Of too many rules the last ones are kept, because the last one decided.
     """
