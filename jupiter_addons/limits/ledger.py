@@ -226,14 +226,15 @@ class Ledger:
             self._open[held.call_id] = extended
         return extended
 
-    async def settle(self, held: Reservation, true: Amounts) -> bool:
-        """End a reservation at what it came to; return whether it was open.
+    async def settle(self, held: Reservation, true: Amounts, *, instead: Mapping[str, Amounts] | None = None) -> bool:
+        """End a reservation at what it came to; return whether it was open.  `instead`: what some subjects are charged.
 
         If the store does not answer, the call counts as held until it does.
         """
         if self._open.pop(held.call_id, None) is None:
             return False
-        amounts = tuple(true.of(take.counter.unit) for take in held.takes)
+        other = instead or {}
+        amounts = tuple(other.get(take.counter.subject, true).of(take.counter.unit) for take in held.takes)
         if not amounts:
             return True
         try:
