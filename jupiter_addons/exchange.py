@@ -22,6 +22,7 @@ from jupiter_addons.enrichment.findings import Findings
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.errors import Refusal, StageOrderError
 from jupiter_addons.identity.principals import Principal
+from jupiter_addons.limits.headers import rate_headers
 from jupiter_addons.limits.ledger import Exceeded, Reservation
 from jupiter_addons.policy.amend import Change
 from jupiter_addons.policy.decide import Decision
@@ -164,6 +165,8 @@ class Exchange:
     settled: bool = field(default=False)  # settle
     recorded: bool = field(default=False)  # record
 
+    held_at: dict[str, Reservation] = field(default_factory=dict, init=False)
+    """hold: provider -> what is taken of its limits, where it is not the first candidate's."""
     generation: object = field(init=False)
     """The stages this request travels through, whatever is reloaded meanwhile; set by the chain."""
     refusal: Refusal | None = field(default=None, init=False)
@@ -366,6 +369,10 @@ def response_headers(x: Exchange) -> Mapping[str, str]:
         headers["x-jupiter-evidence-id"] = x.call_id
         if x.filled("decision"):
             headers["x-jupiter-decision"] = x.verdict
+    if x.filled("reservation"):
+        headers.update(rate_headers(x.reservation.standings, time.time()))
+    elif x.filled("exceeded") and x.exceeded.standing is not None:
+        headers.update(rate_headers([x.exceeded.standing], time.time()))
     if x.filled("candidate"):
         headers["x-jupiter-provider"] = x.candidate.provider.name
     if x.filled("cors"):

@@ -7,7 +7,6 @@ on a reload while the old parts are still in place.
 import datetime
 import itertools
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,10 +17,10 @@ from jupiter_addons.dialects.call import Call, DialectName
 from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.enrichment.prices import NOT_BILLED, Context, Price, PriceTable, context_of, dearest
 from jupiter_addons.errors import ConfigError, Problem, StoreError
+from jupiter_addons.evidence.record import control
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.limits import store as limits_store
-from jupiter_addons.limits.ledger import Reservation
 from jupiter_addons.limits.limit import Limit
 from jupiter_addons.limits.plan import Caller
 from jupiter_addons.limits.store import Soon
@@ -48,6 +47,7 @@ from jupiter_addons.settings.routing import (
 from jupiter_addons.settings.schema_governance import ModelPrice
 from jupiter_addons.stages.leaves import Leaves
 from jupiter_addons.stages.router import Router, announce
+from jupiter_addons.stages.waiting import Lines
 from jupiter_addons.stores import Stores
 from jupiter_addons.telemetry.logs import FIELDS
 from jupiter_addons.telemetry.metrics import METRICS
@@ -96,7 +96,9 @@ class Parts:
             _written(costs.default_price) if costs.unknown_model == "price" and costs.default_price else None,
         )
         self._priced_by: dict[tuple[DialectName, str], tuple[str, ...]] = {}
-        self._limit_plan = limit_plan(settings.limits)
+        self.limit_plan = limit_plan(settings.limits)
+        enforcement = settings.limits.enforcement
+        self.lines = Lines(enforcement.queue_depth, enforcement.queue_timeout)
         self._counts_usage = mentions_usage(self.policies)
         self.trusted = self._trusted(settings)
         """Authorities that providers are checked against; None for the public ones alone."""
@@ -156,6 +158,7 @@ class Parts:
             logger.warning("counters could not be tended: %s", error)
             return
         for call in expired:
+            self.stores.log.append_nowait(control("limits.expire", call=call.call_id))
             logger.warning("a call was not settled in time, and counts in full", extra={FIELDS: {"call": call.call_id}})
 
     def readiness(self) -> Mapping[str, bool]:
@@ -169,11 +172,11 @@ class Parts:
         caller = Caller(
             principal.user, principal.key_id, principal.team, None if organisation is None else str(organisation)
         )
-        return self._limit_plan.limits_for(caller, known)
+        return self.limit_plan.limits_for(caller, known)
 
     def limits_at(self, provider: str) -> tuple[Limit, ...]:
         """Return the limits on what a provider is asked."""
-        return self._limit_plan.limits_at(provider)
+        return self.limit_plan.limits_at(provider)
 
     def counters_for(self, user: str, model: str) -> Sequence[limits_store.Counter]:
         """Return what counts a call for rules to read; nothing does if no rule reads it."""
@@ -235,24 +238,6 @@ class Parts:
         return self.prices.lookup(where, candidate.routed, context) or self.prices.lookup(
             where, candidate.model, context
         )
-
-    @staticmethod
-    def rate_headers(reservation: Reservation) -> dict[str, str]:
-        """Return the `x-ratelimit-*` headers of the tightest limits on requests and on tokens, in OpenAI's spelling."""
-        found: dict[str, str] = {}
-        now_s = time.time()
-        for name, units in _TOLD:
-            tightest = reservation.tightest(*units)
-            if tightest is not None:
-                found |= {
-                    f"x-ratelimit-limit-{name}": str(tightest.limit.most),
-                    f"x-ratelimit-remaining-{name}": str(max(0, tightest.remaining)),
-                    f"x-ratelimit-reset-{name}": f"{tightest.reset_s(now_s):.3f}s",
-                }
-        return found
-
-
-_TOLD = (("requests", ("requests",)), ("tokens", ("tokens", "input_tokens", "output_tokens")))
 
 
 def _catalogue(kind: ProviderType, dialect: DialectName | None) -> str:

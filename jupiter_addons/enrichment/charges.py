@@ -46,6 +46,8 @@ class Charge:
     nusd: NanoUsd
     usage: Usage
     source: Source
+    price: str | None = None
+    """Where its price is from, version included; None if it has none."""
 
 
 NOTHING = Charge(NanoUsd(0), Usage(0, 0), "none")
@@ -94,7 +96,8 @@ def together(charges: list[Charge]) -> Charge:
             output_tokens=usage.output_tokens + other.usage.output_tokens,
         )
     source: Source = next((one.source for one in reversed(charges) if one.source != "none"), "none")
-    return Charge(NanoUsd(sum(one.nusd for one in charges)), usage, source)
+    priced = " or ".join(dict.fromkeys(one.price for one in charges if one.price is not None))
+    return Charge(NanoUsd(sum(one.nusd for one in charges)), usage, source, priced or None)
 
 
 def price_of(usage: Usage, price: Price | None) -> NanoUsd:
@@ -124,4 +127,4 @@ def _bounded(usage: Usage, reply: Reply, profile: Profile) -> Usage:
 
 
 def _priced(usage: Usage, price: Price | None, source: Source) -> Charge:
-    return Charge(price_of(usage, price), usage, source)
+    return Charge(price_of(usage, price), usage, source, None if price is None else price.source)

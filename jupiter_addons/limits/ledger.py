@@ -4,6 +4,7 @@ A call is reserved under all its limits at once or refused, may be extended whil
 cannot take because it does not answer is kept here and settled when it does; until then it counts as held.
 """
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -71,8 +72,7 @@ class Reservation:
 
     def tightest(self, *units: str) -> "Standing | None":
         """Return the limit on any of these units with the smallest share left; None if there is none."""
-        found = (s for s in self.standings if s.limit.kind.unit in units)
-        return min(found, key=lambda s: s.remaining / max(1, s.limit.most), default=None)
+        return tightest(self.standings, *units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,15 @@ class Standing:
                 return window_s * (BUCKETS + 1) / BUCKETS if taken > 0 else 0.0
             case Bucket(window_s):
                 return taken * window_s / max(1, self.limit.terms.amount)
-            case Period(ends_s=float() | int() as ends_s):
-                return max(0.0, ends_s - now_s)
+            case Period(ends_s=ends_s):
+                return math.inf if ends_s is None else max(0.0, ends_s - now_s)
         return 0.0
+
+
+def tightest(standings: Iterable[Standing], *units: str) -> Standing | None:
+    """Return which limit on any of these units has the smallest share left; None if there is none."""
+    found = (s for s in standings if s.limit.kind.unit in units)
+    return min(found, key=lambda s: s.remaining / max(1, s.limit.most), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ class Ledger:
     ) -> None:
         """`share`: how many processes count in the same store; each admits so much of a limit that can be counted locally."""
         self.store: Store = MemoryStore() if store is None else store
-        self._wall_s = wall_s
+        self.wall_s = wall_s
         self._steady_s = steady_s
         self._share = share
         self._local = MemoryStore()
@@ -162,7 +168,7 @@ class Ledger:
         """
         if (known := self._open.get(call_id)) is not None:
             return known
-        at_s = self._wall_s()
+        at_s = self.wall_s()
         takes = [limit.take(limit.counter(at_s), amounts.of(limit.kind.unit)) for limit in limits]
         takes += [Take(counter, amounts.of(counter.unit)) for counter in counters]
         branch: Branch = "store"
@@ -220,14 +226,15 @@ class Ledger:
             self._open[held.call_id] = extended
         return extended
 
-    async def settle(self, held: Reservation, true: Amounts) -> bool:
-        """End a reservation at what it came to; return whether it was open.
+    async def settle(self, held: Reservation, true: Amounts, *, instead: Mapping[str, Amounts] | None = None) -> bool:
+        """End a reservation at what it came to; return whether it was open.  `instead`: what some subjects are charged.
 
         If the store does not answer, the call counts as held until it does.
         """
         if self._open.pop(held.call_id, None) is None:
             return False
-        amounts = tuple(true.of(take.counter.unit) for take in held.takes)
+        other = instead or {}
+        amounts = tuple(other.get(take.counter.subject, true).of(take.counter.unit) for take in held.takes)
         if not amounts:
             return True
         try:
@@ -263,17 +270,24 @@ class Ledger:
 
     async def counts(self, limits: Sequence[Limit]) -> Sequence[Count]:
         """Return what is taken and held under limits, as of now.  Raises StoreError."""
-        at_s = self._wall_s()
+        at_s = self.wall_s()
         return await come(self.store.usage([limit.counter(at_s) for limit in limits]))
+
+    async def lacking(self, limits: Sequence[Limit], amounts: Amounts) -> Limit | None:
+        """Return a limit under which amounts could not be taken now, taking nothing.  Raises StoreError."""
+        for limit, count in zip(limits, await self.counts(limits), strict=True):
+            if count.taken + amounts.of(limit.kind.unit) > limit.most:
+                return limit
+        return None
 
     async def reset(self, limits: Sequence[Limit]) -> None:
         """Forget what was taken under limits, but for what runs.  Raises StoreError."""
-        at_s = self._wall_s()
+        at_s = self.wall_s()
         await come(self.store.reset([limit.counter(at_s) for limit in limits]))
 
     async def first(self, counter: Counter) -> bool:
         """Whether nobody has asked this of a counter in its window before.  Raises StoreError."""
-        name = f"{counter.series} {counter.subject} {self._wall_s()}"
+        name = f"{counter.series} {counter.subject} {self.wall_s()}"
         outcome: Held | Short = await come(self.store.reserve(name, [Take(counter, 1, 1)], LEASE_S))
         if isinstance(outcome, Short):
             return False

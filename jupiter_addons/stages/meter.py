@@ -9,9 +9,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 
+from jupiter_addons.dialects.call import Call
+from jupiter_addons.enrichment.describe import Profile, hold_of
+from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.ledger import Exceeded, Ledger, Reservation
 from jupiter_addons.limits.limit import Amounts
+from jupiter_addons.limits.store import MAX_AMOUNT
 from jupiter_addons.units import NanoUsdPerMillion, cost
 
 logger = logging.getLogger("jupiter.limits")
@@ -20,6 +24,15 @@ STEP_TOKENS = 256
 """How much more is taken at a time."""
 AHEAD_TOKENS = 64
 """So much before the hold is spent, more is asked for."""
+
+
+def held_at_first(ledger: Ledger, profile: Profile, call: Call, price: Price | None) -> Amounts:
+    """Return what a call of a model is held at: its worst case, or, if it is a stream, what nearly all of them come to."""
+    out = profile.output_tokens_max
+    if call.stream:
+        out = min(out, ledger.sizes.usual(call.model) * call.n)
+    hold = hold_of(profile.input_tokens_upper, out, price) if price is not None else 0
+    return Amounts(min(profile.input_tokens_upper, MAX_AMOUNT), min(out, MAX_AMOUNT), min(hold, MAX_AMOUNT))
 
 
 class Meter:

@@ -6,8 +6,6 @@ comes in another dialect than the client's is translated, and of its head only w
 head is cleaned of what is between us and the provider: connection headers, cookies, account headers.
 """
 
-from collections.abc import Callable
-
 from mitmproxy import http
 
 from jupiter_addons.dialects import passthrough, translate
@@ -18,7 +16,7 @@ from jupiter_addons.dialects.translation.conversation import Asked
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Exchange, response_headers
 from jupiter_addons.host.upstream import is_event_stream
-from jupiter_addons.limits.ledger import Ledger, Reservation
+from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.stages.meter import Meter
 from jupiter_addons.stages.relay import EventRelay, PieceRelay, Translator
 from jupiter_addons.stages.stage import closing, stage
@@ -41,12 +39,10 @@ class ReadReply:
         *,
         holds_streams: bool,
         most_held_bytes: int,
-        rate_headers: Callable[[Reservation], dict[str, str]],
         ledger: Ledger,
     ) -> None:
         self._holds_streams = holds_streams
         self._most_held_bytes = most_held_bytes
-        self._rate_headers = rate_headers
         self._ledger = ledger
 
     @stage
@@ -138,8 +134,7 @@ class ReadReply:
             fields.append((b"content-type", kind.encode()))
         if x.door == "gateway":  # which pages may read an answer of ours is not the provider's to say
             fields = [field for field in fields if not field[0].lower().startswith(b"access-control-")]
-        ours = {**response_headers(x), **self._rate_headers(x.reservation)}
-        fields += [(name.encode(), value.encode()) for name, value in ours.items()]
+        fields += [(name.encode(), value.encode()) for name, value in response_headers(x).items()]
         response.headers = http.Headers(fields)
 
     @staticmethod

@@ -4,12 +4,11 @@ If a rule's demand cannot be met, the rules are asked again with that demand exc
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from mitmproxy import http
 
 from jupiter_addons.dialects.call import Call
-from jupiter_addons.enrichment.describe import hold_of
 from jupiter_addons.enrichment.prices import Price, dearest
 from jupiter_addons.errors import Refusal, StoreError
 from jupiter_addons.exchange import Exchange
@@ -20,14 +19,16 @@ from jupiter_addons.limits.store import Counter
 from jupiter_addons.policy.effects import Demand
 from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.stages.facts import usage_of
-from jupiter_addons.stages.judge import UNAVAILABLE, Judge, denial
+from jupiter_addons.stages.judge import NO_COUNTERS, UNAVAILABLE, Judge, denial
+from jupiter_addons.stages.meter import held_at_first
 from jupiter_addons.stages.stage import stage
+from jupiter_addons.stages.waiting import Lines, TimedOut
 from jupiter_addons.units import NanoUsd, usd
 
 ROUNDS = 3
 """So often the rules are asked; a set that then still demands what cannot be met has no answer."""
 
-NO_COUNTERS = Refusal("store_unavailable", "what was used so far cannot be told", retry_after_s=1)
+_TIMED_OUT = Refusal("queue_timeout", "the limit that this call waited for was not free in time", retry_after_s=1)
 
 _UNITS: dict[str, Unit] = {"requests": "requests", "tokens": "tokens", "cost": "nusd"}
 """The unit of a rule's demand -> ours."""
@@ -53,6 +54,7 @@ class Reserve:
         counters_for: Callable[[str, str], Sequence[Counter]],
         price_at: Callable[[Candidate, Call], Price | None],
         judge: Judge,
+        lines: Lines,
     ) -> None:
         """`limits_for` takes a principal and a model, `limits_at` a provider; `counters_for` a user and a model, whose calls
         rules read."""
@@ -62,6 +64,7 @@ class Reserve:
         self._counters_for = counters_for
         self._price_at = price_at
         self._judge = judge
+        self._lines = lines
 
     @stage
     async def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
@@ -75,10 +78,14 @@ class Reserve:
         effects, exceeded = x.decision.effects, dict[Demand, float]()
         for _ in range(ROUNDS):
             demanded = {_limit(demand): demand for demand in x.decision.demands}
+            limits = [*configured, *demanded]
             try:
-                outcome = await self._ledger.reserve(x.call_id, [*configured, *demanded], amounts, counters=counters)
+                outcome = await self._take(x, limits, amounts, counters)
             except StoreError:
                 x.refuse(NO_COUNTERS)
+                return
+            except TimedOut:
+                x.refuse(_TIMED_OUT)
                 return
             if isinstance(outcome, Reservation):
                 x.reservation = outcome
@@ -96,19 +103,30 @@ class Reserve:
                 break  # the call that was amended and routed is not the one that is decided on now
         x.refuse(UNAVAILABLE)
 
-    def _amounts(self, x: Exchange) -> Amounts:
-        """Return what a call may come to at the dearest of its candidates.
+    async def _take(
+        self, x: Exchange, limits: Sequence[Limit], amounts: Amounts, counters: Sequence[Counter]
+    ) -> Reservation | Exceeded:
+        """Take a call's amounts; wait for that where its limits let calls wait.  Raises StoreError and TimedOut."""
 
-        A stream is not held at its whole cap: it takes more when it turns out to need it.
-        """
-        profile, call = x.outgoing.profile, x.outgoing.call
+        def attempt() -> Awaitable[Reservation | Exceeded]:
+            return self._ledger.reserve(x.call_id, limits, amounts, counters=counters)
+
+        before = self._lines.of(limits)
+        if before is not None:
+            return await self._lines.wait(before, x.principal.user, 0.0, attempt)
+        outcome = await attempt()
+        if isinstance(outcome, Reservation) or any(limit.terms.enforcement != "queue" for limit in outcome.every):
+            return outcome
+        if math.isinf(outcome.retry_after_s):
+            return outcome
+        return await self._lines.wait(outcome.limit, x.principal.user, outcome.retry_after_s, attempt)
+
+    def _amounts(self, x: Exchange) -> Amounts:
+        """Return what a call may come to at the dearest of its candidates."""
+        call = x.outgoing.call
         asked = {candidate.pair: candidate for candidate in x.route.candidates}
         price = x.hold_price = dearest([x.outgoing.price, *(self._price_at(one, call) for one in asked.values())])
-        out = profile.output_tokens_max
-        if call.stream:
-            out = min(out, self._ledger.sizes.usual(x.outgoing.model) * call.n)
-        hold = hold_of(profile.input_tokens_upper, out, price) if price is not None else 0
-        return Amounts(profile.input_tokens_upper, out, hold)
+        return held_at_first(self._ledger, x.outgoing.profile, call, price)
 
 
 def _limit(demand: Demand) -> Limit:

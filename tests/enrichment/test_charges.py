@@ -113,7 +113,9 @@ def test_a_charge_is_the_exact_price_rounded_up_once_a_line_item(counts, prices)
 
 
 def test_what_nobody_can_read_is_charged_as_it_was_held():
-    call = Call("passthrough", "audio", "whisper-1", False, (Message("user", "x"),), None, 1, None, (), {}, opaque=("file",))
+    call = Call(
+        "passthrough", "audio", "whisper-1", False, (Message("user", "x"),), None, 1, None, (), {}, opaque=("file",)
+    )
     profile, price = describe(call, a_price(), 20_000, 4096), a_price()
     held = Usage(profile.input_tokens_upper, profile.output_tokens_max)
     charged = charge(Reply(complete=True, unread=True), profile, price)

@@ -175,7 +175,7 @@ def test_what_only_tells_lets_a_call_pass_and_says_that_it_is_over(world: World)
     [
         (requests(10), 66),
         (requests(60, burst=10), 1),
-        (limit_of("u", "usd_total", Terms(5)), 0),
+        (limit_of("u", "usd_total", Terms(5)), math.inf),
         (limit_of("u", "requests_per_day", Terms(5, zone="UTC")), 86_400 - 1_790_000_000 % 86_400),
         (limit_of("u", "concurrent_requests", Terms(5)), 0),
     ],
@@ -203,6 +203,13 @@ def test_something_is_first_once_in_its_window(world: World):
     first = [asyncio.run(world.ledger.first(counter)) for _ in range(3)]
     world.clocks.forward(70)
     assert [*first, asyncio.run(world.ledger.first(counter))] == [True, False, False, True]
+
+
+def test_a_subject_can_be_charged_otherwise_than_the_others(world: World):
+    limits = [tokens(subject="provider:a"), tokens(subject="team:lab")]
+    held = world.held("c", *limits, amounts=Amounts(100))
+    assert asyncio.run(world.ledger.settle(held, Amounts(60), instead={"provider:a": Amounts()}))
+    assert [world.taken(limit)[0] for limit in limits] == [0, 60]
 
 
 def test_a_reset_lets_calls_in_again(world: World):

@@ -9,6 +9,7 @@ from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.policy.effects import By, Demand
 from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.stages.reserve import Reserve
+from jupiter_addons.stages.waiting import Lines
 
 
 class Flow:
@@ -58,6 +59,7 @@ def test_a_call_over_its_limit_is_judged_beside_the_event_loop():
         counters_for=lambda *_: [],
         price_at=lambda *_: None,
         judge=judge,
+        lines=Lines(1, 1.0),
     )
     asyncio.run(stage.request(flow))
     ((text_bytes, exceeded),) = judge.asked
