@@ -44,7 +44,7 @@ SHARED_BY_STAGES = {"stage", "leaves", "facts", "detect", "judge", "relay", "rou
 ONLY: dict[str, tuple[str, ...]] = {
     "mitmproxy": ("host/", "stages/", "chain.py", "service.py", "cli/run.py"),
     "sqlite3": ("storage/",),
-    "nacl": ("evidence/signing.py",),
+    "nacl": ("evidence/signing.py", "evidence/verify_bundle.py"),
     "click": ("cli/",),
     "pydantic": ("settings/",),
     "pydantic_core": ("settings/",),

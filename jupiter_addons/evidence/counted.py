@@ -7,7 +7,8 @@ What a call came to in the end is in its outcome leaf.  Whose user, key or rule 
 user as a pseudonym and the key's id, and the key of a rule may hold somebody's name.
 """
 
-from jupiter_addons.evidence.record import Fields, cut
+from jupiter_addons.evidence.bounds import cut
+from jupiter_addons.evidence.record import Fields
 
 _SAID_ELSEWHERE = frozenset({"user", "key", "rule"})
 

@@ -235,7 +235,7 @@ def _response(x: Exchange) -> dict[str, Any]:
             found["response.id"] = reply.response_id
         if reply.unread:
             found["response.scan"] = "not_scanned"
-        found["response.finish_reasons"] = [record.cut(reason, 32) for reason in reply.finish_reasons[:16]]
+        found["response.finish_reasons"] = list(reply.finish_reasons)
     if x.filled("charge"):
         usage = x.charge.usage
         found["usage.input_tokens"] = usage.input_tokens

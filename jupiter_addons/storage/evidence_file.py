@@ -35,6 +35,11 @@ logger = logging.getLogger(__name__)
 KEEP_EVERY_US = 1_000_000
 """How far apart the checkpoints are that are kept for good."""
 
+BUSY_MS = 5000
+"""How long a commit waits for somebody else who writes: a backup that is brought back, a hand in the database."""
+SETTLE, SETTLE_IDLE = 256, 32
+"""After so many commits the write-ahead log is moved into the database; after fewer if there is time."""
+
 type Anchored = Callable[[str], Checkpoint | None]
 """The origin of a log -> the newest checkpoint of it that is kept elsewhere."""
 
@@ -63,6 +68,8 @@ class LogFile:
         self._newest: tuple[int, int] | None = None
         """Size and time of the newest checkpoint."""
         self._kept_us = 0
+        self._commits = 0
+        """Since the write-ahead log was last moved into the database."""
         self.origin = ""
         self.tail = Tail()
         self.signed_by: str | None = None
@@ -98,6 +105,7 @@ class LogFile:
             open_calls = {found[0] for found in db.execute("SELECT id FROM open_call")}
             newest = evidence_tree.newest(db)
             inode = self.path.stat().st_ino
+            db.execute("PRAGMA wal_autocheckpoint=0")
         except (sqlite3.Error, OSError, ValueError, VerificationError) as error:
             db.close()
             if isinstance(error, StoreError):
@@ -110,12 +118,31 @@ class LogFile:
         self.note = "" if newest is None else newest[2]
         self._kept_us = 0
 
+    def begin_at_once(self) -> bool:
+        """Begin the transaction of the next `write` if nobody else is writing; for who must not wait.  Raises StoreError."""
+        assert self._db is not None, "opened before"
+        try:
+            self._db.execute("PRAGMA busy_timeout=0")
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                    return False
+                raise
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot write `{self.path}`: {error}") from error
+        return True
+
     def write(self, items: Sequence[Item]) -> None:
         """Make leaves durable.  Raises StoreError for all of them; one that cannot be sealed is given its error alone."""
         assert self._db is not None, "opened before"
         tail = self.tail.copy()
         leaves = [row for item in items if (row := self._seal(item, tail)) is not None]
         if not leaves:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             return
         head = Checkpoint(self.origin, tail.edge.size, tail.edge.root())
         try:
@@ -140,6 +167,15 @@ class LogFile:
         """Return how many leaves the index of calls knows."""
         assert self._db is not None, "opened before"
         return evidence_index.indexed(self._db)
+
+    def settle(self, *, idle: bool) -> None:
+        """Move what is in the write-ahead log into the database, if that is much.  Raises sqlite3.Error.
+
+        SQLite would do it in the commit that makes it much, which may be one that the event loop makes.
+        """
+        if self._db is not None and self._commits >= (SETTLE_IDLE if idle else SETTLE):
+            self._commits = 0
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def shrink(self) -> None:
         """Move what is in the write-ahead log into the database, if no reader holds it."""
@@ -169,7 +205,8 @@ class LogFile:
     def _transaction(
         self, db: sqlite3.Connection, items: Sequence[Item], leaves: Sequence[LeafRow], tail: Tail, head: Checkpoint
     ) -> str:
-        db.execute("BEGIN IMMEDIATE")
+        if not db.in_transaction:
+            db.execute("BEGIN IMMEDIATE")
         db.executemany("INSERT INTO leaf VALUES (?, ?, ?, ?, ?, ?, ?)", leaves)
         if payloads := _payloads(items):
             db.executemany("INSERT INTO payload VALUES (?, ?, ?, ?)", payloads)
@@ -187,6 +224,7 @@ class LogFile:
         newest, kept_us = self._keep(db, head.size, tail.t_us, note)
         db.execute("COMMIT")
         self._newest, self._kept_us = newest, kept_us
+        self._commits += 1
         return note
 
     def _keep(self, db: sqlite3.Connection, size: int, t_us: int, note: str) -> tuple[tuple[int, int], int]:

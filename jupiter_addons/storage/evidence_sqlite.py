@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import math
 import queue
 import sqlite3
 import threading
@@ -49,6 +50,8 @@ MAX_BEHIND = 4096
 """By so many leaves the index may be behind before it is brought on between commits."""
 INDEX_STEP = 64
 """How many leaves are indexed at once between commits: two or three milliseconds."""
+INDEX_RETRY_S = 60.0
+"""How long the index is left alone when it could not be written."""
 GATHER_S = 0.01
 """How long leaves that nobody waits for are gathered in `async` before they are written."""
 
@@ -89,7 +92,8 @@ class EvidenceLog:
         """Held by whoever writes."""
         self._closed = False
         self._pace = Pace()
-        self._indexing = True
+        self._index_from_s = 0.0
+        """When the index of calls is brought on again; never, if a leaf cannot be read."""
         self._behind = 0
         self._failed_at_s: float | None = None
         self._lock = hold_lock(path)
@@ -152,11 +156,23 @@ class EvidenceLog:
         if not self._waiting.empty() or not self._turn.acquire(blocking=False):
             return False
         try:
+            if not self._file.is_open or not self._begin_here():
+                return False
             self._write(items, inline=True)
         finally:
             self._turn.release()
         _resolve(items)
         return True
+
+    def _begin_here(self) -> bool:
+        """Begin a transaction without waiting for anybody; if that fails, the writer will meet the same and say so."""
+        try:
+            begun = self._file.begin_at_once()
+        except StoreError:
+            begun = False
+        if not begun:
+            self._pace.hold()
+        return begun
 
     def append_nowait(self, fields: Fields) -> None:
         """Append a leaf that nobody waits for, from any thread; a failure is logged."""
@@ -226,9 +242,7 @@ class EvidenceLog:
     def _next(self) -> list[_Waiting | None]:
         """Return what waits, once there is something; nothing if for a while there is not."""
         try:
-            batch: list[_Waiting | None] = [
-                self._waiting.get(timeout=IDLE_S if self._behind and self._indexing else None)
-            ]
+            batch: list[_Waiting | None] = [self._waiting.get(timeout=IDLE_S if self._behind else None)]
         except queue.Empty:
             return []
         if self._durability == "async":
@@ -268,7 +282,7 @@ class EvidenceLog:
             logger.exception("the evidence writer failed")
             self._fail(error)
             return f"the evidence writer failed: {type(error).__name__}"
-        self._behind += len(leaves)
+        self._behind += len(leaves) if self._index_from_s < math.inf else 0
         return None
 
     def _acknowledge(self, batch: list[_Waiting]) -> None:
@@ -290,17 +304,28 @@ class EvidenceLog:
                     raise item.error
 
     def _bring_on(self, *, idle: bool) -> None:
-        """Bring the index of calls on, if there is time for it or it is too far behind."""
-        if not self._indexing or not self._file.is_open or not (idle or self._behind > MAX_BEHIND):
+        """Do what no call waits for: move the write-ahead log into the database, bring the index of calls on."""
+        if not self._file.is_open:
+            return
+        try:
+            self._file.settle(idle=idle)
+        except sqlite3.Error as error:
+            self._fail(error)
+            return
+        if time.monotonic() < self._index_from_s or not (idle or self._behind > MAX_BEHIND):
             return
         try:
             while done := self._file.derive(INDEX_STEP):
                 self._behind -= done
                 if not idle or not self._waiting.empty():
                     return
-        except (StoreError, sqlite3.Error) as error:
+        except StoreError as error:
             logger.error("the index of calls stops here; searching reads the leaves instead: %s", error)
-            self._indexing = False
+            self._index_from_s = math.inf
+        except sqlite3.Error as error:
+            logger.error("the index of calls waits: %s", error)
+            self._index_from_s = time.monotonic() + INDEX_RETRY_S
+            return
         self._behind = 0
 
     def _fail(self, error: Exception) -> None:
