@@ -2,9 +2,9 @@
 
 import pytest
 
+from jupiter_addons.evidence.bounds import MAX_TEXT
 from jupiter_addons.evidence.counted import counted
 from jupiter_addons.evidence.encoding import encode
-from jupiter_addons.evidence.record import MAX_TEXT
 
 LIMIT = {"name": "usd_per_month", "unit": "nusd", "held": 5, "limit": 9 * 10**15, "period": "2026-03@Europe/Berlin"}
 
