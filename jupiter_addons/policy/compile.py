@@ -31,7 +31,7 @@ from jupiter_addons.policy.nodes import (
     Subject,
 )
 from jupiter_addons.policy.operators import contain, judge, listed, match, may_match, same
-from jupiter_addons.policy.patterns import gate
+from jupiter_addons.policy.patterns import Gate, gate
 from jupiter_addons.policy.rules import Rule
 
 
@@ -68,7 +68,7 @@ def compiled(rules: tuple[Rule, ...]) -> Consult:
 class _Source:
     """Expressions, and the constants and variables they name."""
 
-    def __init__(self, gates: Mapping[str, Any]) -> None:
+    def __init__(self, gates: Mapping[str, Gate]) -> None:
         self._gates = gates
         self.names: dict[str, Any] = {
             "UNREAD": object(),
@@ -132,9 +132,9 @@ class _Source:
     def _matches(self, field: Field, read: str, pattern: Any) -> _Asked:
         asked = _either(f"match({read}, {self.bind(pattern)})")
         gate = self._gates.get(field.text)
-        if gate is None:
+        if gate is None or pattern.pattern not in gate.sources:
             return asked
-        opens = self._once(f"gate {field.text}", lambda: f"may_match({read}, {self.bind(gate)})")
+        opens = self._once(f"gate {field.text}", lambda: f"may_match({read}, {self.bind(gate.expression)})")
         return _Asked(f"({opens} and {asked.possible})", f"(not {opens} or {asked.doubtful})")
 
     def _read(self, subject: Subject) -> str:
@@ -165,7 +165,7 @@ class _Source:
         return f"({name} if {name} is not UNREAD else ({name} := {write()}))"
 
 
-def _gates(rules: Iterable[Rule]) -> dict[str, Any]:
+def _gates(rules: Iterable[Rule]) -> dict[str, Gate]:
     """Return a gate for each field in which many expressions are searched."""
     patterns: defaultdict[str, dict[bytes, Any]] = defaultdict(dict)
     waiting: list[Condition] = [rule.condition for rule in rules]
