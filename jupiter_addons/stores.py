@@ -1,10 +1,12 @@
 """What is opened once and outlives every reload: the evidence log, the keys, the counters, the alerts on their way, and what
 has been learned of providers."""
 
+import os
 import random
 import time
 
 from jupiter_addons.evidence.record import control
+from jupiter_addons.identity.passes import Passes
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.routing.state import RoutingState
 from jupiter_addons.settings.load import Configuration
@@ -20,15 +22,16 @@ class Stores:
 
     def __init__(self, settings: Configuration, version: str, worker: int = 0) -> None:
         """`worker` is the process's number: each has an evidence log of its own."""
-        signing_key, self.pseudonym_key = signing_keys.load_or_create(settings.signing_dir)
+        keys = signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
+        self.pseudonym_key = keys.pseudonym
         self._key_store = KeyStore(settings.keys_path)
         try:
-            identity = Identity(signing_key, settings.environment, version)
+            identity = Identity(keys, settings.environment, version)
             self.log = EvidenceLog(settings.evidence_path_of(worker), identity)
         except BaseException:
             self._key_store.close()
             raise
-        self.keys = KeyView(self._key_store)
+        self.keys = Passes(KeyView(self._key_store), os.urandom)
         self.ledger = Ledger()
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)

@@ -8,8 +8,10 @@ A leaf's hash is that of RFC 6962, section 2.1: SHA-256(0x00 || leaf).  What is 
 encoding: `DSSEv1 SP len(type) SP type SP len(leaf) SP leaf`, so that a signature binds the type as well as the bytes.
 """
 
+import base64
+import binascii
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -47,21 +49,53 @@ def pae(leaf: bytes) -> bytes:
     return b"%s%d %s" % (_PAE_HEAD, len(leaf), leaf)
 
 
+def base64_of(data: bytes) -> str:
+    """Return the standard base64 of `data`."""
+    return base64.b64encode(data).decode()
+
+
+def from_base64(text: str) -> bytes:
+    """Read base64 in its canonical form.  Raises ValueError on any other.
+
+    The decoder of the standard library ignores bits that stand for nothing: a text with one of them flipped would still be
+    read as the same bytes.
+    """
+    try:
+        data = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"not base64: {error}") from error
+    if base64_of(data) != text:
+        raise ValueError("not canonical base64")
+    return data
+
+
 def _check(value: object, depth: int) -> None:
-    # Classes are compared, not matched against: this is run for every value of every leaf.
+    # Run for every value of every leaf: exact types first, and all names of a mapping at once.
     if depth == 0:
         raise ValueError(f"a leaf is nested deeper than {MAX_DEPTH}")
+    members: Iterable[object]
     if isinstance(value, dict):
-        for name, member in value.items():
-            if not isinstance(name, str) or not name.isascii():
-                raise ValueError(f"the name {name!r} is not ASCII")
-            if type(member) is not str:
-                _check(member, depth - 1)
+        try:
+            ascii_names = "".join(value).isascii()
+        except TypeError:  # a name that is no text
+            ascii_names = False
+        if not ascii_names:
+            raise ValueError(f"the names {list(value)!r} are not all ASCII")
+        members = value.values()
     elif isinstance(value, (list, tuple)):
-        for member in value:
+        members = value
+    else:
+        members = (value,)
+    for member in members:
+        kind = type(member)
+        if kind is str or kind is bool or member is None:
+            continue
+        if kind is dict or kind is list or kind is tuple:
             _check(member, depth - 1)
-    elif isinstance(value, int):
-        if not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise ValueError(f"{value} is beyond 2^53")
-    elif value is not None and not isinstance(value, str):
-        raise ValueError(f"a {type(value).__name__} has no canonical form here")
+        elif isinstance(member, int):
+            if not -MAX_INTEGER <= member <= MAX_INTEGER:
+                raise ValueError(f"{member} is beyond 2^53")
+        elif isinstance(member, (dict, list, tuple)):
+            _check(member, depth - 1)
+        elif not isinstance(member, str):
+            raise ValueError(f"a {kind.__name__} has no canonical form here")

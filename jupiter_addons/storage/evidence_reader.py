@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.verify import Row
-from jupiter_addons.storage.evidence_sqlite import MIGRATIONS
+from jupiter_addons.storage.evidence_schema import MIGRATIONS
 from jupiter_addons.storage.sqlite import connect_reading
 
 _ROWS = """

@@ -1,7 +1,8 @@
-"""evidence.db: the log of one gateway, written by one thread with group commit.
+"""The log of one gateway, written with group commit.
 
 Whatever waits is taken together: one transaction, one fsync, one wake-up of the event loop.  A leaf is acknowledged when
-the transaction that holds it has been committed with `synchronous=FULL`, and not before.
+the transaction that holds it has been committed with `synchronous=FULL`, and not before; `async` is the named exception,
+where a leaf is acknowledged when it is queued, and carries how many such leaves a crash can take.
 
 When a commit fails, nothing in it is acknowledged and the connection is thrown away: after a failed fsync the
 page cache no longer says what is on the disk.  The next attempt opens anew, reads what is really there, verifies
@@ -15,105 +16,89 @@ lost.  A second decision or outcome of a call is refused: a repeated attempt to 
 
 import asyncio
 import contextlib
+import hashlib
 import logging
-import os
 import queue
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import orjson
+from jupiter_addons.errors import StoreError
+from jupiter_addons.evidence.payload import Sealed
+from jupiter_addons.evidence.record import Fields, control, interrupted
+from jupiter_addons.storage.evidence_file import Anchored, Item, LogFile
+from jupiter_addons.storage.evidence_pace import Pace
+from jupiter_addons.storage.evidence_tail import Durability, Identity, Sealer
+from jupiter_addons.storage.sqlite import hold_lock
 
-from jupiter_addons.errors import StoreError, VerificationError
-from jupiter_addons.evidence.encoding import ZERO_HASH, encode, leaf_hash, pae
-from jupiter_addons.evidence.record import VERSION, Fields, control, interrupted
-from jupiter_addons.evidence.signing import SigningKey
-from jupiter_addons.storage.sqlite import connect, hold_lock
+__all__ = ["EvidenceLog", "Identity"]
 
 logger = logging.getLogger(__name__)
 
-MIGRATIONS = (
-    """
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-    CREATE TABLE leaf (
-        idx INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT, t_us INTEGER NOT NULL,
-        leaf BLOB NOT NULL, sig BLOB NOT NULL, hash TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX leaf_id ON leaf (id) WHERE id IS NOT NULL;
-    CREATE INDEX leaf_t_us ON leaf (t_us);
-    CREATE TABLE open_call (id TEXT PRIMARY KEY) STRICT
-    """,
-)
-
 MAX_BATCH = 256
 MAX_WAITING = 4096
-"""With leaves of at most MAX_LEAF_BYTES that is at most 64 MiB."""
+"""With leaves of at most MAX_LEAF_BYTES that is at most 64 MiB.  In `async` it is what a crash can take."""
 RETRY_S = 0.5
 """How long a failed store is left alone before it is tried again."""
+IDLE_S = 1.0
+"""How long the writer waits for a leaf before it brings the index of calls on."""
+MAX_BEHIND = 4096
+"""By so many leaves the index may be behind before it is brought on between commits."""
+INDEX_STEP = 64
+"""How many leaves are indexed at once between commits: two or three milliseconds."""
+GATHER_S = 0.01
+"""How long leaves that nobody waits for are gathered in `async` before they are written."""
 
 
 @dataclass(slots=True)
-class _Waiting:
-    fields: Fields
-    loop: asyncio.AbstractEventLoop | None
-    done: asyncio.Future[int] | None
-    error: StoreError | None = None
-    idx: int = -1
-
-
-@dataclass(slots=True)
-class _Tail:
-    idx: int = -1
-    hash: str = ZERO_HASH
-    t_us: int = 0
-    calls: dict[str, bool] = field(default_factory=dict)
-    """Calls that the leaves sealed since have opened (True) or ended (False)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What the log writes into each leaf about itself."""
-
-    key: SigningKey
-    instance: str
-    build: str
-    boot: str = field(default_factory=lambda: uuid.uuid4().hex)
+class _Waiting(Item):
+    loop: asyncio.AbstractEventLoop | None = None
+    done: asyncio.Future[int] | None = None
 
 
 class EvidenceLog:
     """The writer.  One per database: a second one, in this process or another, is refused."""
 
-    def __init__(self, path: Path, identity: Identity, clock: Callable[[], int] = time.time_ns) -> None:
-        """Open or create the log at `path` and write its `log.open` leaf.  Raises StoreError; `clock` is UTC in ns."""
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        identity: Identity,
+        clock: Callable[[], int] = time.time_ns,
+        *,
+        durability: Durability = "strict",
+        anchored: Anchored = lambda _origin: None,
+        heartbeat_s: int | None = None,
+    ) -> None:
+        """Open or create the log at `path` and write its `log.open` leaf.  Raises StoreError; `clock` is UTC in ns.
+
+        `anchored` knows the newest checkpoint that is kept elsewhere; `heartbeat_s` is what the log is to promise about
+        heart-beats, which its owner appends.
+        """
         self._identity = identity
-        self._kid = identity.key.public.kid
-        self._clock = clock
+        self._durability = durability
+        sealer = Sealer(identity, clock, MAX_WAITING if durability == "async" else None)
+        self._file = LogFile(path, identity, sealer, anchored)
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._gathered: list[_Waiting] = []
         """What was appended in this round of the event loop."""
         self._gate = threading.Lock()
+        self._turn = threading.Lock()
+        """Held by whoever writes."""
         self._closed = False
-        self._lock = hold_lock(path)
-        self._tail = _Tail()
-        self._origin = ""
-        self._open_calls: set[str] = set()
-        self._unsure: set[str] = set()
-        self._late: set[str] = set()
+        self._pace = Pace()
+        self._indexing = True
+        self._behind = 0
         self._failed_at_s: float | None = None
-        self._db: sqlite3.Connection | None = None
-        self._inode = 0
+        self._lock = hold_lock(path)
         try:
-            self._open()
-            detail = {"boot": identity.boot, "build": identity.build}
-            self._write_all([control("log.open", **detail), *map(interrupted, sorted(self._open_calls))])
+            self._file.open()
+            self._write_all(self._opening(heartbeat_s))
+            self._behind = self._file.tail.edge.size - self._file.derived()
         except BaseException:
-            self._let_go()
+            self._file.let_go()
             self._lock.close()
             raise
         self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
@@ -124,26 +109,58 @@ class EvidenceLog:
         """Whether the last commit succeeded."""
         return self._failed_at_s is None
 
-    def append(self, fields: Fields) -> asyncio.Future[int]:
-        """Return a future of the leaf's index, done when it is durable; it fails with StoreError if it never will be."""
+    @property
+    def origin(self) -> str:
+        """The log's name, which is in every leaf and checkpoint."""
+        return self._file.origin
+
+    @property
+    def checkpoint(self) -> str:
+        """The newest checkpoint, a signed note; from any thread."""
+        return self._file.note
+
+    def append(self, fields: Fields, sealed: Sequence[Sealed] = ()) -> asyncio.Future[int]:
+        """Return a future of the leaf's index, done when it is durable; it fails with StoreError if it never will be.
+
+        `sealed` is what the leaf commits to: it becomes durable with it, or not at all.  In `async` the future is done
+        when the leaf is queued, with -1 for an index that is not known yet.
+        """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[int] = loop.create_future()
-        self._gathered.append(_Waiting(fields, loop, done))
+        if self._durability == "async":
+            refused = self._enqueue(_Waiting(fields, sealed))
+            done.set_exception(refused) if refused is not None else done.set_result(-1)
+            return done
+        self._gathered.append(_Waiting(fields, sealed, loop=loop, done=done))
         if len(self._gathered) == 1:
             loop.call_soon(self._hand_over)
         return done
 
     def _hand_over(self) -> None:
-        """Give the writer what one round of the event loop has appended: one wake-up, and one commit, for all of it."""
+        """See to what one round of the event loop has appended: one commit for all of it, made here or by the writer."""
         gathered, self._gathered = self._gathered, []
+        if self._commit_here(gathered):
+            return
         for item in gathered:
             refused = self._enqueue(item)
             if refused is not None and item.done is not None and not item.done.done():
                 item.done.set_exception(refused)
 
+    def _commit_here(self, items: list[_Waiting]) -> bool:
+        if not self._pace.allows(time.monotonic()) or self._failed_at_s is not None or self._closed:
+            return False
+        if not self._waiting.empty() or not self._turn.acquire(blocking=False):
+            return False
+        try:
+            self._write(items, inline=True)
+        finally:
+            self._turn.release()
+        _resolve(items)
+        return True
+
     def append_nowait(self, fields: Fields) -> None:
         """Append a leaf that nobody waits for, from any thread; a failure is logged."""
-        refused = self._enqueue(_Waiting(fields, None, None))
+        refused = self._enqueue(_Waiting(fields))
         if refused is not None:
             logger.error("a leaf of kind `%s` is lost: %s", fields.get("kind"), refused)
 
@@ -151,27 +168,39 @@ class EvidenceLog:
         """Whether a leaf could be written; after a failure, has the writer try, so that it recovers without traffic."""
         failed_at_s = self._failed_at_s
         if failed_at_s is not None and time.monotonic() - failed_at_s >= RETRY_S and self._waiting.empty():
-            self._enqueue(_Waiting({}, None, None))
+            self._enqueue(_Waiting({}))
         return failed_at_s is None
 
     def close(self) -> None:
         """Write what waits and a `log.close` leaf, then let go of the database.  A second call changes nothing."""
+        self._pace.hold()
         self._hand_over()
         with self._gate:
             if self._closed:
                 return
             self._closed = True
-            self._waiting.put(_Waiting(control("log.close", boot=self._identity.boot), None, None))
+            self._waiting.put(_Waiting(control("log.close", boot=self._identity.boot)))
             self._waiting.put(None)
         self._thread.join()
-        if self._db is not None:
-            with contextlib.suppress(
-                sqlite3.Error
-            ):  # every leaf is durable in the WAL already; the next start reads it
-                self._db.execute("PRAGMA busy_timeout=200")  # a reader may keep the WAL; that is no reason to wait
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        self._let_go()
+        with contextlib.suppress(sqlite3.Error):  # every leaf is durable in the WAL already; the next start reads it
+            self._file.shrink()
+        self._file.let_go()
         self._lock.close()
+
+    def _opening(self, heartbeat_s: int | None) -> list[Fields]:
+        """Return the leaves that a start begins with."""
+        identity, file = self._identity, self._file
+        keys, now = identity.keys.manifest, identity.keys.record.public.kid
+        detail: dict[str, str | int] = {"build": identity.build, "durability": self._durability, "keys": keys.serial}
+        if heartbeat_s is not None:
+            detail["heartbeat_s"] = heartbeat_s
+        leaves = [control("log.open", boot=identity.boot, **detail)]
+        if file.signed_by not in (None, now):
+            digest = hashlib.sha256(str(keys).encode()).hexdigest()
+            leaves.append(
+                control("key.rotate", old=str(file.signed_by), new=now, serial=keys.serial, manifest_sha256=digest)
+            )
+        return [*leaves, *map(interrupted, sorted(file.open_calls))]
 
     def _enqueue(self, item: _Waiting) -> StoreError | None:
         with self._gate:  # nothing is put behind the last item, where nobody would read it
@@ -185,32 +214,62 @@ class EvidenceLog:
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            batch = [self._waiting.get()]
-            while len(batch) < MAX_BATCH and not self._waiting.empty():
-                batch.append(self._waiting.get())
-            stopping = batch[-1] is None
+            batch = self._next()
+            stopping = bool(batch) and batch[-1] is None
             leaves = [item for item in batch if item is not None and item.fields]
-            self._try(leaves)
+            with self._turn:
+                if batch:
+                    self._write(leaves)
+                self._bring_on(idle=not batch)
             self._acknowledge(leaves)
 
-    def _try(self, leaves: list[_Waiting]) -> None:
-        """Write leaves, or give each the reason why not: whatever happens, the writer lives and every waiter is told."""
+    def _next(self) -> list[_Waiting | None]:
+        """Return what waits, once there is something; nothing if for a while there is not."""
         try:
-            self._write(leaves)
-        except StoreError as error:
-            reason = str(error)
-        except Exception as error:
-            logger.exception("the evidence writer failed")
-            self._fail(error)
-            reason = f"the evidence writer failed: {type(error).__name__}"
-        else:
+            batch: list[_Waiting | None] = [
+                self._waiting.get(timeout=IDLE_S if self._behind and self._indexing else None)
+            ]
+        except queue.Empty:
+            return []
+        if self._durability == "async":
+            time.sleep(GATHER_S)
+        while len(batch) < MAX_BATCH and not self._waiting.empty():
+            batch.append(self._waiting.get())
+        return batch
+
+    def _write(self, leaves: list[_Waiting], *, inline: bool = False) -> None:
+        """Write leaves, or give each the reason why not: whatever happens, the writer lives and every waiter is told."""
+        reason = self._attempt(leaves, inline=inline)
+        while reason is not None and self._durability == "async" and not self._closed:
+            time.sleep(RETRY_S)  # they are acknowledged: they are kept, and what comes meanwhile waits behind them
+            leaves = [item for item in leaves if item.error is None]
+            reason = self._attempt(leaves, inline=inline)
+        if reason is None:
             return
         for item in leaves:
             item.error = item.error or StoreError(reason)
-            if item.fields.get("kind") == "outcome" and item.fields.get("id") in self._open_calls:
-                self._unsure.add(item.fields["id"])
+            if item.fields.get("kind") == "outcome" and item.fields.get("id") in self._file.open_calls:
+                self._file.unsure.add(item.fields["id"])
         if lost := sum(item.done is None for item in leaves):
             logger.error("%d leaves that nobody waits for are lost: %s", lost, reason)
+
+    def _attempt(self, leaves: Sequence[Item], *, inline: bool) -> str | None:
+        """Write leaves; return the reason if that failed for all of them."""
+        try:
+            if not self._file.is_open:
+                self._reopen()
+            started_s = time.monotonic()
+            self._file.write(leaves)
+            self._pace.note(started_s, time.monotonic(), inline=inline)
+        except StoreError as error:
+            self._fail(error)
+            return str(error)
+        except Exception as error:
+            logger.exception("the evidence writer failed")
+            self._fail(error)
+            return f"the evidence writer failed: {type(error).__name__}"
+        self._behind += len(leaves)
+        return None
 
     def _acknowledge(self, batch: list[_Waiting]) -> None:
         loops = {item.loop for item in batch if item.loop is not None}
@@ -224,163 +283,51 @@ class EvidenceLog:
     def _write_all(self, leaves: Sequence[Fields]) -> None:
         """Make our own leaves durable, before any others.  Raises StoreError."""
         for start in range(0, len(leaves), MAX_BATCH):
-            batch = [_Waiting(fields, None, None) for fields in leaves[start : start + MAX_BATCH]]
-            self._write(batch)
+            batch = [Item(fields) for fields in leaves[start : start + MAX_BATCH]]
+            self._file.write(batch)
             for item in batch:
                 if item.error is not None:
                     raise item.error
 
-    def _write(self, batch: list[_Waiting]) -> None:
-        """Make a batch durable.  Raises StoreError for all of it; an item that cannot be sealed fails alone."""
-        if self._db is None:
-            self._reopen()
-        assert self._db is not None
-        tail = _Tail(self._tail.idx, self._tail.hash, self._tail.t_us)
-        rows = [row for item in batch if (row := self._seal(item, tail)) is not None]
-        if not rows:
+    def _bring_on(self, *, idle: bool) -> None:
+        """Bring the index of calls on, if there is time for it or it is too far behind."""
+        if not self._indexing or not self._file.is_open or not (idle or self._behind > MAX_BEHIND):
             return
-        calls = tail.calls.items()
         try:
-            if self._path.stat().st_ino != self._inode:
-                raise OSError("another file has taken its place")
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT INTO leaf VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            self._db.executemany("INSERT INTO open_call VALUES (?)", [(call,) for call, state in calls if state])
-            self._db.executemany("DELETE FROM open_call WHERE id = ?", [(call,) for call, state in calls if not state])
-            self._db.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            self._unsure.update(tail.calls)
-            self._fail(error)
-            raise StoreError(f"cannot write `{self._path}`: {error}") from error
-        self._open_calls.difference_update(call for call, state in calls if not state)
-        self._open_calls.update(call for call, state in calls if state)
-        self._tail = tail
-
-    def _seal(self, item: _Waiting, tail: _Tail) -> tuple[int, str, str | None, int, bytes, bytes, str] | None:
-        """Give a leaf its place, encode and sign it, and move the tail on; or give it the reason why not."""
-        clock_us = self._clock() // 1000
-        now_us = max(clock_us, tail.t_us)
-        identity = self._identity
-        fields: dict[str, Any] = {
-            **item.fields,
-            "v": VERSION,
-            "log": self._origin,
-            "idx": tail.idx + 1,
-            "prev": tail.hash,
-            "salt": os.urandom(16).hex(),
-            "t_us": now_us,
-            "mono_ns": time.monotonic_ns(),
-            "boot": identity.boot,
-            "inst": identity.instance,
-            "build": identity.build,
-            "kid": self._kid,
-        }
-        if clock_us < now_us:
-            fields["clock_back_us"] = now_us - clock_us
-        try:
-            self._place(fields, tail)
-            leaf = encode(fields)
-        except ValueError as error:
-            item.error = StoreError(f"a leaf could not be written: {error}")
-            logger.error("a leaf of kind `%s` could not be written: %s", item.fields.get("kind"), error)
-            return None
-        item.idx = tail.idx = tail.idx + 1
-        tail.hash, tail.t_us = leaf_hash(leaf), now_us
-        if fields["kind"] == "outcome" or (fields["kind"] == "decision" and "outcome" not in fields):
-            tail.calls[fields["id"]] = fields["kind"] == "decision"
-        return item.idx, fields["kind"], fields.get("id"), now_us, leaf, identity.key.sign(pae(leaf)), tail.hash
-
-    def _place(self, fields: Fields, tail: _Tail) -> None:
-        """Raise ValueError if a leaf cannot stand after those that are there."""
-        kind, call = fields.get("kind"), fields.get("id")
-        if not isinstance(kind, str) or not (call is None or isinstance(call, str)):
-            raise ValueError("it has no kind, or an id that is no text")
-        is_open = call is not None and tail.calls.get(call, call in self._open_calls)
-        if kind == "outcome" and not is_open:
-            raise ValueError(f"call {call} has no decision that is still open")
-        if kind == "decision" and (call is None or is_open or call in self._late):
-            raise ValueError(f"call {call} has been decided already")
-
-    def _open(self) -> None:
-        """Open the database and find the tail.  Nothing of ours changes unless all of it succeeds.  Raises StoreError."""
-        if self._origin and not self._path.exists():
-            raise StoreError(f"`{self._path}` is gone")
-        db = connect(self._path, MIGRATIONS)
-        try:
-            origin = self._read_origin(db)
-            row = db.execute("SELECT idx, t_us, leaf, sig, hash FROM leaf ORDER BY idx DESC LIMIT 1").fetchone()
-            tail = _Tail() if row is None else self._verified(row, origin)
-            self._late |= self._acknowledged_are_there(db, origin)
-            open_calls = {found[0] for found in db.execute("SELECT id FROM open_call")}
-            inode = self._path.stat().st_ino
-        except (sqlite3.Error, OSError, StoreError) as error:
-            db.close()
-            raise (
-                error if isinstance(error, StoreError) else StoreError(f"cannot read `{self._path}`: {error}")
-            ) from error
-        self._db, self._origin, self._tail, self._open_calls, self._inode = db, origin, tail, open_calls, inode
-
-    def _read_origin(self, db: sqlite3.Connection) -> str:
-        found = db.execute("SELECT value FROM meta WHERE name = 'origin'").fetchone()
-        if found is None:
-            found = (f"jupiter/{uuid.uuid4()}",)
-            created_us = str(self._clock() // 1000)
-            db.execute("INSERT INTO meta VALUES ('origin', ?), ('created_us', ?)", (*found, created_us))
-        return str(found[0])
-
-    def _verified(self, row: tuple[int, int, bytes, bytes, str], origin: str) -> _Tail:
-        """Return the tail, if its last leaf is the one that was written.  Signed by an older key, only its hash can tell."""
-        idx, t_us, leaf, signature, stored = row
-        try:
-            fields = orjson.loads(leaf)
-            placed = (fields["log"], fields["idx"], fields["t_us"]) == (origin, idx, t_us)
-            good = placed and leaf_hash(leaf) == stored and encode(fields) == leaf
-            if fields["kid"] == self._kid:
-                self._identity.key.public.verify(pae(leaf), signature)
-        except (ValueError, LookupError, TypeError, VerificationError):
-            good = False
-        if not good:
-            raise StoreError(f"the last leaf of `{self._path}` is not what was written; run `jupiter evidence verify`")
-        return _Tail(idx, stored, t_us)
-
-    def _acknowledged_are_there(self, db: sqlite3.Connection, origin: str) -> set[str]:
-        """Return the calls of leaves that are there and were never acknowledged.  Raises StoreError if others are missing."""
-        if not self._origin:
-            return set()
-        known = self._tail
-        found = db.execute("SELECT hash FROM leaf WHERE idx = ?", (known.idx,)).fetchone()
-        if origin != self._origin or found != (known.hash,):
-            raise StoreError(f"`{self._path}` is not the log that was being written; hint: restart on the right file")
-        return {row[0] for row in db.execute("SELECT id FROM leaf WHERE idx > ? AND kind = 'decision'", (known.idx,))}
-
-    def _let_go(self) -> None:
-        if self._db is not None:
-            db, self._db = self._db, None
-            try:
-                db.close()
-            except sqlite3.Error as error:
-                logger.error("closing the evidence store failed: %s", error)
+            while done := self._file.derive(INDEX_STEP):
+                self._behind -= done
+                if not idle or not self._waiting.empty():
+                    return
+        except (StoreError, sqlite3.Error) as error:
+            logger.error("the index of calls stops here; searching reads the leaves instead: %s", error)
+            self._indexing = False
+        self._behind = 0
 
     def _fail(self, error: Exception) -> None:
-        logger.error("the evidence store failed: %s", error)
-        self._failed_at_s = time.monotonic()
-        self._let_go()
+        if self._file.is_open:
+            logger.error("the evidence store failed: %s", error)
+            self._file.let_go()
+            self._failed_at_s = time.monotonic()
+        self._pace.hold()
 
     def _reopen(self) -> None:
         if self._failed_at_s is not None and time.monotonic() - self._failed_at_s < RETRY_S:
-            raise StoreError(f"`{self._path}` failed a moment ago and is left alone for {RETRY_S} s")
-        before = self._tail.idx
+            raise StoreError(f"`{self._file.path}` failed a moment ago and is left alone for {RETRY_S} s")
+        file, before = self._file, self._file.tail.idx
         try:
-            self._open()
+            file.open()
+            leaves = [control("recover", boot=self._identity.boot, known=before)]
+            if self._durability == "strict":
+                # A commit that was reported as failed may have been made all the same; what is there counts.
+                leaves += map(interrupted, sorted(file.unsure & file.open_calls))
+            self._write_all(leaves)
         except StoreError:
+            file.let_go()
             self._failed_at_s = time.monotonic()
             raise
-        # A commit that was reported as failed may have been made all the same; what is there counts.
-        ended = sorted(self._unsure & self._open_calls)
-        self._write_all([control("recover", boot=self._identity.boot, known=before), *map(interrupted, ended)])
-        self._unsure.clear()
+        file.unsure.clear()
         self._failed_at_s = None
-        logger.warning("the evidence store works again, from leaf %d on", self._tail.idx)
+        logger.warning("the evidence store works again, from leaf %d on", file.tail.idx)
 
 
 def _resolve(batch: list[_Waiting]) -> None:

@@ -1,84 +1,208 @@
-"""The signing key and the pseudonym key, as files: created once, private, refused if others can read them."""
+"""The directory of the signing keys: private ones as PKCS#8, public ones as SPKI, and the manifest that names them.
 
-import base64
+    keys.note                 which key signs what, signed by the root
+    root.pub, root.key        the root; its private half is needed for a rotation only, and better kept elsewhere
+    evidence-<id>.key, .pub   the key of records
+    log-<id>.key, .pub        the key of checkpoints
+    pseudonym.key             what users' pseudonyms are made with
+
+Keys are made at the first start.  A log that exists and whose keys do not is another matter: a new key would make all that
+it has signed look forged, or what is forged look signed.  A private file that others can read is refused.
+
+The first version kept one plain seed, `evidence.key`; it goes on as the key of records.
+"""
+
 import contextlib
+import fcntl
+import logging
 import os
-import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from jupiter_addons.errors import StoreError
-from jupiter_addons.evidence.signing import PublicKey, SigningKey, from_seed, new_seed, parse_public_key
+from jupiter_addons.errors import StoreError, VerificationError
+from jupiter_addons.evidence import manifest
+from jupiter_addons.evidence.manifest import NAMES, ROOT_NAME, Manifest, Use
+from jupiter_addons.evidence.signing import PublicKey, SigningKey, from_seed, new_seed
+from jupiter_addons.storage import key_files
 
-NAME = "evidence"
+logger = logging.getLogger(__name__)
+
+MANIFEST = "keys.note"
+ROOT = "root"
+PSEUDONYM = "pseudonym.key"
+_SEED = "evidence.key"
 
 
-def load_or_create(directory: Path) -> tuple[SigningKey, bytes]:
-    """Return the signing key and the 32-byte pseudonym key of `directory`, making them if they are not there.
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a gateway signs with."""
 
-    The public key is printed beside the private one, as `evidence.pub`.  Raises StoreError.
+    record: SigningKey
+    log: SigningKey
+    manifest: Manifest
+    pseudonym: bytes = field(repr=False)
+
+
+def load_or_create(
+    directory: Path, logs: Sequence[Path] = (), now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+) -> Keys:
+    """Return the keys of `directory`, making them if there are none and none of `logs` exists yet.  Raises StoreError."""
+    with _held(directory):
+        if not (directory / MANIFEST).exists():
+            _create_all(directory, logs, now_us())
+        trusted = load_manifest(directory)
+        found: dict[Use, SigningKey] = {use: _signing_key(directory, trusted.active(use)) for use in NAMES}
+        return Keys(found["record"], found["log"], trusted, _pseudonym(directory))
+
+
+def create(directory: Path, root_file: Path, now_us: int) -> Manifest:
+    """Make keys where there are none, with the private half of the root in a file of its own.  Raises StoreError."""
+    with _held(directory):
+        if any(directory.glob("*.key")) or (directory / MANIFEST).exists():
+            raise StoreError(f"there are keys in `{directory}` already")
+        return _create(directory, root_file, now_us)
+
+
+def rotate(directory: Path, root_file: Path, uses: Sequence[Use], now_us: int, *, revoke: bool = False) -> Manifest:
+    """Put new keys in the place of those that sign now; the next start signs with them.  Raises StoreError.
+
+    The private halves of the old ones are deleted; what they have signed stays verifiable by the manifest.
+    """
+    with _held(directory):
+        trusted, root = load_manifest(directory), _root(directory, root_file)
+        agreed: list[SigningKey] = []
+        old = [trusted.active(use) for use in uses]
+        for use in uses:
+            key = from_seed(NAMES[use], new_seed())
+            if not revoke:  # a key that is in wrong hands has no say in who comes after it
+                agreed.append(_signing_key(directory, trusted.active(use)))
+            agreed.append(key)
+            _keep(directory, key)
+            trusted = trusted.rotated(use, key.public, now_us, revoke=revoke)
+        key_files.replace(directory / MANIFEST, manifest.sign(trusted, root, *agreed).encode())
+        for key_of_old in old:
+            _private_file(directory, key_of_old).unlink(missing_ok=True)
+        return trusted
+
+
+def load_manifest(directory: Path, root: PublicKey | None = None) -> Manifest:
+    """Return the manifest of `directory` as `root` has signed it; the root found there if none is given.
+
+    Raises StoreError.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key = from_seed(NAME, _secret(directory / f"{NAME}.key"))
-        public = directory / f"{NAME}.pub"
-        if not public.exists():
-            _create(public, f"{key.public}\n".encode(), mode=0o644)
-        elif public.read_bytes().strip() != str(key.public).encode():
-            raise StoreError(f"`{public}` is not the public key of `{NAME}.key`: nothing signed could be verified")
-        return key, _secret(directory / "pseudonym.key")
-    except OSError as error:
-        raise StoreError(f"cannot use the signing keys in `{directory}`: {error}") from error
+        data = (directory / MANIFEST).read_bytes()
+        return manifest.opened(data, root or load_root(directory))
+    except FileNotFoundError as error:
+        raise StoreError(f"there is no `{error.filename}`: without it no key is known to be ours") from error
+    except (OSError, VerificationError) as error:
+        raise StoreError(f"cannot use `{directory / MANIFEST}`: {error}") from error
+
+
+def load_root(directory: Path) -> PublicKey:
+    """Return the public half of the root.  Raises StoreError."""
+    return key_files.read_spki(directory / f"{ROOT}.pub", ROOT_NAME)
 
 
 def public_keys(directory: Path) -> dict[str, PublicKey]:
-    """Return every public key in `directory` by its `kid`.  Raises StoreError if there is none."""
-    try:
-        keys = [parse_public_key(path.read_text()) for path in sorted(directory.glob("*.pub"))]
-    except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read the public keys in `{directory}`: {error}") from error
-    if not keys:
-        raise StoreError(f"there is no public key in `{directory}`")
-    return {key.kid: key for key in keys}
+    """Return every key that has ever signed records, by its `kid`.  Raises StoreError."""
+    return load_manifest(directory).keys("record")
 
 
 def pseudonym_key(directory: Path) -> bytes:
     """Return the pseudonym key of `directory`.  Raises StoreError if it is not there."""
-    path = directory / "pseudonym.key"
-    if not path.exists():
-        raise StoreError(f"there is no `{path}`")
-    return _secret(path)
+    return _pseudonym(directory)
 
 
-def _secret(path: Path) -> bytes:
-    if not path.exists():
-        _create(path, base64.b64encode(new_seed()) + b"\n")
-    with path.open("rb") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        if mode & 0o077:
-            raise StoreError(f"`{path}` can be read by others (mode {mode:04o}); hint: chmod 600 {path}")
-        try:
-            secret = base64.b64decode(file.read().strip(), validate=True)
-        except ValueError as error:
-            raise StoreError(f"`{path}` is not base64") from error
-    if len(secret) != 32:
-        raise StoreError(f"`{path}` does not hold 32 bytes")
-    return secret
+def _create_all(directory: Path, logs: Sequence[Path], now_us: int) -> None:
+    """Make what a first start makes, or go on with the seed of the first version."""
+    plain = directory / _SEED
+    if plain.exists():
+        seed = key_files.read_seed(plain)
+        _create(directory, directory / f"{ROOT}.key", now_us, from_seed(NAMES["record"], seed))
+        plain.unlink()
+        (directory / f"{NAMES['record']}.pub").unlink(missing_ok=True)
+        logger.warning("the signing key in `%s` is kept as PKCS#8 from now on, under a manifest and a root", directory)
+    elif existing := [path for path in logs if path.exists()]:
+        raise StoreError(
+            f"`{existing[0]}` has been signed by keys that are not in `{directory}`; "
+            "hint: bring them back, or start a new log elsewhere with evidence.url"
+        )
+    else:
+        _create(directory, directory / f"{ROOT}.key", now_us)
+        logger.warning("signing keys were made; keep `%s` elsewhere, a rotation asks for it", directory / f"{ROOT}.key")
 
 
-def _create(path: Path, text: bytes, mode: int = 0o600) -> None:
-    """Make a file that is whole or not there, whatever happens meanwhile; one that is there already stays."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+def _create(directory: Path, root_file: Path, now_us: int, record: SigningKey | None = None) -> Manifest:
+    # A root without a manifest is what is left of a start that was cut short.
+    root = from_seed(ROOT_NAME, key_files.read_pkcs8(root_file) if root_file.exists() else new_seed())
+    record, log = record or from_seed(NAMES["record"], new_seed()), from_seed(NAMES["log"], new_seed())
     try:
-        with contextlib.suppress(FileExistsError):  # another process was first: its key is the key
-            os.link(draft, path)
-    finally:
-        draft.unlink()
-    directory = os.open(path.parent, os.O_RDONLY)
+        if not root_file.exists():
+            key_files.write_once(root_file, key_files.pkcs8(root.seed))
+        key_files.replace(directory / f"{ROOT}.pub", key_files.spki(root.public))
+        if not _private_file(directory, record.public).exists():
+            _keep(directory, record)
+        _keep(directory, log)
+        if not (directory / PSEUDONYM).exists():
+            key_files.write_once(directory / PSEUDONYM, key_files.seed_text(new_seed()))
+        found = manifest.first(record.public, log.public, now_us)
+        key_files.replace(directory / MANIFEST, manifest.sign(found, root).encode())
+    except OSError as error:
+        raise StoreError(f"cannot write the signing keys to `{directory}`: {error}") from error
+    return found
+
+
+def _keep(directory: Path, key: SigningKey) -> None:
+    private = _private_file(directory, key.public)
+    key_files.write_once(private, key_files.pkcs8(key.seed))
+    key_files.write_once(private.with_suffix(".pub"), key_files.spki(key.public), mode=0o644)
+
+
+def _signing_key(directory: Path, public: PublicKey) -> SigningKey:
+    path = _private_file(directory, public)
+    if not path.exists():
+        raise StoreError(
+            f"`{path}` is gone: the manifest names it as the key that signs; hint: bring it back, or rotate"
+        )
+    key = from_seed(public.name, key_files.read_pkcs8(path))
+    if key.public != public:
+        raise StoreError(f"`{path}` is not the private half of `{public.kid}`")
+    return key
+
+
+def _root(directory: Path, root_file: Path) -> SigningKey:
+    if not root_file.exists():
+        raise StoreError(f"there is no `{root_file}`, and only the root can vouch for a new key; hint: --root FILE")
+    root = from_seed(ROOT_NAME, key_files.read_pkcs8(root_file))
+    if root.public != load_root(directory):
+        raise StoreError(f"`{root_file}` is not the root of the keys in `{directory}`")
+    return root
+
+
+def _private_file(directory: Path, key: PublicKey) -> Path:
+    return directory / f"{key.name}-{key.id.hex()}.key"
+
+
+def _pseudonym(directory: Path) -> bytes:
+    path = directory / PSEUDONYM
+    if not path.exists():
+        raise StoreError(f"there is no `{path}`: users could not be found again under the names they have in the log")
+    return key_files.read_seed(path)
+
+
+@contextlib.contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Hold the directory against other processes that start or rotate at the same time."""
     try:
-        os.fsync(directory)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        held = os.open(directory, os.O_RDONLY)
+    except OSError as error:
+        raise StoreError(f"cannot use the signing keys in `{directory}`: {error}") from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
     finally:
-        os.close(directory)
+        os.close(held)

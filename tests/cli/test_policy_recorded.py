@@ -5,7 +5,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from support.logs import KEY, WHO
+from support.logs import SIGNING, WHO
 
 from jupiter_addons.cli.main import cli
 from jupiter_addons.evidence import record
@@ -47,7 +47,7 @@ def explain(tmp_path, monkeypatch):
         )  # fmt: skip
 
         async def write():
-            log = EvidenceLog(tmp_path / "state/evidence.db", Identity(KEY, "test", "0"))
+            log = EvidenceLog(tmp_path / "state/evidence.db", Identity(SIGNING, "test", "0"))
             await log.append(leaf)
             log.close()
 

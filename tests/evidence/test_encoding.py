@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope
 
-from jupiter_addons.evidence.encoding import MAX_INTEGER, PAYLOAD_TYPE, encode, leaf_hash, pae
+from jupiter_addons.evidence.encoding import (
+    MAX_INTEGER,
+    PAYLOAD_TYPE,
+    base64_of,
+    encode,
+    from_base64,
+    leaf_hash,
+    pae,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 NAMES = st.text(st.characters(max_codepoint=127), max_size=8)
@@ -64,3 +72,14 @@ def test_a_leaf_hash_is_that_of_rfc_6962():
 @given(st.binary(max_size=200))
 def test_what_is_signed_is_dsses_encoding(leaf):
     assert pae(leaf) == Envelope(leaf, PAYLOAD_TYPE, {}).pae()
+
+
+@pytest.mark.parametrize("text", ["AAA", "AA==\n", "AB==", "A A=", "A-A=", "AA=", "AA==AA=="])
+def test_base64_has_one_form(text):
+    with pytest.raises(ValueError, match="base64"):
+        from_base64(text)
+
+
+def test_base64_comes_back():
+    assert from_base64(base64_of(b"\xff\x00")) == b"\xff\x00"
+    assert from_base64("") == b""

@@ -159,7 +159,7 @@ def test_an_unwritable_store_refuses_to_start(provider: RehearsalThread, tmp_pat
 def test_a_signing_key_that_others_can_read_refuses_to_start(provider: RehearsalThread, tmp_path: Path):
     with start_gateway(tmp_path, provider.port):
         pass
-    (tmp_path / "state/signing/evidence.key").chmod(0o644)
+    next((tmp_path / "state/signing").glob("evidence-*.key")).chmod(0o644)
     done = run(tmp_path)
     assert done.returncode == 3
     assert "can be read by others" in done.stderr

@@ -47,7 +47,7 @@ BROKEN = {
     "key far from any": (
         PROVIDERS + "routing: {zzz: 1}\n",
         "2:11: unknown key `routing.zzz`; hint: known here are strategy, order, require, residency, sticky, "
-        "aliases, by_model, failover, circuit_breaker, ejection",
+        "aliases, by_model, fallbacks, failover, circuit_breaker, ejection",
     ),
     "key of a provider": (
         "providers:\n  p:\n    type: rehearsal\n    base_url: http://h/v1\n    models: [m]\n    apikey: x\n",
@@ -63,11 +63,12 @@ BROKEN = {
     ),
     "the python name of a key": (
         PROVIDERS + "limits: {overall: {}}\n",
-        "2:10: unknown key `limits.overall`; hint: known here are storage, default, by_user, by_team, by_model, global",
+        "2:10: unknown key `limits.overall`; hint: known here are storage, time_zone, enforcement, default, "
+        "by_user, by_key, by_team, by_organisation, by_model, by_provider, global",
     ),
     "key of an older version": (
-        PROVIDERS + "limits: {budgets: {}}\n",
-        "2:10: `limits.budgets` cannot be set; hint: budgets are not available in this version",
+        PROVIDERS + "security: {secrets: {}}\n",
+        "2:12: `security.secrets` cannot be set; hint: secrets are files of $JUPITER_SECRETS_DIR, written `${secret:name}`",
     ),
     # what is missing
     "no providers": ("environment: test\n", "1:1: `providers` is required"),
@@ -204,6 +205,22 @@ BROKEN = {
         "2:18: `proxy.workers` is more than 1, and each worker would count the limits for itself; hint: set every limit to "
         "null, `limits.default.requests_per_minute` too, until counters can be shared",
     ),
+    "a zone that there is not": (
+        PROVIDERS + "limits: {time_zone: Europe/Atlantis}\n",
+        "2:21: `limits.time_zone`: there is no time zone `Europe/Atlantis`; zones are named like Europe/Berlin",
+    ),
+    "more money than can be counted": (
+        PROVIDERS + "limits: {global: {usd_per_day: 9000001}}\n",
+        "2:32: `limits.global.usd_per_day`: an amount of money is more than 0 and at most 9000000 dollars",
+    ),
+    "a limit without its number": (
+        PROVIDERS + "limits: {global: {usd_per_day: {window: calendar}}}\n",
+        "2:32: `limits.global.usd_per_day.limit` is required",
+    ),
+    "a key that is no id": (
+        PROVIDERS + "limits: {by_key: {sk-abc: {requests_per_day: 1}}}\n",
+        "2:19: the name `sk-abc` must be the id of a key, as `jupiter keys list` tells it",
+    ),
     "CORS for nobody": (
         PROVIDERS + "proxy: {cors: {enabled: true}}\n",
         "2:15: `proxy.cors` is enabled and allows no origin",
@@ -263,7 +280,6 @@ BROKEN = {
 }
 
 LATER_KEYS = {
-    "intercept: {unknown_endpoints: govern}": "`intercept.unknown_endpoints`: `govern` is not available in this version",
     "policy: {mode: git}": "`policy.mode`: policies from git are not available in this version",
     "policy: {watch: true}": "`policy.watch`: reloading policies is not available in this version",
     "processing: {content: {pii: {}}}": "`processing.content`: content detectors are not available in this version",

@@ -7,10 +7,11 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.logs import KEY, KEYS, a_decision, an_outcome
+from support.logs import KEY, KEYS, SIGNING, a_decision, an_outcome
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.signing import SigningKey
@@ -18,6 +19,7 @@ from jupiter_addons.evidence.verify import Report, verify
 from jupiter_addons.storage import evidence_sqlite
 from jupiter_addons.storage.evidence_reader import rows
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+from jupiter_addons.storage.signing_keys import Keys
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +44,9 @@ class Failing:
         return getattr(self._db, name)
 
 
-def with_log(path: Path, use: Callable[[EvidenceLog], Awaitable[None]], key: SigningKey = KEY) -> None:
+def with_log(path: Path, use: Callable[[EvidenceLog], Awaitable[None]], keys: Keys = SIGNING) -> None:
     async def main():
-        log = EvidenceLog(path, Identity(key, "test", "0"))
+        log = EvidenceLog(path, Identity(keys, "test", "0"))
         try:
             await use(log)
         finally:
@@ -81,7 +83,7 @@ def test_a_commit_that_fails_is_never_acknowledged_and_what_is_there_counts(tmp_
 
     async def use(log):
         assert await log.append(a_decision("under way")) == 1
-        log._db = Failing(log._db, made=made)
+        log._file._db = Failing(log._file._db, made=made)
         await refused(log, a_decision("a"), a_decision("b"), match="disk I/O error")
         assert not log.healthy
         await until_healthy(log)
@@ -99,7 +101,7 @@ def test_a_commit_that_fails_is_never_acknowledged_and_what_is_there_counts(tmp_
 def test_a_call_whose_outcome_was_lost_is_ended_on_recovery(tmp_path):
     async def use(log):
         await asyncio.gather(*(log.append(a_decision(call)) for call in "abc"))
-        log._db = Failing(log._db, made=False)
+        log._file._db = Failing(log._file._db, made=False)
         await refused(log, an_outcome("a"), match="disk I/O error")
         await refused(log, an_outcome("c"), match="left alone")
         await until_healthy(log)
@@ -128,7 +130,7 @@ def test_an_unforeseen_fault_refuses_and_does_not_end_the_writer(tmp_path):
         await until_healthy(log)
         await log.append(a_decision("good"))
 
-    with_log(tmp_path / "e.db", use, Broken(KEY.public, KEY._secret))
+    with_log(tmp_path / "e.db", use, replace(SIGNING, record=Broken(KEY.public, KEY._secret)))
     assert report(tmp_path / "e.db").findings == []
     assert report(tmp_path / "e.db").open_calls == {"good"}
 
@@ -139,7 +141,7 @@ def test_a_log_that_lost_what_was_acknowledged_is_not_gone_on_with(tmp_path):
         other = sqlite3.connect(tmp_path / "e.db", isolation_level=None)
         other.execute("DELETE FROM leaf WHERE idx = 1")
         other.close()
-        log._db = Failing(log._db, made=False)
+        log._file._db = Failing(log._file._db, made=False)
         await refused(log, a_decision("b"))
         await asyncio.sleep(0.05)
         await refused(log, a_decision("c"), match="is not the log that was being written")
@@ -213,10 +215,10 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(small_disk):
 
 def test_a_read_only_disk_is_refused_at_start(read_only_disk):
     with pytest.raises(StoreError, match="cannot write beside"):
-        EvidenceLog(read_only_disk / "e.db", Identity(KEY, "test", "0"))
+        EvidenceLog(read_only_disk / "e.db", Identity(SIGNING, "test", "0"))
 
 
 def test_a_directory_that_is_a_file_is_refused_at_start(tmp_path):
     (tmp_path / "state").write_text("not a directory")
     with pytest.raises(StoreError, match="cannot write beside"):
-        EvidenceLog(tmp_path / "state/e.db", Identity(KEY, "test", "0"))
+        EvidenceLog(tmp_path / "state/e.db", Identity(SIGNING, "test", "0"))

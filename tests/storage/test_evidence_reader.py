@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 
 import pytest
-from support.logs import KEY, KEYS, a_decision, an_outcome
+from support.logs import KEYS, SIGNING, a_decision, an_outcome
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.verify import verify
@@ -25,7 +25,7 @@ def test_what_is_no_log_is_said_so(tmp_path):
 
 def test_a_changed_byte_in_any_column_is_found(tmp_path):
     async def write():
-        log = EvidenceLog(tmp_path / "e.db", Identity(KEY, "test", "0"))
+        log = EvidenceLog(tmp_path / "e.db", Identity(SIGNING, "test", "0"))
         await asyncio.gather(log.append(a_decision("call-1")), log.append(an_outcome("call-1")))
         log.close()
 

@@ -1,12 +1,15 @@
 """A small signed log, made without a database."""
 
-from jupiter_addons.evidence import record
+from jupiter_addons.evidence import manifest, record
 from jupiter_addons.evidence.encoding import ZERO_HASH, encode, leaf_hash, pae
 from jupiter_addons.evidence.signing import SigningKey, from_seed
 from jupiter_addons.evidence.verify import Row
+from jupiter_addons.storage.signing_keys import Keys
 
 KEY: SigningKey = from_seed("evidence", b"\x01" * 32)
-KEYS = {KEY.public.kid: KEY.public}
+LOG_KEY: SigningKey = from_seed("log", b"\x02" * 32)
+SIGNING = Keys(KEY, LOG_KEY, manifest.first(KEY.public, LOG_KEY.public, 0), b"\x03" * 32)
+KEYS = SIGNING.manifest.keys("record")
 WHO = record.Who("hmac:alice", "key1", "lab")
 
 

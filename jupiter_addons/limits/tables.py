@@ -1,0 +1,379 @@
+"""Counters of one kind in memory: subject -> what was taken, one table for each way to count.
+
+A million subjects have to fit, so a subject is one entry of a dict with one small tuple behind it, and nobody keeps a list of
+who was seen last.  Instead a table has two halves, and what is used moves to the young one; when all that the old half holds
+has had the time to run empty, it is put aside and the halves change places.  What was put aside is freed a little at a time.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from jupiter_addons.limits.store import BUCKETS, Bucket, Period, Shape, Shortage, Sliding, Slots
+
+NS = 1_000_000_000
+GRACE_S = 86_400.0
+"""So long a period is kept after its end, for clocks that are not set alike."""
+NO_MARK = 0
+
+
+class Table(ABC):
+    """Counters of one kind.  Times are of the store's steady clock, in nanoseconds; a mark says where an amount was put."""
+
+    __slots__ = ()
+
+    def shortage(self, subject: str, amount: int, cap: int, now_ns: int) -> Shortage:
+        """Return why an amount that does not fit under the cap cannot be taken."""
+        taken = self.taken(subject, now_ns)
+        wait_ns = None if amount > cap else self.wait_ns(subject, taken + amount - cap, now_ns)
+        return Shortage(max(0, cap - taken), math.inf if wait_ns is None else max(0, wait_ns) / NS)
+
+    @abstractmethod
+    def taken(self, subject: str, now_ns: int) -> int:
+        """Return what counts now."""
+
+    @abstractmethod
+    def wait_ns(self, subject: str, excess: int, now_ns: int) -> int | None:
+        """Return in how many nanoseconds `excess` of what counts now no longer will; None if it always will."""
+
+    @abstractmethod
+    def add(self, subject: str, amount: int, now_ns: int, rate: int = 0) -> int:
+        """Count an amount, whatever the cap; return its mark."""
+
+    @abstractmethod
+    def take_back(self, subject: str, mark: int, amount: int) -> None:
+        """Count an amount no longer, where it still counts."""
+
+    @abstractmethod
+    def lessen(self, subject: str, amount: int, now_ns: int) -> None:
+        """Count so much less, wherever it was put; never less than nothing."""
+
+    @abstractmethod
+    def clear(self, subject: str) -> None:
+        """Forget a subject."""
+
+    @abstractmethod
+    def idle(self, most: int, now_ns: int) -> None:
+        """Forget up to `most` subjects of which nothing counts."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody will ever take from here again."""
+        return False
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return how many subjects are kept."""
+
+
+class Halves[State]:
+    """Subject -> state, without those that nobody has used for `life_ns`."""
+
+    __slots__ = ("_old", "_since_ns", "_spent", "_young", "life_ns")
+
+    def __init__(self, life_ns: int) -> None:
+        """`life_ns`: so long after its last use a state may still matter."""
+        self.life_ns = life_ns
+        self._young: dict[str, State] = {}
+        self._old: dict[str, State] = {}
+        self._spent: list[dict[str, State]] = []
+        self._since_ns: int | None = None
+
+    def get(self, subject: str) -> State | None:
+        """Return a state."""
+        found = self._young.get(subject)
+        return self._old.get(subject) if found is None else found
+
+    def put(self, subject: str, state: State) -> None:
+        """Keep a state; it is used now."""
+        self._young[subject] = state
+        if self._old:
+            self._old.pop(subject, None)
+
+    def drop(self, subject: str) -> None:
+        """Forget a subject."""
+        self._young.pop(subject, None)
+        self._old.pop(subject, None)
+
+    def idle(self, most: int, now_ns: int) -> None:
+        """Put aside what is idle, and free some of it."""
+        if self._since_ns is None:
+            self._since_ns = now_ns
+        if now_ns - self._since_ns > self.life_ns:
+            if self._old:
+                self._spent.append(self._old)
+            self._old, self._young, self._since_ns = self._young, {}, now_ns
+        for _ in range(most):
+            if not self._spent:
+                return
+            if self._spent[-1]:
+                self._spent[-1].popitem()
+            else:
+                self._spent.pop()
+
+    def __len__(self) -> int:
+        """Return how many subjects are kept."""
+        return len(self._young) + len(self._old)
+
+
+type _Pairs = tuple[int, ...]
+"""What counts in all, then number and amount of each sub-bucket, oldest first."""
+
+
+class SlidingTable(Table):
+    """Windows that never admit too much; see `store.Sliding`."""
+
+    __slots__ = ("_number", "_states", "_step_ns")
+
+    def __init__(self, window_s: int) -> None:
+        self._step_ns = -(-window_s * NS // BUCKETS)
+        self._states: Halves[_Pairs] = Halves((BUCKETS + 1) * self._step_ns)
+        self._number = 0
+
+    def _now(self, subject: str, now_ns: int) -> _Pairs | None:
+        """Return the state of a subject without what has left the window."""
+        state = self._states.get(subject)
+        if state is None:
+            return None
+        oldest = now_ns // self._step_ns - BUCKETS
+        if state[1] >= oldest:
+            return state
+        total, at = state[0], 1
+        while at < len(state) and state[at] < oldest:
+            total -= state[at + 1]
+            at += 2
+        return (total, *state[at:]) if at < len(state) else None
+
+    def taken(self, subject: str, now_ns: int) -> int:
+        """Return what counts now."""
+        state = self._now(subject, now_ns)
+        return 0 if state is None else state[0]
+
+    def wait_ns(self, subject: str, excess: int, now_ns: int) -> int | None:
+        """Return when `excess` of what counts now will have left the window."""
+        state = self._now(subject, now_ns) or (0,)
+        for at in range(1, len(state), 2):
+            excess -= state[at + 1]
+            if excess <= 0:
+                return self._gone_ns(state[at]) - now_ns
+        return (BUCKETS + 1) * self._step_ns
+
+    def add(self, subject: str, amount: int, now_ns: int, rate: int = 0) -> int:
+        """Count an amount; return the number of its sub-bucket."""
+        number = now_ns // self._step_ns
+        if number == self._number:
+            number = self._number  # one object for all subjects: a million of them would be 32 MB
+        else:
+            self._number = number
+        state = self._now(subject, now_ns)
+        if state is None:
+            state = (amount, number, amount)
+        elif state[-2] >= number:  # not below: a steady clock stands still at most
+            state = (state[0] + amount, *state[1:-1], state[-1] + amount)
+        else:
+            state = (state[0] + amount, *state[1:], number, amount)
+        self._states.put(subject, state)
+        return number
+
+    def take_back(self, subject: str, mark: int, amount: int) -> None:
+        """Take an amount out of its sub-bucket; one that has left is left alone."""
+        state = self._states.get(subject)
+        if state is None:
+            return
+        for at in range(1, len(state), 2):
+            if state[at] == mark:
+                back = min(amount, state[at + 1])
+                pairs = (*state[1 : at + 1], state[at + 1] - back, *state[at + 2 :])
+                self._states.put(subject, (state[0] - back, *pairs))
+                return
+
+    def lessen(self, subject: str, amount: int, now_ns: int) -> None:
+        """Take an amount out of the oldest sub-buckets."""
+        pairs = (self._now(subject, now_ns) or (0,))[1:]
+        for mark, inside in zip(pairs[::2], pairs[1::2], strict=True):
+            self.take_back(subject, mark, min(amount, inside))
+            amount -= min(amount, inside)
+
+    def clear(self, subject: str) -> None:
+        """Forget a subject."""
+        self._states.drop(subject)
+
+    def _gone_ns(self, number: int) -> int:
+        return (number + BUCKETS + 1) * self._step_ns
+
+    def idle(self, most: int, now_ns: int) -> None:
+        """Forget windows that are empty."""
+        self._states.idle(most, now_ns)
+
+    def __len__(self) -> int:
+        """Return how many subjects are kept."""
+        return len(self._states)
+
+
+class PeriodTable(Table):
+    """What was taken in one period."""
+
+    __slots__ = ("_ends_s", "_taken", "_wall_s")
+
+    def __init__(self, ends_s: float | None, wall_s: Callable[[], float]) -> None:
+        self._ends_s = ends_s
+        self._wall_s = wall_s
+        self._taken: dict[str, int] = {}
+
+    def taken(self, subject: str, now_ns: int) -> int:
+        """Return what was taken."""
+        return self._taken.get(subject, 0)
+
+    def wait_ns(self, subject: str, excess: int, now_ns: int) -> int | None:
+        """Return when the period ends."""
+        return None if self._ends_s is None else max(0, math.ceil((self._ends_s - self._wall_s()) * NS))
+
+    def add(self, subject: str, amount: int, now_ns: int, rate: int = 0) -> int:
+        """Count an amount."""
+        self._taken[subject] = self._taken.get(subject, 0) + amount
+        return NO_MARK
+
+    def take_back(self, subject: str, mark: int, amount: int) -> None:
+        """Count an amount no longer."""
+        self._taken[subject] = max(0, self._taken.get(subject, 0) - amount)
+
+    def lessen(self, subject: str, amount: int, now_ns: int) -> None:
+        """Count so much less."""
+        self.take_back(subject, NO_MARK, amount)
+
+    def clear(self, subject: str) -> None:
+        """Forget a subject."""
+        self._taken.pop(subject, None)
+
+    def idle(self, most: int, now_ns: int) -> None:
+        """Forget some of a period that is over."""
+        if self.is_over:
+            for _ in range(min(most, len(self._taken))):
+                self._taken.popitem()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the period has ended long enough ago that nobody will ask."""
+        return self._ends_s is not None and self._wall_s() >= self._ends_s + GRACE_S
+
+    def __len__(self) -> int:
+        """Return how many subjects are kept."""
+        return len(self._taken)
+
+
+class SlotsTable(Table):
+    """How many run now."""
+
+    __slots__ = ("_running",)
+
+    def __init__(self) -> None:
+        self._running: dict[str, int] = {}
+
+    def taken(self, subject: str, now_ns: int) -> int:
+        """Return how many run."""
+        return self._running.get(subject, 0)
+
+    def wait_ns(self, subject: str, excess: int, now_ns: int) -> int | None:
+        """Return when to ask again: nobody knows when a call will end."""
+        return NS
+
+    def add(self, subject: str, amount: int, now_ns: int, rate: int = 0) -> int:
+        """Take slots."""
+        self._running[subject] = self._running.get(subject, 0) + amount
+        return NO_MARK
+
+    def take_back(self, subject: str, mark: int, amount: int) -> None:
+        """Give slots back."""
+        left = self._running.get(subject, 0) - amount
+        if left > 0:
+            self._running[subject] = left
+        else:
+            self._running.pop(subject, None)
+
+    def lessen(self, subject: str, amount: int, now_ns: int) -> None:
+        """Give slots back, of calls that nobody will settle."""
+        self.take_back(subject, NO_MARK, amount)
+
+    def clear(self, subject: str) -> None:
+        """Forget a subject."""
+        self._running.pop(subject, None)
+
+    def idle(self, most: int, now_ns: int) -> None:
+        """Forget nothing: a subject without a running call is not kept."""
+
+    def __len__(self) -> int:
+        """Return how many subjects are kept."""
+        return len(self._running)
+
+
+class BucketTable(Table):
+    """Token buckets, kept as what has been poured out and not yet refilled, as of the last use.
+
+    The level is in units times the nanoseconds of the window, so that refilling at a whole number of units in a window is
+    whole too, and nothing is lost to rounding however often it is asked.
+    """
+
+    __slots__ = ("_states", "_window_ns")
+
+    def __init__(self, window_s: int) -> None:
+        self._window_ns = window_s * NS
+        self._states: Halves[tuple[int, int, int]] = Halves(self._window_ns)  # level, when, and the rate it refills at
+
+    def _level(self, subject: str, now_ns: int) -> int:
+        state = self._states.get(subject)
+        return 0 if state is None else max(0, state[0] - max(0, now_ns - state[1]) * state[2])
+
+    def taken(self, subject: str, now_ns: int) -> int:
+        """Return what is poured out and not refilled, rounded up."""
+        return -(-self._level(subject, now_ns) // self._window_ns)
+
+    def wait_ns(self, subject: str, excess: int, now_ns: int) -> int | None:
+        """Return when so much, of what is poured out in whole units, will be refilled."""
+        state = self._states.get(subject)
+        if state is None or not state[2]:
+            return None
+        level = self._level(subject, now_ns)
+        return -(-(level - (self.taken(subject, now_ns) - excess) * self._window_ns) // state[2])
+
+    def add(self, subject: str, amount: int, now_ns: int, rate: int = 0) -> int:
+        """Pour out an amount, of a bucket that refills at a rate from now on; 0: at the one it had."""
+        state = self._states.get(subject)
+        level = self._level(subject, now_ns) + amount * self._window_ns
+        rate = rate or (0 if state is None else state[2])
+        if rate and level > self._states.life_ns * rate:
+            self._states.life_ns = -(-level // rate)
+        self._states.put(subject, (level, now_ns, rate))
+        return NO_MARK
+
+    def take_back(self, subject: str, mark: int, amount: int) -> None:
+        """Do nothing: what was poured out was let through."""
+
+    def lessen(self, subject: str, amount: int, now_ns: int) -> None:
+        """Refill so much."""
+        if (state := self._states.get(subject)) is not None:
+            self._states.put(subject, (max(0, state[0] - amount * self._window_ns), state[1], state[2]))
+
+    def clear(self, subject: str) -> None:
+        """Fill a bucket."""
+        self._states.drop(subject)
+
+    def idle(self, most: int, now_ns: int) -> None:
+        """Forget buckets that are full."""
+        self._states.idle(most, now_ns)
+
+    def __len__(self) -> int:
+        """Return how many subjects are kept."""
+        return len(self._states)
+
+
+def table_of(shape: Shape, wall_s: Callable[[], float]) -> Table:
+    """Return an empty table of a shape."""
+    match shape:
+        case Sliding():
+            return SlidingTable(shape.window_s)
+        case Bucket():
+            return BucketTable(shape.window_s)
+        case Period():
+            return PeriodTable(shape.ends_s, wall_s)
+        case Slots():
+            return SlotsTable()

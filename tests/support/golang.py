@@ -1,0 +1,35 @@
+"""Go's own verifier of module checksums, built from the packages of the system."""
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "evidence/oracle/main.go"
+GOPATH = Path("/usr/share/gocode")
+AT_HAND = pytest.mark.skipif(
+    shutil.which("go") is None or not (GOPATH / "src/golang.org/x/mod/sumdb").is_dir(),
+    reason="Go and its package x/mod are not at hand (golang-go, golang-golang-x-mod-dev)",
+)
+
+
+@functools.cache
+def _built() -> Path:
+    cache = Path(tempfile.gettempdir()) / f"jupiter-go-{os.getuid()}"
+    program = Path(tempfile.mkdtemp(prefix="jupiter-oracle-")) / "oracle"
+    environment = {**os.environ, "GO111MODULE": "off", "GOPATH": str(GOPATH), "GOCACHE": str(cache), "CGO_ENABLED": "0"}
+    subprocess.run(["go", "build", "-o", program, SOURCE], env=environment, check=True, timeout=300)
+    return program
+
+
+def verify(given: dict[str, Any]) -> str:
+    """Return what Go has against it, or nothing."""
+    done = subprocess.run([_built()], input=json.dumps(given), capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout.strip()
