@@ -48,7 +48,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "click": ("cli/",),
     "pydantic": ("settings/",),
     "pydantic_core": ("settings/",),
-    "re2": ("policy/patterns.py", "enrichment/detectors/"),
+    "re2": ("policy/alphabet.py", "policy/patterns.py", "enrichment/detectors/"),
     "lark": ("policy/expression.py", "policy/trees.py"),
     "genai_prices": ("enrichment/prices.py",),
     "prometheus_client": ("telemetry/",),

@@ -104,7 +104,9 @@ class Calls:
         if text is None:
             return None
         try:
-            return Apply("glob", (subject, Literally(text)), "boolean", mark, wildcard(text))
+            return Apply(
+                "glob", (subject, Literally(text)), "boolean", mark, wildcard(text, allowance=self._reading.allowance)
+            )
         except BadPatternError as bad:
             self._reading.wrong(wanted[1], str(bad))
             return None

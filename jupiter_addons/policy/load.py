@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
 from jupiter_addons.errors import ConfigError, Problem
+from jupiter_addons.policy.patterns import Allowance
 from jupiter_addons.policy.policies import Policy, read_policy
 from jupiter_addons.policy.reading import suggestion
 from jupiter_addons.policy.rules import PolicySet, Quota, Route
@@ -47,9 +48,10 @@ def read_policies(files: Mapping[str, bytes]) -> tuple[Policy, ...]:
     """Return what each file says, by name.  Raises ConfigError with every problem of every file."""
     problems: list[Problem] = []
     found: dict[str, Policy] = {}
+    allowance = Allowance()
     for name in sorted(files):
         try:
-            found[name] = read_policy(name, files[name])
+            found[name] = read_policy(name, files[name], allowance)
         except ConfigError as error:
             problems += error.problems
     problems += _not_included(found, files)
