@@ -135,7 +135,7 @@ def anthropic_events(body: dict[str, Any], text: str, behaviour: Behaviour) -> I
         yield _event("content_block_stop", {"index": index})
     last: dict[str, Any] = {"delta": {"stop_reason": message["stop_reason"], "stop_sequence": None}}
     if not behaviour.no_usage:
-        last["usage"] = {"output_tokens": tokens(text)}
+        last["usage"] = message["usage"]
     yield _event("message_delta", last)
     if not behaviour.no_done:
         yield _event("message_stop", {})

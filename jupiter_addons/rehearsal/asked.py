@@ -118,6 +118,6 @@ def _sample(schema: dict[str, Any]) -> dict[str, Any]:
     kinds: dict[str, Any] = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
     found = {}
     for name, wanted in (schema.get("properties") or {}).items():
-        options = wanted.get("enum")
+        options = [wanted["const"]] if "const" in wanted else wanted.get("enum")
         found[name] = options[0] if options else kinds.get(wanted.get("type"), f"some {name}")
     return found

@@ -22,8 +22,15 @@ def test_the_text_is_found(body):
     assert asked.prompt_tokens(body) > 0
 
 
-SCHEMA = {"properties": {"city": {"type": "string"}, "unit": {"enum": ["C", "F"]}, "days": {"type": "integer"}}}
-ARGUMENTS = {"city": "some city", "unit": "C", "days": 1}
+SCHEMA = {
+    "properties": {
+        "city": {"type": "string"},
+        "unit": {"enum": ["C", "F"]},
+        "days": {"type": "integer"},
+        "country": {"const": "France"},
+    }
+}
+ARGUMENTS = {"city": "some city", "unit": "C", "days": 1, "country": "France"}
 CHAT = {"type": "function", "function": {"name": "f", "parameters": SCHEMA}}
 MESSAGES = {"name": "f", "input_schema": SCHEMA}
 RESPONSES = {"type": "function", "name": "f", "parameters": SCHEMA}
