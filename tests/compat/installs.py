@@ -13,7 +13,7 @@ from pathlib import Path
 from compat.clients import Client
 
 ROOT = Path(__file__).parents[2]
-CACHE = Path(os.environ.get("JUPITER_COMPAT_CACHE", ROOT / ".compat"))
+CACHE = Path(os.environ.get("COMPAT_CACHE", ROOT / ".compat"))
 PATIENCE_S = 900.0
 
 
