@@ -45,7 +45,7 @@ def streamed(messages: list[Any], **more: Any) -> dict[str, Any]:
 
 def seen(found: Any) -> dict[str, Any]:
     (choice,) = found.choices
-    calls = [(call.id_, call.function.name, call.function.arguments) for call in choice.message.tool_calls or []]
+    calls = [(call.id, call.function.name, call.function.arguments) for call in choice.message.tool_calls or []]
     usage = getattr(found, "usage", None)
     return {
         "text": choice.message.content,

@@ -26,7 +26,7 @@ def whole(messages: list[Any], by: openai.OpenAI = client, **more: Any) -> dict[
     found = by.chat.completions.create(**{"model": MODEL, **more}, messages=messages)
     (choice,) = found.choices
     said = choice.message
-    calls = [[call.id_, call.function.name, call.function.arguments] for call in said.tool_calls or []]
+    calls = [[call.id, call.function.name, call.function.arguments] for call in said.tool_calls or []]
     return seen(said.content, choice.finish_reason, found.usage, calls)
 
 
@@ -41,7 +41,7 @@ def streamed(messages: list[Any], **more: Any) -> dict[str, Any]:
             pieces += bool(choice.delta.content)
             for call in choice.delta.tool_calls or []:
                 if call.index == len(calls):
-                    calls.append([call.id_, call.function.name, ""])
+                    calls.append([call.id, call.function.name, ""])
                 calls[call.index][2] += call.function.arguments or ""
                 pieces += 1
     return {**seen(text, finish, usage, calls), "pieces": pieces}
