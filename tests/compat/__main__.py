@@ -14,7 +14,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from compat import clients, installs, table
 from compat.clients import Client
 from compat.runs import run
 from compat.table import Report
-from compat.world import DOORS, KINDS, start_world
+from compat.world import DOORS, KINDS, Kind, start_world
 
 SHORT = ("openai-py-3", "anthropic-py-2")
 """The clients that tests/clients/setup.sh installs."""
+SHORT_KINDS: tuple[Kind, ...] = ("openai-compatible", "anthropic", "ollama")
 README = installs.ROOT / "README.md"
 
 
@@ -55,7 +56,7 @@ def main() -> int:
         for client in chosen:
             print(f"{client.id:22} {client.title}")
         return 0
-    report = compare(installed(chosen, node, arguments.short), say)
+    report = compare(of_the_tests(chosen), SHORT_KINDS) if arguments.short else compare(installed(chosen, node), KINDS)
     found = table.markdown(report)
     sys.stdout.write(json.dumps(report.as_json(), indent=1) + "\n" if arguments.json else found)
     if arguments.update_readme:
@@ -72,26 +73,37 @@ type Prepared = Sequence[tuple[Client, list[str] | str]]
 """Clients with the beginnings of their commands, or why they could not be had."""
 
 
-def installed(chosen: Sequence[Client], node: str, short: bool) -> Prepared:
+def installed(chosen: Sequence[Client], node: str) -> Prepared:
     """Install what is missing."""
     found: list[tuple[Client, list[str] | str]] = []
     for client in chosen:
         try:
             say(f"· {table.title_of(client)}: {', '.join(client.packages)}")
-            found.append((client, installs.of_the_tests() if short else installs.program_of(client, node)))
+            found.append((client, installs.program_of(client, node)))
         except installs.NotInstalled as why:
             say(f"  not installed: {why}")
             found.append((client, str(why)))
     return found
 
 
-def compare(programs: Prepared, say: Callable[[str], None]) -> Report:
-    """Run every client at both doors of every world."""
+def of_the_tests(chosen: Sequence[Client]) -> Prepared:
+    """Take what the tests have installed."""
+    found: list[tuple[Client, list[str] | str]] = []
+    for client in chosen:
+        try:
+            found.append(installs.of_the_tests(client))
+        except installs.NotInstalled as why:
+            found.append((client, str(why)))
+    return found
+
+
+def compare(programs: Prepared, kinds: Sequence[Kind]) -> Report:
+    """Run every client at both doors before every one of these types of providers."""
     report = Report(missing={client.title: why for client, why in programs if isinstance(why, str)})
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compat-")))
         worlds = []
-        for kind in KINDS:
+        for kind in kinds if any(isinstance(command, list) for _, command in programs) else ():
             (directory / kind).mkdir()
             worlds.append(stack.enter_context(start_world(kind, directory / kind)))
         for client, command in programs:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from compat.clients import Client
@@ -40,12 +41,15 @@ def program_of(client: Client, node: str) -> list[str]:
             return [sys.executable]
 
 
-def of_the_tests() -> list[str]:
-    """Return the Python of tests/clients/setup.sh.  Raises NotInstalled."""
+def of_the_tests(client: Client) -> tuple[Client, list[str]]:
+    """Return a client at the version that tests/clients/setup.sh installs, and the Python it is in.  Raises NotInstalled."""
     python = ROOT / "tests/clients/.venv/bin/python"
     if not python.exists():
         raise NotInstalled("the SDKs of the tests are not there: bash tests/clients/setup.sh")
-    return [str(python)]
+    name = client.packages[0].partition("==")[0]
+    ask = [str(python), "-c", f"import importlib.metadata; print(importlib.metadata.version({name!r}))"]
+    version = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()
+    return replace(client, packages=(f"{name}=={version}",)), [str(python)]
 
 
 def node_of(version: str) -> Path:

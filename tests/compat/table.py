@@ -74,7 +74,7 @@ def markdown(report: Report) -> str:
         cells = (_cell(runs, calls, notes) for calls in COLUMNS.values())
         lines.append(f"| {title} | {' | '.join(cells)} |")
     for title, why in report.missing.items():
-        cells = [f"· {notes.number(f'not installed: {why}')}", *["·"] * (len(COLUMNS) - 1)]
+        cells = [f"· <sup>{notes.number(f'not installed: {why}')}</sup>", *["·"] * (len(COLUMNS) - 1)]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     footnotes = [f"{number}. {text}" for number, text in enumerate(notes.texts, 1)]
     return "\n".join([*lines, "", *footnotes]).rstrip() + "\n"
