@@ -12,6 +12,7 @@ import json
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -99,9 +100,10 @@ class _Answer:
     async def _media(self, path: str) -> None:
         entry = self._entry
         fields = answers_media.fields_of(entry.header("content-type") or "", entry.body)
-        knobs, text = behaviour.parse(answers_media.said(fields))
+        message = answers_media.said(fields)
+        knobs, text = behaviour.parse(message)
         fields |= {name: text for name in ("input", "prompt") if isinstance(fields.get(name), str)}
-        if not await self._begins(knobs):
+        if not await self._begins(knobs, message):
             return
         found = answers_media.answer(entry.method, path, fields, knobs, self._server.kept)
         if found is None:
@@ -114,16 +116,17 @@ class _Answer:
             self._whole(found.status, found.media_type, found.body)
 
     async def _call(self, dialect: "_Dialect", body: dict[str, Any]) -> None:
-        knobs, said = behaviour.parse(asked.last_user_text(body))
-        if not await self._begins(knobs):
+        message = asked.last_user_text(body)
+        knobs, said = behaviour.parse(message)
+        if not await self._begins(knobs, message):
             return
-        text = answers.answer_text(said, knobs)
+        text = answers.answer_text(said, knobs, asked.tool_results(body))
         if dialect.events is not None and body.get("stream", dialect.streams):
             await self._stream(dialect.events(body, text, knobs), dialect.stream_type, knobs)
         else:
             await self._one(dialect.whole(body, text, knobs), knobs)
 
-    async def _begins(self, knobs: Behaviour) -> bool:
+    async def _begins(self, knobs: Behaviour, message: str) -> bool:
         """Do what comes before an answer, or in the place of one; return whether there is still to be one."""
         if knobs.close:
             self._transport.abort()
@@ -132,11 +135,12 @@ class _Answer:
             await asyncio.Event().wait()
         if knobs.delay_ms:
             await asyncio.sleep(knobs.delay_ms / 1000)
-        if knobs.status != 200:
-            self._error(knobs.status, "rehearsed")
+        failing = knobs.status != 200 and self._server.fails(message, knobs.times)
+        if failing:
+            self._error(knobs.status, "rehearsed", knobs.retry_after)
         elif knobs.html:
             self._whole(200, "text/html", b"<html>rehearsed</html>")
-        return knobs.status == 200 and not knobs.html
+        return not failing and not knobs.html
 
     async def _one(self, found: dict[str, Any], knobs: Behaviour) -> None:
         if knobs.odd_json:
@@ -181,21 +185,20 @@ class _Answer:
             if knobs.split:
                 await asyncio.sleep(0)
 
-    def _error(self, status: int, message: str) -> None:
+    def _error(self, status: int, message: str, retry_after_s: int = 0) -> None:
+        advice = f"retry-after: {retry_after_s}\r\n" if status in (429, 503) else ""
         if self._entry.target.startswith("/api/"):
-            self._json(status, {"error": message})
+            self._json(status, {"error": message}, advice)
         else:
-            self._json(status, answers.error_body(self._anthropic, status, message))
+            self._json(status, answers.error_body(self._anthropic, status, message), advice)
 
-    def _json(self, status: int, body: dict[str, Any]) -> None:
-        self._whole(status, "application/json", json.dumps(body).encode())
+    def _json(self, status: int, body: dict[str, Any], extra: str = "") -> None:
+        self._whole(status, "application/json", json.dumps(body).encode(), extra)
 
     def _whole(self, status: int, content_type: str, raw: bytes, extra: str = "") -> None:
         self._entry.sent = raw
         self._entry.finished_s = time.monotonic()
         head = f"HTTP/1.1 {status} Rehearsed\r\ncontent-type: {content_type}\r\n{extra}content-length: {len(raw)}\r\n"
-        if status in (429, 503):
-            head += "retry-after: 7\r\n"
         self._transport.write(head.encode() + b"openai-organization: rehearsal\r\nset-cookie: a=b\r\n\r\n" + raw)
 
 
@@ -245,8 +248,14 @@ class Rehearsal:
         self.kept = answers_media.Kept()
         self.transports: set[asyncio.Transport] = set()
         self.port = 0
+        self._failures: Counter[str] = Counter()
         self._tls = tls
         self._server: asyncio.Server | None = None
+
+    def fails(self, message: str, times: int) -> bool:
+        """Return whether a message that is to fail does so now: always, or only the first `times` times that it comes."""
+        self._failures[message] += 1
+        return not times or self._failures[message] <= times
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; `port` then says where."""
