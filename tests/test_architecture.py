@@ -42,6 +42,7 @@ SHARED_BY_STAGES = {"stage", "leaves", "facts", "detect", "judge", "relay", "rou
 ONLY: dict[str, tuple[str, ...]] = {
     "mitmproxy": ("host/", "stages/", "chain.py", "service.py", "cli/run.py"),
     "sqlite3": ("storage/",),
+    "apsw": ("storage/",),
     "nacl": ("evidence/signing.py",),
     "click": ("cli/",),
     "pydantic": ("settings/",),
