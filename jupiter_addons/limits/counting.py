@@ -41,8 +41,8 @@ class Books(Protocol):
     def table(self, counter: Counter) -> Table:
         """Return the table of a counter's series, an empty one if there is none."""
 
-    def hold(self, call_id: str) -> Hold | None:
-        """Return the hold of an open call."""
+    def hold(self, call_id: str, ahead: Sequence[Take] = ()) -> Hold | None:
+        """Return the hold of an open call; `ahead`: what will be looked at next, if it has none."""
 
     def put(self, hold: Hold) -> None:
         """Keep the hold of an open call."""
@@ -82,7 +82,7 @@ class Counting:
     def reserve(self, call_id: str, takes: Sequence[Take], lease_s: float) -> Held | Short:
         """Take everything or nothing."""
         books = self._books
-        if (known := books.hold(call_id)) is not None:
+        if (known := books.hold(call_id, takes)) is not None:
             return known.held
         now_ns = self._steady_ns()
         tables: list[Table] = []

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from jupiter_addons.limits.counting import MAX_SUBJECTS, Counting, Hold
-from jupiter_addons.limits.store import REMEMBERED_S, Counter
+from jupiter_addons.limits.store import REMEMBERED_S, Counter, Take
 from jupiter_addons.limits.tables import NS, Table, table_of
 
 
@@ -25,7 +25,7 @@ class MemoryBooks:
             table = self._tables[counter.series] = table_of(counter.shape, self._wall_s)
         return table
 
-    def hold(self, call_id: str) -> Hold | None:
+    def hold(self, call_id: str, ahead: Sequence[Take] = ()) -> Hold | None:
         """Return an open hold."""
         return self._open.get(call_id)
 

@@ -14,6 +14,8 @@ NS = 1_000_000_000
 GRACE_S = 86_400.0
 """So long a period is kept after its end, for clocks that are not set alike."""
 NO_MARK = 0
+ALWAYS_NS = 2**63 - 1
+"""Later than any time."""
 
 
 class Table(ABC):
@@ -54,6 +56,10 @@ class Table(ABC):
     @abstractmethod
     def idle(self, most: int, now_ns: int) -> None:
         """Forget up to `most` subjects of which nothing counts."""
+
+    def until_ns(self, subject: str) -> int:
+        """Return when what is kept of a subject will not matter any more, if nobody takes more."""
+        return ALWAYS_NS
 
     @property
     def is_over(self) -> bool:
@@ -149,6 +155,11 @@ class SlidingTable(Table):
 
     def _gone_ns(self, number: int) -> int:
         return (number + BUCKETS + 1) * self._step_ns
+
+    def until_ns(self, subject: str) -> int:
+        """Return when the last sub-bucket will have left."""
+        state = self._states.get(subject)
+        return 0 if state is None else self._gone_ns(state[-2])
 
     def idle(self, most: int, now_ns: int) -> None:
         """Forget windows that are empty."""
@@ -304,6 +315,13 @@ class BucketTable(Table):
         """Refill so much."""
         if (state := self._states.get(subject)) is not None:
             self._states.put(subject, (max(0, state[0] - amount * self._window_ns), state[1], state[2]))
+
+    def until_ns(self, subject: str) -> int:
+        """Return when a bucket will be full."""
+        state = self._states.get(subject)
+        if state is None or not state[0]:
+            return 0
+        return state[1] - -state[0] // state[2] if state[2] else ALWAYS_NS
 
     def clear(self, subject: str) -> None:
         """Fill a bucket."""

@@ -1,6 +1,7 @@
 """Counting in books that hand out copies, as a database does: what is not given back is lost."""
 
 import copy
+from collections.abc import Sequence
 
 from support.trial import Clocks, Trial
 
@@ -12,8 +13,8 @@ MINUTE = Counter("user:alice", "tokens", Sliding(60))
 
 
 class Copies(MemoryBooks):
-    def hold(self, call_id: str) -> Hold | None:
-        return copy.deepcopy(super().hold(call_id))
+    def hold(self, call_id: str, ahead: Sequence[Take] = ()) -> Hold | None:
+        return copy.deepcopy(super().hold(call_id, ahead))
 
     def put(self, hold: Hold) -> None:
         super().put(copy.deepcopy(hold))

@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -29,20 +30,29 @@ from jupiter_addons.limits.store import (
     Take,
     Taken,
 )
+from jupiter_addons.storage.limits_sqlite import SqliteStore
 
-STORES: dict[str, Callable[[Clocks], Store]] = {
-    "memory": lambda clocks: MemoryStore(clocks.steady_ns, clocks.wall_s),
+
+def sqlite(clocks: Clocks, directory: Path) -> SqliteStore:
+    store = SqliteStore(directory / "limits.db", kernel_ns=clocks.steady_ns, wall_s=clocks.wall_s, boot="one")
+    store.restore(())
+    return store
+
+
+STORES: dict[str, Callable[[Clocks, Path], Store]] = {
+    "memory": lambda clocks, _: MemoryStore(clocks.steady_ns, clocks.wall_s),
+    "sqlite": sqlite,
 }
 
 
 @pytest.fixture(params=STORES.values(), ids=STORES)
-def new(request: pytest.FixtureRequest) -> Iterator[Callable[[], Trial]]:
+def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Trial]]:
     """A maker of empty stores."""
     made: list[Trial] = []
 
     def make() -> Trial:
         clocks = Clocks()
-        made.append(Trial(request.param(clocks), clocks))
+        made.append(Trial(request.param(clocks, tmp_path / str(len(made))), clocks))
         return made[-1]
 
     yield make
