@@ -44,10 +44,8 @@ _KEEP = """
 """
 _HOLD = "INSERT INTO hold VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until_ns = excluded.until_ns, body = excluded.body"
 _OVER = "INSERT INTO over VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until_ns = excluded.until_ns, body = excluded.body"
-_MEMBERS = """
-    INSERT INTO series VALUES (?, ?, max(0, ?))
-    ON CONFLICT DO UPDATE SET subjects = max(0, subjects + excluded.subjects)
-"""
+_MORE = "INSERT INTO series VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET subjects = subjects + excluded.subjects"
+_FEWER = "UPDATE series SET subjects = max(0, subjects - ?) WHERE name = ?"
 
 
 @cache
@@ -153,8 +151,10 @@ class SqliteBooks:
         if gone:
             cursor.executemany("DELETE FROM counter WHERE subject = ? AND series = ?", gone)
         for name, change in members.items():
-            if change:
-                cursor.execute(_MEMBERS, (name, self._touched[name].ends_s, change))
+            if change > 0:
+                cursor.execute(_MORE, (name, self._touched[name].ends_s, change))
+            elif change < 0:
+                cursor.execute(_FEWER, (-change, name))
         for call_id, table in self._gone.items():
             cursor.execute(f"DELETE FROM {table} WHERE id = ?", (call_id,))  # noqa: S608 - one of two names of ours
             self._own.pop(call_id, None)
@@ -298,7 +298,7 @@ class SqliteBooks:
         idle = "held = 0 AND until_ns <= ? OR series IN (SELECT name FROM series WHERE ends_s <= ?)"
         gone = execute(f"DELETE FROM counter WHERE {some} AND ({idle}) RETURNING series", values).fetchall()  # noqa: S608
         for name, count in Tally(name for (name,) in gone).items():
-            execute("UPDATE series SET subjects = max(0, subjects - ?) WHERE name = ?", (count, name))
+            execute(_FEWER, (count, name))
         execute("DELETE FROM series WHERE ends_s <= ? AND subjects = 0", (past_s,))
         self._passed = ("", "") if last is None else last
         if len(self._own) > MANY_CALLS:  # others have ended them
