@@ -99,7 +99,13 @@ def build(parts: Parts) -> Sequence[object]:
             refuse_unpriced=settings.processing.costs.unknown_model == "refuse",
             stand_ins=settings.intercept.failover,
         ),
-        Reserve(parts.stores.ledger, parts.limits_for, requests),
+        Reserve(
+            parts.stores.ledger,
+            limits_for=parts.limits_for,
+            limits_at=parts.limits_at,
+            counters_for=parts.counters_for,
+            judge=requests,
+        ),
         TellOfRequest(parts.stores.alerts.send),
         Translate(client_key=settings.intercept.client_key, default_max_output_tokens=max_output),
         TakeLease(parts.router),
@@ -205,7 +211,7 @@ class Chain:
         """Settle and record an exchange whose stages have not: the guard's last resort.  Raises what they raise."""
         for stage in self._generation_of(x).stages:
             if isinstance(stage, Settle):
-                stage.settle(x)
+                await stage.settle(x)
             elif isinstance(stage, Record):
                 await stage.record(flow, x)
         if not x.recorded:

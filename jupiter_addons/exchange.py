@@ -21,7 +21,7 @@ from jupiter_addons.enrichment.findings import Findings
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.errors import Refusal, StageOrderError
 from jupiter_addons.identity.principals import Principal
-from jupiter_addons.limits.ledger import Reservation
+from jupiter_addons.limits.ledger import Exceeded, Reservation
 from jupiter_addons.policy.amend import Change
 from jupiter_addons.policy.decide import Decision
 from jupiter_addons.policy.redact import Rewriter
@@ -137,6 +137,7 @@ class Exchange:
     route: Route = field(init=False)  # route
     next_candidate: int = field(init=False)  # route: which of the route's candidates is asked next
     reservation: Reservation = field(init=False)  # reserve
+    exceeded: Exceeded = field(init=False)  # reserve, of a call that was too much
     target: str = field(init=False)  # translate: the path and query that the client asked for
     candidate: Candidate = field(init=False)  # translate
     spoken: DialectName = field(init=False)  # translate: the dialect in which the candidate is asked, and answers

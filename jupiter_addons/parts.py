@@ -6,6 +6,7 @@ on a reload while the old parts are still in place.
 
 import datetime
 import itertools
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,17 +16,23 @@ from pathlib import Path
 from jupiter_addons.dialects.call import Call, DialectName
 from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.enrichment.prices import NOT_BILLED, Price, PriceTable, dearest
-from jupiter_addons.errors import ConfigError, Problem
+from jupiter_addons.errors import ConfigError, Problem, StoreError
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
-from jupiter_addons.limits.demand import Limit, LimitPlan
+from jupiter_addons.limits import store as limits_store
 from jupiter_addons.limits.ledger import Reservation
+from jupiter_addons.limits.limit import Limit
+from jupiter_addons.limits.plan import Caller
+from jupiter_addons.limits.store import Soon
+from jupiter_addons.limits.usage import meters
 from jupiter_addons.policy.load import impossible
 from jupiter_addons.policy.load import load as load_policies
+from jupiter_addons.policy.mentions import mentions_usage
 from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.routing.provider import Provider, ProviderType
 from jupiter_addons.routing.registry import Registry, undated
+from jupiter_addons.settings.limits import limit_plan
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.policies import read_files
 from jupiter_addons.settings.routing import providers, routing_rules, state_rules
@@ -33,7 +40,10 @@ from jupiter_addons.settings.schema_governance import ModelPrice
 from jupiter_addons.stages.leaves import Leaves
 from jupiter_addons.stages.router import Router, announce
 from jupiter_addons.stores import Stores
+from jupiter_addons.telemetry.logs import FIELDS
 from jupiter_addons.telemetry.metrics import METRICS
+
+logger = logging.getLogger(__name__)
 
 VERSION = version("mercator-jupiter")
 
@@ -72,14 +82,8 @@ class Parts:
             _written(costs.default_price) if costs.unknown_model == "price" and costs.default_price else None,
         )
         self._priced_by: dict[tuple[DialectName, str], tuple[str, ...]] = {}
-        limits = settings.limits
-        self._limit_plan = LimitPlan(
-            default=limits.default.given(),
-            by_user={user: rates.given() for user, rates in limits.by_user.items()},
-            by_team={team: rates.given() for team, rates in limits.by_team.items()},
-            by_model={model: rates.given() for model, rates in limits.by_model.items()},
-            overall=limits.overall.given(),
-        )
+        self._limit_plan = limit_plan(settings.limits)
+        self._counts_usage = mentions_usage(self.policies)
         self.trusted = self._trusted(settings)
         """Authorities that providers are checked against; None for the public ones alone."""
         self.ca_certificate: Path | None = None
@@ -118,7 +122,6 @@ class Parts:
     def tend(self) -> None:
         """Do what needs doing once a second."""
         self.leaves.flush()
-        self.stores.ledger.sweep(time.monotonic_ns())
         state = self.router.state
         state.configure(state_rules(self.settings.routing))  # here, because a reload is read in another thread
         METRICS.retry_budget.set(state.budget.remaining(state.clock()))
@@ -126,18 +129,41 @@ class Parts:
         for (provider, breaker), count in Counter(state.breakers()).items():
             METRICS.breakers.labels(provider, breaker).set(count)
 
+    async def tend_counters(self) -> None:
+        """Do what counters need once a second; a store that does not answer is tried again in the next one."""
+        try:
+            expired = await self.stores.ledger.tend()
+        except StoreError as error:
+            METRICS.faults.labels("counters").inc()
+            logger.warning("counters could not be tended: %s", error)
+            return
+        for call in expired:
+            logger.warning("a call was not settled in time, and counts in full", extra={FIELDS: {"call": call.call_id}})
+
     def readiness(self) -> Mapping[str, bool]:
         """Return what a governed call needs, and whether it is there."""
         return {"evidence": self.stores.log.probe()}
 
-    def limits_for(self, user: str, team: str | None, model: str) -> Sequence[Limit]:
-        """Return the limits on a call."""
+    def limits_for(self, principal: Principal, model: str) -> tuple[Limit, ...]:
+        """Return the limits on a call, but those of its provider."""
         known = model if model in self.settings.limits.by_model else undated(model)
-        return self._limit_plan.limits_for(user, team, known)
+        organisation = principal.attributes.get("organisation")
+        caller = Caller(
+            principal.user, principal.key_id, principal.team, None if organisation is None else str(organisation)
+        )
+        return self._limit_plan.limits_for(caller, known)
 
-    def usage(self, user: str, model: str) -> Mapping[str, int | float]:
+    def limits_at(self, provider: str) -> tuple[Limit, ...]:
+        """Return the limits on what a provider is asked."""
+        return self._limit_plan.limits_at(provider)
+
+    def counters_for(self, user: str, model: str) -> Sequence[limits_store.Counter]:
+        """Return what counts a call for rules to read; nothing does if no rule reads it."""
+        return tuple(meters(user, model).values()) if self._counts_usage else ()
+
+    def usage(self, user: str, model: str) -> Soon[Mapping[str, int | float]]:
         """Return what a user has taken lately, by the names that rules have for it."""
-        return self.stores.ledger.usage(user, model, time.monotonic_ns())
+        return self.stores.ledger.usage(user, model) if self._counts_usage else {}
 
     def window_of(self, call: Call) -> int | None:
         """Return how many tokens a call's model can take at whoever can be asked; the fewest, if they differ."""
@@ -178,15 +204,21 @@ class Parts:
 
     @staticmethod
     def rate_headers(reservation: Reservation) -> dict[str, str]:
-        """Return the `x-ratelimit-*` headers of the tightest limit, in OpenAI's spelling."""
-        tightest = reservation.tightest
-        if tightest is None:
-            return {}
-        return {
-            "x-ratelimit-limit-requests": str(tightest.limit.amount),
-            "x-ratelimit-remaining-requests": str(tightest.remaining),
-            "x-ratelimit-reset-requests": f"{tightest.reset_s:.3f}s",
-        }
+        """Return the `x-ratelimit-*` headers of the tightest limits on requests and on tokens, in OpenAI's spelling."""
+        found: dict[str, str] = {}
+        now_s = time.time()
+        for name, units in _TOLD:
+            tightest = reservation.tightest(*units)
+            if tightest is not None:
+                found |= {
+                    f"x-ratelimit-limit-{name}": str(tightest.limit.most),
+                    f"x-ratelimit-remaining-{name}": str(max(0, tightest.remaining)),
+                    f"x-ratelimit-reset-{name}": f"{tightest.reset_s(now_s):.3f}s",
+                }
+        return found
+
+
+_TOLD = (("requests", ("requests",)), ("tokens", ("tokens", "input_tokens", "output_tokens")))
 
 
 def _written(price: ModelPrice) -> dict[str, str]:

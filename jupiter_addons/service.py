@@ -115,6 +115,7 @@ class Service:
         while True:
             await asyncio.sleep(TICK_S)
             self.parts.tend()
+            await self.parts.tend_counters()
             self.host.tend()
 
     async def _probe(self, path: str) -> tuple[int, bytes]:

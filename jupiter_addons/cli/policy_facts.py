@@ -60,7 +60,7 @@ class Gateway:
         around = Surroundings(
             environment=self.environment,
             emergency_mode=self.emergency_mode,
-            usage=lambda user, model: Ledger().usage(user, model, 0),
+            usage=lambda user, model: Ledger().usage(user, model),
             window=lambda call: self._prices.window(catalogue(call), call.model),
             providers=lambda _model: {},
         )

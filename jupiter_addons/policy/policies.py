@@ -11,12 +11,12 @@ from jupiter_addons.errors import ConfigError
 from jupiter_addons.policy.actions import read_actions
 from jupiter_addons.policy.conditions import Conditions
 from jupiter_addons.policy.expression import Expressions, quoting
-from jupiter_addons.policy.localtime import zone
 from jupiter_addons.policy.nodes import Every
 from jupiter_addons.policy.reading import Reading
 from jupiter_addons.policy.rules import Combining, Mode, Rule, Tier
 from jupiter_addons.policy.terms import Terms
 from jupiter_addons.policy.vocabulary import Phase
+from jupiter_addons.zones import zone
 
 _ABOUT = ("mpl_version", "name", "version", "description", "author", "created", "updated", "tags", "metadata")
 _OWN = ("variables", "timezone", "combining", "evaluation", "includes", "tests", "rules")

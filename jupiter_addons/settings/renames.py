@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from jupiter_addons.documents import Node
 from jupiter_addons.errors import Problem
+from jupiter_addons.settings.renames_limits import rename_limits
 
 Path = tuple[str, ...]
 
@@ -55,6 +56,9 @@ def rename(root: Node) -> tuple[list[Problem], list[Problem]]:
         if parent is not None and parent.entries is not None and parent.entries[old[-1]].scalar == only:
             notes.append(parent.key_marks[old[-1]].problem(f"`{'.'.join(old)}` is no longer needed"))
             _take(root, old)
+    limits = root.entries.get("limits") if root.entries is not None else None
+    if limits is not None and limits.entries is not None:
+        rename_limits(limits, problems, notes)
     return problems, notes
 
 

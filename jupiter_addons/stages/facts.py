@@ -24,8 +24,9 @@ from jupiter_addons.enrichment.findings import Findings
 from jupiter_addons.enrichment.prices import MAX_NAME_CHARS
 from jupiter_addons.enrichment.scores import complexity_score, risk_score
 from jupiter_addons.enrichment.tokens import length_bytes
-from jupiter_addons.errors import Refusal, UpstreamError
+from jupiter_addons.errors import Refusal, StageOrderError, UpstreamError
 from jupiter_addons.exchange import Exchange
+from jupiter_addons.limits.store import Soon
 from jupiter_addons.policy.facts import Facts, Lazy
 from jupiter_addons.policy.fields import HEADERS
 from jupiter_addons.policy.localtime import local_time
@@ -37,7 +38,7 @@ from jupiter_addons.units import NANO_PER_USD, NanoUsd
 _PASSED_ON = ("temperature", "top_p", "n", "frequency_penalty", "presence_penalty", "stop", "metadata")
 _FAMILY = re.compile(r"[A-Za-z]+")
 
-type Usage = Callable[[str, str], Mapping[str, int | float]]
+type Usage = Callable[[str, str], Soon[Mapping[str, int | float]]]
 """A user and a model -> what the user has taken lately, by the names of `context.user_attributes`."""
 
 
@@ -52,6 +53,8 @@ class Surroundings:
     """A call -> the tokens that its model can take, if that is known."""
     providers: Callable[[str], ProviderFacts]
     """A model -> what is known of each provider, where that model is asked of it."""
+    usage_waits: bool = False
+    """Whether what a user has taken has to be waited for."""
 
 
 def usage_of(x: Exchange) -> tuple[str, str]:
@@ -177,7 +180,7 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase, seen: Seen) -> 
 
 def _context(x: Exchange, around: Surroundings) -> dict[str, Any]:
     principal = x.principal
-    usage = _Once(lambda: around.usage(*usage_of(x)))
+    usage = _Once(lambda: _at_once(around.usage(*usage_of(x))))
     return {
         "time": local_time(x.arrived_us // 1_000_000, "UTC"),
         "environment": around.environment,
@@ -209,6 +212,13 @@ _USAGE = (
     "daily_cost",
     "monthly_cost",
 )
+
+
+def _at_once(taken: Soon[Mapping[str, int | float]]) -> Mapping[str, int | float]:
+    """Return what counters hold.  Whoever judges has waited for those that do not answer at once."""
+    if isinstance(taken, Mapping):
+        return taken
+    raise StageOrderError("counters that have to be waited for were read by a rule")
 
 
 class _Once:

@@ -27,11 +27,11 @@ class Screen:
         self._find = find
 
     @stage
-    def responseheaders(self, flow: http.HTTPFlow, x: Exchange) -> None:
+    async def responseheaders(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Decide on a stream whose rules need nothing of it."""
         if x.filled("relay") and not self._waits:
             if self._judge.has_rules:
-                x.reply_decision = self._judge(x)
+                x.reply_decision = await self._judge.beside(x, 0)
             self._apply(x, lambda rewriter: x.relay.edit(EventEditor(x.call.dialect, rewriter)))
 
     @stage

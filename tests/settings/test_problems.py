@@ -63,11 +63,12 @@ BROKEN = {
     ),
     "the python name of a key": (
         PROVIDERS + "limits: {overall: {}}\n",
-        "2:10: unknown key `limits.overall`; hint: known here are storage, default, by_user, by_team, by_model, global",
+        "2:10: unknown key `limits.overall`; hint: known here are storage, time_zone, enforcement, default, "
+        "by_user, by_key, by_team, by_organisation, by_model, by_provider, global",
     ),
     "key of an older version": (
-        PROVIDERS + "limits: {budgets: {}}\n",
-        "2:10: `limits.budgets` cannot be set; hint: budgets are not available in this version",
+        PROVIDERS + "security: {secrets: {}}\n",
+        "2:12: `security.secrets` cannot be set; hint: secrets are files of $JUPITER_SECRETS_DIR, written `${secret:name}`",
     ),
     # what is missing
     "no providers": ("environment: test\n", "1:1: `providers` is required"),
@@ -203,6 +204,22 @@ BROKEN = {
         PROVIDERS + "proxy: {workers: 2}\n",
         "2:18: `proxy.workers` is more than 1, and each worker would count the limits for itself; hint: set every limit to "
         "null, `limits.default.requests_per_minute` too, until counters can be shared",
+    ),
+    "a zone that there is not": (
+        PROVIDERS + "limits: {time_zone: Europe/Atlantis}\n",
+        "2:21: `limits.time_zone`: there is no time zone `Europe/Atlantis`; zones are named like Europe/Berlin",
+    ),
+    "more money than can be counted": (
+        PROVIDERS + "limits: {global: {usd_per_day: 9000001}}\n",
+        "2:32: `limits.global.usd_per_day`: an amount of money is more than 0 and at most 9000000 dollars",
+    ),
+    "a limit without its number": (
+        PROVIDERS + "limits: {global: {usd_per_day: {window: calendar}}}\n",
+        "2:32: `limits.global.usd_per_day.limit` is required",
+    ),
+    "a key that is no id": (
+        PROVIDERS + "limits: {by_key: {sk-abc: {requests_per_day: 1}}}\n",
+        "2:19: the name `sk-abc` must be the id of a key, as `jupiter keys list` tells it",
     ),
     "CORS for nobody": (
         PROVIDERS + "proxy: {cors: {enabled: true}}\n",

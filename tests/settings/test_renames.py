@@ -58,6 +58,17 @@ def test_an_old_and_a_new_key_together_are_a_problem():
     ]
 
 
+def test_old_limits_become_entries_of_todays_tables():
+    root = read(
+        "f",
+        b"limits:\n  budgets: {enabled: true, by_team: {lab: {daily: 3}}}\n  rate_limits: {enabled: false, by_user: {}}\n",
+    )
+    problems, notes = rename(root)
+    assert problems == []
+    assert root.plain() == {"limits": {"by_team": {"lab": {"usd_per_day": 3}}}}
+    assert [note.line for note in notes] == [2, 3]
+
+
 @pytest.mark.parametrize(
     "text", ["proxy: 3", "proxy: {read_timeout: 5s, limits: 4}", "evidence: {sqlite: [path]}", "- a"]
 )
