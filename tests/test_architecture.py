@@ -43,6 +43,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "mitmproxy": ("host/", "stages/", "chain.py", "service.py", "cli/run.py"),
     "sqlite3": ("storage/",),
     "apsw": ("storage/",),
+    "hiredis": ("storage/redis_connection.py",),
     "nacl": ("evidence/signing.py",),
     "click": ("cli/",),
     "pydantic": ("settings/",),

@@ -5,6 +5,7 @@ This file is long because it is the whole contract: one store that keeps a part 
 
 import math
 import random
+import uuid
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.redis import needs_redis, shared_server
 from support.trial import Clocks, Trial
 
 from jupiter_addons.errors import StoreError
@@ -30,22 +32,29 @@ from jupiter_addons.limits.store import (
     Take,
     Taken,
 )
+from jupiter_addons.storage.limits_redis import RedisStore
 from jupiter_addons.storage.limits_sqlite import SqliteStore
+from jupiter_addons.storage.redis_connection import address
 
 
 def sqlite(clocks: Clocks, directory: Path) -> SqliteStore:
-    store = SqliteStore(directory / "limits.db", kernel_ns=clocks.steady_ns, wall_s=clocks.wall_s, boot="one")
-    store.restore(())
-    return store
+    return SqliteStore(directory / "limits.db", kernel_ns=clocks.steady_ns, wall_s=clocks.wall_s, boot="one")
+
+
+def redis(clocks: Clocks, directory: Path) -> RedisStore:
+    where = address(shared_server().url)
+    return RedisStore(where, uuid.uuid4().hex, "one", steady_ns=clocks.steady_ns, wall_s=clocks.wall_s)
 
 
 STORES: dict[str, Callable[[Clocks, Path], Store]] = {
     "memory": lambda clocks, _: MemoryStore(clocks.steady_ns, clocks.wall_s),
     "sqlite": sqlite,
+    "redis": redis,
 }
+needed = {"redis": needs_redis}
 
 
-@pytest.fixture(params=STORES.values(), ids=STORES)
+@pytest.fixture(params=[pytest.param(make, id=name, marks=needed.get(name, ())) for name, make in STORES.items()])
 def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Trial]]:
     """A maker of empty stores."""
     made: list[Trial] = []
@@ -53,6 +62,7 @@ def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[],
     def make() -> Trial:
         clocks = Clocks()
         made.append(Trial(request.param(clocks, tmp_path / str(len(made))), clocks))
+        made[-1].restore()
         return made[-1]
 
     yield make
