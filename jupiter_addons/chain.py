@@ -25,6 +25,7 @@ from jupiter_addons.stages.connect import ConnectTo, InterceptRules
 from jupiter_addons.stages.cors import AllowOrigin, CorsRules
 from jupiter_addons.stages.decide import Decide
 from jupiter_addons.stages.detect import find
+from jupiter_addons.stages.downgrade import Downgrade
 from jupiter_addons.stages.enrich import Enrich
 from jupiter_addons.stages.facts import Surroundings
 from jupiter_addons.stages.judge import Judge
@@ -40,6 +41,7 @@ from jupiter_addons.stages.settle import Settle
 from jupiter_addons.stages.stage import end_refused, is_cancelled
 from jupiter_addons.stages.tell import TellOfAnswer, TellOfRequest
 from jupiter_addons.stages.translate import Translate
+from jupiter_addons.stages.warn import Warn
 from jupiter_addons.telemetry.metrics import METRICS
 
 logger = logging.getLogger(__name__)
@@ -86,6 +88,14 @@ def build(parts: Parts) -> Sequence[object]:
         Parse(parts.models, canonical=parts.registry.canonical, body_limit_bytes=settings.proxy.limits.body),
         Enrich(price_for=parts.price_for, default_max_output_tokens=max_output),
         Decide(requests),
+        Downgrade(
+            parts.stores.ledger,
+            models=settings.limits.enforcement.model_downgrades,
+            limits_for=parts.limits_for,
+            price_for=parts.price_for,
+            default_max_output_tokens=max_output,
+            judge=requests,
+        ),
         Amend(
             price_for=parts.price_for,
             canonical=parts.registry.canonical,
@@ -104,8 +114,11 @@ def build(parts: Parts) -> Sequence[object]:
             limits_for=parts.limits_for,
             limits_at=parts.limits_at,
             counters_for=parts.counters_for,
+            price_at=parts.price_at,
             judge=requests,
+            lines=parts.lines,
         ),
+        Warn(parts.stores.ledger, parts.stores.alerts.send, settings.limits.enforcement.alert_webhook),
         TellOfRequest(parts.stores.alerts.send),
         Translate(client_key=settings.intercept.client_key, default_max_output_tokens=max_output),
         TakeLease(parts.router),
@@ -113,11 +126,11 @@ def build(parts: Parts) -> Sequence[object]:
         ReadReply(
             holds_streams=parts.policies.waits_for_answer,
             most_held_bytes=settings.proxy.limits.response,
-            rate_headers=parts.rate_headers,
+            ledger=parts.stores.ledger,
         ),
         Screen(answers, waits=parts.policies.waits_for_answer, find=find),
         TellOfAnswer(parts.stores.alerts.send),
-        Settle(parts.stores.ledger),
+        Settle(parts.stores.ledger, parts.price_at),
         Record(parts.leaves),
         CountRefused(parts.leaves),
         Learn(parts.router),

@@ -7,7 +7,6 @@ on a reload while the old parts are still in place.
 import datetime
 import itertools
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -15,12 +14,12 @@ from pathlib import Path
 
 from jupiter_addons.dialects.call import Call, DialectName
 from jupiter_addons.dialects.registry import WIRES
-from jupiter_addons.enrichment.prices import NOT_BILLED, Price, PriceTable, dearest
+from jupiter_addons.enrichment.prices import NOT_BILLED, Price, PriceTable, context_of, dearest
 from jupiter_addons.errors import ConfigError, Problem, StoreError
+from jupiter_addons.evidence.record import control
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.limits import store as limits_store
-from jupiter_addons.limits.ledger import Reservation
 from jupiter_addons.limits.limit import Limit
 from jupiter_addons.limits.plan import Caller
 from jupiter_addons.limits.store import Soon
@@ -39,6 +38,7 @@ from jupiter_addons.settings.routing import providers, routing_rules, state_rule
 from jupiter_addons.settings.schema_governance import ModelPrice
 from jupiter_addons.stages.leaves import Leaves
 from jupiter_addons.stages.router import Router, announce
+from jupiter_addons.stages.waiting import Lines
 from jupiter_addons.stores import Stores
 from jupiter_addons.telemetry.logs import FIELDS
 from jupiter_addons.telemetry.metrics import METRICS
@@ -83,6 +83,8 @@ class Parts:
         )
         self._priced_by: dict[tuple[DialectName, str], tuple[str, ...]] = {}
         self._limit_plan = limit_plan(settings.limits)
+        enforcement = settings.limits.enforcement
+        self.lines = Lines(enforcement.queue_depth, enforcement.queue_timeout)
         self._counts_usage = mentions_usage(self.policies)
         self.trusted = self._trusted(settings)
         """Authorities that providers are checked against; None for the public ones alone."""
@@ -138,6 +140,7 @@ class Parts:
             logger.warning("counters could not be tended: %s", error)
             return
         for call in expired:
+            self.stores.log.append_nowait(control("limits.expire", call=call.call_id))
             logger.warning("a call was not settled in time, and counts in full", extra={FIELDS: {"call": call.call_id}})
 
     def readiness(self) -> Mapping[str, bool]:
@@ -176,7 +179,8 @@ class Parts:
         """Return the price of a call's model at the providers that can be asked for it; the dearest, if they differ."""
         if call.operation == "count_tokens":
             return NOT_BILLED
-        return dearest([self.prices.lookup(catalogue, call.model) for catalogue in self._catalogues(call)])
+        context = context_of(call)
+        return dearest([self.prices.lookup(catalogue, call.model, context) for catalogue in self._catalogues(call)])
 
     def _catalogues(self, call: Call) -> Sequence[str]:
         """Return where the price library has a call's model, at whoever can be asked for it."""
@@ -192,6 +196,15 @@ class Parts:
             found = self._priced_by[key] = tuple(names)
         return found
 
+    def price_at(self, candidate: Candidate, call: Call) -> Price | None:
+        """Return the price of a call at one of its candidates; by the name that rules have for its model if by no other."""
+        if call.operation == "count_tokens":
+            return NOT_BILLED
+        kind, context = candidate.provider.type, context_of(call)
+        where = WIRES[call.dialect].family if kind == "rehearsal" else _CATALOGUES[kind]
+        found = self.prices.lookup(where, candidate.model, context)
+        return found or self.prices.lookup(where, call.model, context)
+
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
         known = (self.prices.names(catalogue) for catalogue in {_CATALOGUES[p.type] for p in self.providers})
@@ -201,24 +214,6 @@ class Parts:
     def price_of(self, candidate: Candidate) -> Price | None:
         """Return the price of a model at one provider."""
         return self.prices.lookup(_CATALOGUES[candidate.provider.type], candidate.model)
-
-    @staticmethod
-    def rate_headers(reservation: Reservation) -> dict[str, str]:
-        """Return the `x-ratelimit-*` headers of the tightest limits on requests and on tokens, in OpenAI's spelling."""
-        found: dict[str, str] = {}
-        now_s = time.time()
-        for name, units in _TOLD:
-            tightest = reservation.tightest(*units)
-            if tightest is not None:
-                found |= {
-                    f"x-ratelimit-limit-{name}": str(tightest.limit.most),
-                    f"x-ratelimit-remaining-{name}": str(max(0, tightest.remaining)),
-                    f"x-ratelimit-reset-{name}": f"{tightest.reset_s(now_s):.3f}s",
-                }
-        return found
-
-
-_TOLD = (("requests", ("requests",)), ("tokens", ("tokens", "input_tokens", "output_tokens")))
 
 
 def _written(price: ModelPrice) -> dict[str, str]:

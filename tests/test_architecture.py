@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """First name below the package -> what it may import besides itself."""
 
-SHARED_BY_STAGES = {"stage", "leaves", "facts", "detect", "judge", "relay", "router"}
+SHARED_BY_STAGES = {"stage", "leaves", "facts", "detect", "judge", "relay", "router", "meter", "waiting"}
 """What stages have in common; no stage imports another."""
 
 ONLY: dict[str, tuple[str, ...]] = {

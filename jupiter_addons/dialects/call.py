@@ -89,6 +89,8 @@ class Usage:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    """Of `cache_write_tokens`: what is kept for an hour, which costs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +111,5 @@ class Reply:
     """Whether the provider's own terminal mark was seen (a JSON body: whether it was whole)."""
     error: str | None = None
     """The provider's own error type, from a JSON error body or an error event."""
+    own_tokens: int = 0
+    """How many tokens its text is, by our own count."""

@@ -28,6 +28,13 @@ class StreamReader(Protocol):
     def reply(self) -> Reply:
         """Return the answer so far."""
 
+    @property
+    def own_tokens(self) -> int:
+        """How many tokens the answer is so far, by our own count."""
+
+    def ending(self) -> bytes:
+        """Return the events that end the answer here, because it is long enough."""
+
 
 class Splitter(Protocol):
     """Splits the bytes of a stream into events."""

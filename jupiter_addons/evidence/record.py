@@ -30,6 +30,7 @@ MAX_RULES_BYTES = 4096
 MAX_TAGS_BYTES = 2048
 MAX_CHANGED_BYTES = 2048
 MAX_DEMANDS_BYTES = 1024
+MAX_TAKEN_BYTES = 2048
 """What the rules, the tags, the changed places and the limits of rules may take of a leaf, encoded.  What is left out is
 counted in `omitted`."""
 FEW = 2
@@ -45,7 +46,9 @@ type Fields = dict[str, Any]
 
 Status = Literal["ok", "refused", "client_closed", "provider_error", "incomplete", "fault", "interrupted"]
 Role = Literal["request", "request_upstream", "response", "delivered"]
-Control = Literal["log.open", "log.close", "recover", "heartbeat", "config.load", "policy.load"]
+Control = Literal[
+    "log.open", "log.close", "recover", "heartbeat", "config.load", "policy.load", "limits.expire", "limits.reset"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,25 +134,30 @@ def decision(
     route: Mapping[str, str] | None = None,
     score: int = 0,
     demands: Sequence[Held] = (),
+    taken: Sequence[Fields] = (),
+    held: Mapping[str, Any] | None = None,
     changed: Sequence[tuple[str, str, int]] = (),
 ) -> Fields:
     """Return a decision leaf.  `end` is given if the call ends here, refused or answered by the gateway itself;
     `route` says by which strategy the provider was chosen.  `changed` names what is sent otherwise than it was received: a
-    rule, a place, and how many times.
+    rule, a place, and how many times.  `taken` are the limits it was counted under (`counted`); `held` says more: what the call
+    was held at, at which price, where it was counted, or which limit refused it.
 
     Of too many rules the last ones are kept, because the last one decided.
     """
     guardrail, rules_omitted = _fitting([_rule(rule) for rule in reversed(rules)], MAX_RULES_BYTES)
     kept, tags_omitted = _tags(tags)
     places, places_omitted = _changed(changed)
-    held, held_omitted = _fitting([_held(one) for one in demands], MAX_DEMANDS_BYTES)
+    of_rules, demands_omitted = _fitting([_held(one) for one in demands], MAX_DEMANDS_BYTES)
+    counted, taken_omitted = _fitting(list(taken), MAX_TAKEN_BYTES)
     omitted = {
         name: count
         for name, count in (
             ("guardrail", rules_omitted),
             ("tags", tags_omitted),
             ("changed", places_omitted),
-            ("demands", held_omitted),
+            ("demands", demands_omitted),
+            ("taken", taken_omitted),
         )
         if count
     }
@@ -171,7 +179,13 @@ def decision(
             "tags": dict(kept),
             "omitted": omitted or None,
             "route": None if route is None else _texts(route),
-            "limits": {"hold_nusd": hold_nusd, **tokens, **({"demands": held} if held else {})},
+            "limits": {
+                "hold_nusd": hold_nusd,
+                **tokens,
+                **({"demands": of_rules} if of_rules else {}),
+                **({"taken": counted} if counted else {}),
+                **_texts(held or {}),
+            },
             "score": score or None,
             "changed": places or None,
             "payload": [_payload(payload) for payload in payloads],
@@ -190,12 +204,17 @@ def outcome(
     usage_source: str | None,
     charge_nusd: int,
     price_source: str | None,
+    spent: str | None = None,
+    held_output_tokens: int | None = None,
     payloads: Sequence[Payload],
     rules: Sequence[Rule] = (),
     tags: Mapping[str, str] | None = None,
     changed: Sequence[tuple[str, str, int]] = (),
 ) -> Fields:
-    """Return an outcome leaf; `rules` are those that judged the answer, `changed` is what they had taken out of it."""
+    """Return an outcome leaf; `rules` are those that judged the answer, `changed` is what they had taken out of it.
+
+    `spent` is the limit that ended a stream, `held_output_tokens` what a stream was held at in the end.
+    """
     kept, tags_omitted = _tags(tags or {})
     guardrail, rules_omitted = _fitting([_rule(rule) for rule in reversed(rules)], MAX_RULES_BYTES)
     places, places_omitted = _changed(changed)
@@ -212,6 +231,7 @@ def outcome(
             "changed": places or None,
             "omitted": omitted or None,
             "cost": _without_none({"nusd": charge_nusd, "usage": usage_source, "price": price_source}),
+            "limits": _without_none({"spent": spent, "held_output_tokens": held_output_tokens}) or None,
             "payload": [_payload(payload) for payload in payloads],
             "outcome": _outcome(end),
             "latency_us": _latency(end),

@@ -104,7 +104,10 @@ class DeliveringStream(UpstreamStream):
             yield from self.end_refused(error.refusal)
             return
         yield from self._to_client(chunks)
-        if relay.ending and not self._ending:
+        if relay.cut:
+            yield from self.abandon("limit")
+            yield from self.end_stream()
+        elif relay.ending and not self._ending:
             self._wake_in(AFTER_TERMINAL_S)
             self._ending = True
 

@@ -4,14 +4,16 @@ A call is reserved under all its limits at once or refused, may be extended whil
 cannot take because it does not answer is kept here and settled when it does; until then it counts as held.
 """
 
+import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.limit import Amounts, Limit
 from jupiter_addons.limits.memory import MemoryStore
+from jupiter_addons.limits.sizes import Sizes
 from jupiter_addons.limits.store import (
     BUCKETS,
     MAX_AMOUNT,
@@ -62,10 +64,15 @@ class Reservation:
             for limit, take, left in zip(self.limits, self.takes, self.remaining, strict=False)
         )
 
+    @property
+    def bounds_output(self) -> Limit | None:
+        """The first limit that a longer answer would take more of, and that refuses."""
+        units = ("tokens", "output_tokens", "nusd")
+        return next((limit for limit in self.limits if limit.refuses and limit.kind.unit in units), None)
+
     def tightest(self, *units: str) -> "Standing | None":
         """Return the limit on any of these units with the smallest share left; None if there is none."""
-        found = (s for s in self.standings if s.limit.kind.unit in units)
-        return min(found, key=lambda s: s.remaining / max(1, s.limit.most), default=None)
+        return tightest(self.standings, *units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +102,15 @@ class Standing:
                 return window_s * (BUCKETS + 1) / BUCKETS if taken > 0 else 0.0
             case Bucket(window_s):
                 return taken * window_s / max(1, self.limit.terms.amount)
-            case Period(ends_s=float() | int() as ends_s):
-                return max(0.0, ends_s - now_s)
+            case Period(ends_s=ends_s):
+                return math.inf if ends_s is None else max(0.0, ends_s - now_s)
         return 0.0
+
+
+def tightest(standings: Iterable[Standing], *units: str) -> Standing | None:
+    """Return which limit on any of these units has the smallest share left; None if there is none."""
+    found = (s for s in standings if s.limit.kind.unit in units)
+    return min(found, key=lambda s: s.remaining / max(1, s.limit.most), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +156,8 @@ class Ledger:
         self._owed: dict[str, tuple[int, ...]] = {}
         """Calls that have ended and whose store did not answer -> what they came to."""
         self._renewed_s = steady_s()
+        self.sizes = Sizes()
+        """How long answers turn out to be."""
 
     async def reserve(
         self, call_id: str, limits: Sequence[Limit], amounts: Amounts, *, counters: Iterable[Counter] = ()
@@ -179,12 +194,25 @@ class Ledger:
     def _store_of(self, held: Reservation) -> Store:
         return self.store if held.branch == "store" else self._local
 
-    async def extend(self, held: Reservation, more: Amounts) -> Reservation | Exceeded:
-        """Take more for a call that runs.  Raises StoreError if it cannot be taken, or the call is not open any more."""
+    def extend(self, held: Reservation, more: Amounts) -> Soon[Reservation | Exceeded]:
+        """Take more for a call that runs; at once if the store answers at once, because a stream cannot wait.
+
+        Raises StoreError if it cannot be taken, or the call is not open any more.
+        """
         wanted = tuple(more.of(take.counter.unit) for take in held.takes)
-        outcome: Held | Short = Held(held.call_id, held.remaining)
+        answer: Soon[Held | Short] = Held(held.call_id, held.remaining)
         if any(wanted):
-            outcome = await come(self._store_of(held).extend(held.call_id, wanted))
+            answer = self._store_of(held).extend(held.call_id, wanted)
+        if isinstance(answer, Held | Short):
+            return self._extended(held, more, answer)
+        return self._extended_later(held, more, answer)
+
+    async def _extended_later(
+        self, held: Reservation, more: Amounts, answer: Awaitable[Held | Short]
+    ) -> Reservation | Exceeded:
+        return self._extended(held, more, await answer)
+
+    def _extended(self, held: Reservation, more: Amounts, outcome: Held | Short) -> Reservation | Exceeded:
         if isinstance(outcome, Short):
             return _exceeded(outcome, held.limits, held.takes)
         total = Amounts(
@@ -243,6 +271,13 @@ class Ledger:
         """Return what is taken and held under limits, as of now.  Raises StoreError."""
         at_s = self._wall_s()
         return await come(self.store.usage([limit.counter(at_s) for limit in limits]))
+
+    async def lacking(self, limits: Sequence[Limit], amounts: Amounts) -> Limit | None:
+        """Return a limit under which amounts could not be taken now, taking nothing.  Raises StoreError."""
+        for limit, count in zip(limits, await self.counts(limits), strict=True):
+            if count.taken + amounts.of(limit.kind.unit) > limit.most:
+                return limit
+        return None
 
     async def reset(self, limits: Sequence[Limit]) -> None:
         """Forget what was taken under limits, but for what runs.  Raises StoreError."""

@@ -18,8 +18,9 @@ from jupiter_addons.dialects.parts import has_images, parts
 from jupiter_addons.dialects.places import given
 from jupiter_addons.dialects.replies import mapping
 from jupiter_addons.dialects.spoken import missing, offered, spoken, unread
+from jupiter_addons.enrichment.charges import charge
 from jupiter_addons.enrichment.conversation import conversation
-from jupiter_addons.enrichment.describe import Profile, charge
+from jupiter_addons.enrichment.describe import Profile
 from jupiter_addons.enrichment.findings import Findings
 from jupiter_addons.enrichment.prices import MAX_NAME_CHARS
 from jupiter_addons.enrichment.scores import complexity_score, risk_score

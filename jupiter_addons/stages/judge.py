@@ -21,6 +21,9 @@ from jupiter_addons.stages.facts import Seen, Surroundings, facts, usage_of
 UNAVAILABLE = Refusal("policy_unavailable", "a policy cannot be applied to this request", retry_after_s=1)
 """What a client is told when a rule cannot be carried out; which one is for the log."""
 
+NO_COUNTERS = Refusal("store_unavailable", "what was used so far cannot be told", retry_after_s=1)
+"""What a client is told when counters cannot be reached."""
+
 AT_ONCE_BYTES = 32 * 1024
 """How much text is looked through on the event loop: some three milliseconds of it."""
 _READER = ThreadPoolExecutor(1, "judge")

@@ -6,6 +6,7 @@ can follow at any moment and still be read as one.  What is read, held and edite
 """
 
 import hashlib
+from dataclasses import replace
 
 from jupiter_addons.dialects import envelope, translate
 from jupiter_addons.dialects.call import DialectName, ErrorFamily, Reply
@@ -17,6 +18,7 @@ from jupiter_addons.dialects.translation.conversation import Asked
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Digest
 from jupiter_addons.policy.rewrite import EventEditor
+from jupiter_addons.stages.meter import Meter
 
 
 class Translator:
@@ -64,14 +66,18 @@ class EventRelay:
         hold: bool = False,
         most_held_bytes: int = MAX_EVENT_BYTES,
         translator: Translator | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """`dialect` is the client's; `translator` is there if the provider speaks another.
+
+        `meter` says how much of it there may be; what it ends is ended as the dialect ends what is long enough.
 
         `hold` keeps every event back until the end, and its text: a rule has to see the whole answer first.
         """
         self._translator = translator
         self._splitter = translator or WIRES[dialect].splitter()
-        self._reader = STREAM_READERS[dialect](keep_text=hold)
+        self._reader = STREAM_READERS[dialect](keep_text=hold, ends=meter is not None)
+        self._meter = meter
         self._dialect: DialectName = dialect
         self._family: ErrorFamily = family
         self._hold = hold
@@ -87,7 +93,7 @@ class EventRelay:
         self._editor: EventEditor | None = None
         self._answered, self._answered_bytes = hashlib.sha256(), 0
         self._delivered, self._delivered_bytes = hashlib.sha256(), 0
-        self.begun = self.ending = False
+        self.begun = self.ending = self.cut = False
 
     def edit(self, editor: EventEditor) -> None:
         """Edit what is held and what will come.  Raises UpstreamError for an event that cannot be read."""
@@ -102,26 +108,37 @@ class EventRelay:
         """Read the events in `data`; return those before the terminal one."""
         self._answered.update(data)
         self._answered_bytes += len(data)
+        if self.cut:
+            return []
         ready: list[bytes] = []
         for frame in self._splitter.feed(data):
-            self.begun = self.begun or frame.data is not None
-            if self._heard is not None:
-                self._heard.read(frame)
-            terminal = self._reader.read(frame)
-            if terminal and not self.ending and self._editor is not None:
-                ready += self._editor.finish()
-            self.ending = self.ending or terminal
-            if self._editor is not None:
-                (self._last if self.ending else ready).extend(self._editor.feed(frame))
-            elif self.ending or self._hold:
-                self._held.append(frame)
-            else:
-                ready.append(frame.raw)
-                continue
-            self._bound(frame)
+            self._take(frame, ready)
+            if self._meter is not None and not self.ending and not self._meter.allows(self._reader.own_tokens):
+                self.cut = True
+                for last in WIRES[self._dialect].splitter().feed(self._reader.ending()):
+                    self._take(last, ready)
+                break
         if self._translator is not None:
             self.begun = self._translator.begun
         return self._deliver(b"".join(ready))
+
+    def _take(self, frame: Frame, ready: list[bytes]) -> None:
+        """Read an event, and put it where it waits, or with those that go out now."""
+        self.begun = self.begun or frame.data is not None
+        if self._heard is not None:
+            self._heard.read(frame)
+        terminal = self._reader.read(frame)
+        if terminal and not self.ending and self._editor is not None:
+            ready += self._editor.finish()
+        self.ending = self.ending or terminal
+        if self._editor is not None:
+            (self._last if self.ending else ready).extend(self._editor.feed(frame))
+        elif self.ending or self._hold:
+            self._held.append(frame)
+        else:
+            ready.append(frame.raw)
+            return
+        self._bound(frame)
 
     def _bound(self, frame: Frame) -> None:
         if self._editor is None or self.ending:
@@ -134,7 +151,7 @@ class EventRelay:
 
     def drain(self) -> None:
         """Keep what never became a whole event: it is the provider's, and goes out as it came, if it may pass unread."""
-        rest = self._splitter.flush()
+        rest = None if self.cut else self._splitter.flush()
         if self._editor is not None:
             self._last += self._editor.finish()
         elif rest is not None:
@@ -158,11 +175,13 @@ class EventRelay:
     def reply(self) -> Reply:
         """Return the answer as far as its events went."""
         said = self._reader.reply()
+        if self.cut:  # the end that was read is our own
+            said = replace(said, complete=False)
         return said if self._translator is None else told(said, self._translator.counted())
 
     def conclude(self) -> None:
         """Raise UpstreamError if a translated answer had not ended; one in the client's own dialect shows that itself."""
-        if self._translator is not None:
+        if self._translator is not None and not self.cut:
             self._translator.conclude()
 
     def digests(self, refusal: Refusal | None) -> tuple[Digest, Digest]:

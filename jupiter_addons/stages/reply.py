@@ -5,8 +5,6 @@ comes in another dialect than the client's is translated, and of its head only w
 head is cleaned of what is between us and the provider: connection headers, cookies, account headers.
 """
 
-from collections.abc import Callable
-
 from mitmproxy import http
 
 from jupiter_addons.dialects import translate
@@ -16,10 +14,11 @@ from jupiter_addons.dialects.translation.conversation import Asked
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Exchange, response_headers
 from jupiter_addons.host.upstream import is_event_stream
-from jupiter_addons.limits.ledger import Reservation
+from jupiter_addons.limits.ledger import Ledger
+from jupiter_addons.stages.meter import Meter
 from jupiter_addons.stages.relay import EventRelay, Translator
 from jupiter_addons.stages.stage import closing, stage
-from jupiter_addons.units import usd
+from jupiter_addons.units import NanoUsdPerMillion, usd
 
 DROPPED = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate te trailer transfer-encoding upgrade set-cookie set-cookie2"
@@ -34,11 +33,15 @@ class ReadReply:
     """Provider's answer -> reply, and on to the client."""
 
     def __init__(
-        self, *, holds_streams: bool, most_held_bytes: int, rate_headers: Callable[[Reservation], dict[str, str]]
+        self,
+        *,
+        holds_streams: bool,
+        most_held_bytes: int,
+        ledger: Ledger,
     ) -> None:
         self._holds_streams = holds_streams
         self._most_held_bytes = most_held_bytes
-        self._rate_headers = rate_headers
+        self._ledger = ledger
 
     @stage
     def responseheaders(self, flow: http.HTTPFlow, x: Exchange) -> None:
@@ -58,6 +61,7 @@ class ReadReply:
                 hold=self._holds_streams,
                 most_held_bytes=self._most_held_bytes,
                 translator=None if x.spoken == x.call.dialect else Translator(x.spoken, x.call.dialect, _asked(x)),
+                meter=self._meter(x),
             )
             response.stream = True
             response.headers.pop("content-length", None)  # an error event may have to follow
@@ -65,6 +69,14 @@ class ReadReply:
                 response.headers["transfer-encoding"] = "chunked"
             response.headers["x-jupiter-cost-usd"] = usd(x.outgoing.profile.hold_nusd)
         x.opened = True
+
+    def _meter(self, x: Exchange) -> Meter | None:
+        """Return what holds the stream to its limits, if any are about how long it is."""
+        if not x.outgoing.call.stream or x.reservation.bounds_output is None:
+            return None
+        price = x.hold_price
+        meter = x.meter = Meter(self._ledger, x.reservation, NanoUsdPerMillion(0) if price is None else price.output)
+        return meter
 
     @staticmethod
     def _check(response: http.Response, x: Exchange) -> None:
@@ -106,8 +118,7 @@ class ReadReply:
             fields.append((b"content-type", kind.encode()))
         if x.door == "gateway":  # which pages may read an answer of ours is not the provider's to say
             fields = [field for field in fields if not field[0].lower().startswith(b"access-control-")]
-        ours = {**response_headers(x), **self._rate_headers(x.reservation)}
-        fields += [(name.encode(), value.encode()) for name, value in ours.items()]
+        fields += [(name.encode(), value.encode()) for name, value in response_headers(x).items()]
         response.headers = http.Headers(fields)
 
     @staticmethod

@@ -92,6 +92,12 @@ class Metrics:
         self.faults = Counter(
             "jupiter_faults", "Faults stopped by a stage's wrapper or by the guard.", ("where",), registry=registry
         )
+        self.limit_alerts = Counter(
+            "jupiter_limit_alerts",
+            "Shares of limits that were reached, once in each window.",
+            ["percent"],
+            registry=registry,
+        )
         self.alerts = Counter(
             "jupiter_alerts",
             "Alerts that rules asked for, by what became of them: sent, refused, failed or dropped.",

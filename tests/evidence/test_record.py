@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupiter_addons.evidence import record
+from jupiter_addons.evidence.counted import counted
 from jupiter_addons.evidence.encoding import MAX_LEAF_BYTES, encode
 
 WHO = record.Who(record.pseudonym(b"k" * 32, "alice"), "key1", "lab")
@@ -80,6 +81,7 @@ def test_however_much_there_is_to_say_a_leaf_fits(text, rules, tags):
         end=record.End("refused", 403, text, {"total": 1, "ttfb": 2, "policy": 3, "queue": 4}),
         route={"strategy": text, "chosen": text},
         demands=[record.Held(text, "requests", number, 60) for number in range(rules)],
+        taken=[counted(f"team:{text}", name=text, unit="tokens", held=1, limit=2, period=text) for _ in range(rules)],
         changed=[(text, f"{text}{number}", 1) for number in range(tags)],
     )
     assert len(encode(fields)) < MAX_LEAF_BYTES - 1024, "there must be room for what the log adds"

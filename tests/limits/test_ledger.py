@@ -11,7 +11,7 @@ from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.ledger import LEASE_S, RENEW_S, Exceeded, Ledger, NotCountedError, Reservation
 from jupiter_addons.limits.limit import Amounts, Limit, Terms, limit_of
 from jupiter_addons.limits.memory import MemoryStore
-from jupiter_addons.limits.store import Counter, Held, Short, Sliding, Take
+from jupiter_addons.limits.store import Counter, Held, Short, Sliding, Take, come
 
 
 class Later(MemoryStore):
@@ -67,6 +67,12 @@ class World:
 
     def settle(self, held: Reservation, true: Amounts) -> bool:
         return asyncio.run(self.ledger.settle(held, true))
+
+    def extend(self, held: Reservation, more: Amounts) -> Reservation | Exceeded:
+        async def extended():
+            return await come(self.ledger.extend(held, more))
+
+        return asyncio.run(extended())
 
     def tend(self):
         return asyncio.run(self.ledger.tend())
@@ -137,11 +143,11 @@ def test_without_a_limit_nothing_is_asked_of_the_store(world: World):
 def test_a_call_takes_more_while_it_runs(world: World):
     limits = (requests(), tokens(100), budget(50))
     held = world.held("c", *limits, amounts=Amounts(10, 20, 5))
-    more = asyncio.run(world.ledger.extend(held, Amounts(0, 30, 6, requests=0)))
+    more = world.extend(held, Amounts(0, 30, 6, requests=0))
     assert isinstance(more, Reservation)
     assert more.amounts == Amounts(10, 50, 11)
     assert more.remaining == (1, 40, 39)
-    assert isinstance(asyncio.run(world.ledger.extend(more, Amounts(0, 41, 0, requests=0))), Exceeded)
+    assert isinstance(world.extend(more, Amounts(0, 41, 0, requests=0)), Exceeded)
     assert world.settle(more, Amounts(10, 45, 10))
     assert [world.taken(limit)[0] for limit in limits] == [1, 55, 10]
 
@@ -169,7 +175,7 @@ def test_what_only_tells_lets_a_call_pass_and_says_that_it_is_over(world: World)
     [
         (requests(10), 66),
         (requests(60, burst=10), 1),
-        (limit_of("u", "usd_total", Terms(5)), 0),
+        (limit_of("u", "usd_total", Terms(5)), math.inf),
         (limit_of("u", "requests_per_day", Terms(5, zone="UTC")), 86_400 - 1_790_000_000 % 86_400),
         (limit_of("u", "concurrent_requests", Terms(5)), 0),
     ],
