@@ -1,12 +1,14 @@
 """The supervisor's life: prepare what workers share, start them, answer for all of them, and end with the last."""
 
 import asyncio
+import contextlib
 import datetime
 import logging
 import signal
 import tempfile
 from pathlib import Path
 
+from jupiter_addons.counters import local_store, users
 from jupiter_addons.host import certificates, workers
 from jupiter_addons.host.workers import Supervisor
 from jupiter_addons.settings.load import Configuration
@@ -50,8 +52,11 @@ async def supervise(settings: Configuration) -> int:
 
 def _make_once(settings: Configuration) -> None:
     """Create what workers that start together would each create."""
-    signing_keys.load_or_create(settings.signing_dir)
-    KeyStore(settings.keys_path).close()
+    _, pseudonym_key = signing_keys.load_or_create(settings.signing_dir)
+    with contextlib.closing(KeyStore(settings.keys_path)) as keys:
+        counters = local_store(settings, users(settings, keys), pseudonym_key)
+    if counters is not None:
+        counters.close()
     if settings.intercept.enabled:
         certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
 

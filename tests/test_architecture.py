@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "jupiter_addons"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
-GROUND = {"errors", "units", "documents", "zones"}
+GROUND = {"errors", "units", "documents", "zones", "addresses"}
 CORE = {"identity", "enrichment", "policy", "limits", "routing", "evidence"}
 EDGES = {"storage", "settings", "telemetry"}
 BELOW_STAGES = GROUND | {"dialects", "exchange"} | CORE | EDGES
@@ -26,12 +26,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exchange": GROUND | {"dialects"} | CORE,
     "host": GROUND | {"dialects", "exchange"} | EDGES,
     "stages": BELOW_STAGES | {"host"},
-    "stores": BELOW_STAGES,
+    "counters": BELOW_STAGES,
+    "stores": BELOW_STAGES | {"counters"},
     "parts": BELOW_STAGES | {"host", "stages", "stores"},
     "chain": BELOW_STAGES | {"host", "stages", "parts"},
     "service": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain"},
     "entry": {"service"},
-    "supervise": BELOW_STAGES | {"host"},
+    "supervise": BELOW_STAGES | {"host", "counters"},
     "cli": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain", "service", "supervise", "rehearsal"},
 }
 """First name below the package -> what it may import besides itself."""

@@ -29,7 +29,7 @@ def check(config_path: Path | None) -> None:
     """
     settings = configuration(config_path)
     policies = load(read_files(settings.policy_path), default=settings.policy.default)
-    if problems := list(impossible(policies, providers=settings.providers, workers=settings.proxy.workers)):
+    if problems := list(impossible(policies, providers=settings.providers)):
         raise ConfigError(problems)
     for note in settings.notes:
         tell(note, "note: ")

@@ -120,6 +120,11 @@ class EvidenceLog:
         self._thread.start()
 
     @property
+    def origin(self) -> str:
+        """The name that the log was given when it was made."""
+        return self._origin
+
+    @property
     def healthy(self) -> bool:
         """Whether the last commit succeeded."""
         return self._failed_at_s is None

@@ -11,6 +11,7 @@ missing until they have told theirs; a member waits for those it knew of, for `J
 The scripts say how things are kept.  All keys have one hash tag.
 """
 
+import asyncio
 import logging
 import math
 import time
@@ -23,6 +24,7 @@ from typing import Any
 
 import orjson
 
+from jupiter_addons.addresses import RedisAddress
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.counting import MAX_SUBJECTS
 from jupiter_addons.limits.store import (
@@ -41,7 +43,7 @@ from jupiter_addons.limits.store import (
 )
 from jupiter_addons.limits.tables import GRACE_S
 from jupiter_addons.storage.limits_packing import counter_of, counter_row
-from jupiter_addons.storage.redis_connection import Address, RedisConnection, RefusedError
+from jupiter_addons.storage.redis_connection import RedisConnection, RefusedError, UnansweredError
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ class RedisStore:
 
     def __init__(
         self,
-        where: Address,
+        where: RedisAddress,
         name: str,
         member: str,
         *,
@@ -99,6 +101,8 @@ class RedisStore:
         self._awaited: set[str] = set()
         self._awaited_until_s = 0.0
         self._is_telling = False
+        self._unsure: dict[str, int] = {}
+        """Calls that may have been reserved, though they were told otherwise -> the number of their takes."""
         self.is_lost = False
         """Whether the server does not know what was taken, as far as is known."""
 
@@ -113,7 +117,11 @@ class RedisStore:
         for counter, amount, cap, rate in takes:
             words += self._words(counter)
             words += (amount, cap, rate, counter.crowd or "", self._max_subjects)
-        return _outcome(call_id, await self._run("reserve", *words))
+        try:
+            return _outcome(call_id, await self._run("reserve", *words))
+        except (UnansweredError, asyncio.CancelledError):
+            self._unsure[call_id] = len(takes)
+            raise
 
     async def extend(self, call_id: str, more: Sequence[int]) -> Held | Short:
         """Take more, or nothing."""
@@ -132,7 +140,13 @@ class RedisStore:
         return [call_id.decode() for call_id in lost]
 
     async def tend(self, most: int = 1000) -> Sequence[Expired]:
-        """End what has run out; what is empty the server forgets by itself."""
+        """End what has run out; what is empty the server forgets by itself.
+
+        What was taken for calls that nobody heard of is given back before.
+        """
+        for call_id, count in list(self._unsure.items()):
+            await self.settle(call_id, (0,) * count)
+            del self._unsure[call_id]
         ended, members = await self._run("tend", most, REMEMBERED_S * US)
         self._members = {member.decode() for member in members}
         self._awaited -= self._members

@@ -15,12 +15,11 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import hiredis
 
+from jupiter_addons.addresses import RedisAddress
 from jupiter_addons.errors import StoreError
 
 logger = logging.getLogger(__name__)
@@ -39,50 +38,22 @@ GONE = ("READONLY", "LOADING", "MASTERDOWN", "NOAUTH", "UNBLOCKED")
 """Answers of a server that is not, or no longer, the one to ask: connecting anew may lead to another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server is, and how it knows us.  Printing it tells no secret."""
-
-    host: str
-    port: int
-    database: int
-    user: str | None
-    password: str | None
-    is_tls: bool
-
-    def __repr__(self) -> str:
-        """Print where it is."""
-        return f"{'rediss' if self.is_tls else 'redis'}://{self.host}:{self.port}/{self.database}"
-
-    __str__ = __repr__
-
-
-def address(url: str) -> Address:
-    """Return what `redis://user:password@host:port/database` says.  Raises ValueError, which tells no secret."""
-    try:
-        parts = urlsplit(url)
-        port, host = parts.port or 6379, parts.hostname
-        database = int(parts.path.strip("/") or 0)
-    except ValueError:
-        parts, host, port, database = urlsplit(""), None, 0, -1
-    if parts.scheme not in ("redis", "rediss") or not host or database < 0 or parts.query or parts.fragment:
-        raise ValueError("a Redis server is named like redis://host:6379/0 or rediss://user:password@host:6380/0")
-    user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
-    return Address(host, port, database, user or None, password, parts.scheme == "rediss")
-
-
 class RefusedError(StoreError):
     """The server has answered with an error; the text begins with its code."""
 
-    def __init__(self, where: Address, text: str) -> None:
+    def __init__(self, where: RedisAddress, text: str) -> None:
         super().__init__(f"{where} answered: {text}")
         self.code = text.partition(" ")[0]
+
+
+class UnansweredError(StoreError):
+    """The command was written, and nobody knows whether it was carried out."""
 
 
 class _Peer(asyncio.Protocol):
     """The bytes of one connection."""
 
-    def __init__(self, where: Address, lost: Callable[[str], None]) -> None:
+    def __init__(self, where: RedisAddress, lost: Callable[[str], None]) -> None:
         self._where = where
         self._lost = lost
         self._reader = hiredis.Reader()
@@ -158,7 +129,7 @@ class _Peer(asyncio.Protocol):
         waiting, self._waiting = self._waiting, deque()
         for future, _ in waiting:
             if not future.done():
-                future.set_exception(StoreError(f"{self._where} cannot be used: {why}"))
+                future.set_exception(UnansweredError(f"{self._where} cannot be used: {why}"))
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
@@ -168,7 +139,9 @@ class _Peer(asyncio.Protocol):
 class RedisConnection:
     """The connection, made when it is needed and made anew when it is lost.  Belongs to one event loop."""
 
-    def __init__(self, where: Address, greet: Callable[["RedisConnection"], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self, where: RedisAddress, greet: Callable[["RedisConnection"], Awaitable[None]] | None = None
+    ) -> None:
         """`greet` is called with every new connection before others may use it; it says by StoreError if it may not be used."""
         self._where = where
         self._greet = greet

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from support.redis import needs_redis, shared_server
 from support.trial import Clocks, Trial
 
+from jupiter_addons.addresses import redis_address
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.memory import MemoryStore
 from jupiter_addons.limits.store import (
@@ -34,7 +35,6 @@ from jupiter_addons.limits.store import (
 )
 from jupiter_addons.storage.limits_redis import RedisStore
 from jupiter_addons.storage.limits_sqlite import SqliteStore
-from jupiter_addons.storage.redis_connection import address
 
 
 def sqlite(clocks: Clocks, directory: Path) -> SqliteStore:
@@ -42,7 +42,7 @@ def sqlite(clocks: Clocks, directory: Path) -> SqliteStore:
 
 
 def redis(clocks: Clocks, directory: Path) -> RedisStore:
-    where = address(shared_server().url)
+    where = redis_address(shared_server().url)
     return RedisStore(where, uuid.uuid4().hex, "one", steady_ns=clocks.steady_ns, wall_s=clocks.wall_s)
 
 

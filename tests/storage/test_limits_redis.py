@@ -13,11 +13,12 @@ import pytest
 from support.redis import RedisServer, needs_redis, shared_server
 from support.trial import Clocks, Trial
 
+from jupiter_addons.addresses import redis_address
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.store import MAX_AMOUNT, Bucket, Counter, Held, Period, Short, Sliding, Slots, Take, Taken
 from jupiter_addons.storage import redis_connection
 from jupiter_addons.storage.limits_redis import RedisStore
-from jupiter_addons.storage.redis_connection import RefusedError, address
+from jupiter_addons.storage.redis_connection import RefusedError
 
 pytestmark = needs_redis
 
@@ -30,7 +31,7 @@ class Gateway(Trial):
     """A store as one process of a gateway has it, on the server's clock."""
 
     def __init__(self, server: RedisServer, name: str, member: str = "one", max_subjects: int = 1_000_000) -> None:
-        super().__init__(RedisStore(address(server.url), name, member, max_subjects=max_subjects), Clocks())
+        super().__init__(RedisStore(redis_address(server.url), name, member, max_subjects=max_subjects), Clocks())
 
     def fails(self, match: str) -> float:
         began = time.monotonic()
@@ -119,7 +120,7 @@ def test_the_largest_amounts_are_kept_exactly_and_extended_and_given_back(store:
 
 def test_a_bucket_too_large_for_exact_numbers_lets_no_more_through(name: str):
     clocks = Clocks()
-    store = Trial(RedisStore(address(shared_server().url), name, "one", steady_ns=clocks.steady_ns), clocks)
+    store = Trial(RedisStore(redis_address(shared_server().url), name, "one", steady_ns=clocks.steady_ns), clocks)
     store.restore()
     tokens = Counter("team:lab", "tokens", Bucket(86_400))
     rate = 10**9
@@ -328,7 +329,7 @@ def test_a_password_is_told_to_the_server_and_to_nobody_else(
     try:
         for password, outcome in (("s3cret-phrase", None), ("wr0ng-phrase", "WRONGPASS"), (None, "NOAUTH")):
             user = "" if password is None else f":{password}@"
-            where = address(f"redis://{user}127.0.0.1:{server.port}/0")
+            where = redis_address(f"redis://{user}127.0.0.1:{server.port}/0")
             store = Trial(RedisStore(where, name, password or "none"), Clocks())
             if outcome is None:
                 store.restore()

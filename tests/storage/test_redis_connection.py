@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from jupiter_addons.addresses import RedisAddress
 from jupiter_addons.errors import StoreError
 from jupiter_addons.storage import redis_connection
-from jupiter_addons.storage.redis_connection import Address, RedisConnection, RefusedError, address
+from jupiter_addons.storage.redis_connection import RedisConnection, RefusedError
 
 SLACK_S = 0.5
 """A busy machine is given so much more."""
@@ -52,7 +53,7 @@ async def serving(answer: Answer, **options: Any) -> AsyncIterator[tuple[Server,
     server = Server(answer)
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    connection = RedisConnection(Address("127.0.0.1", port, 0, None, None, is_tls=False), **options)
+    connection = RedisConnection(RedisAddress("127.0.0.1", port, 0, None, None, is_tls=False), **options)
     try:
         yield server, connection
     finally:
@@ -90,42 +91,6 @@ async def failing(connection: RedisConnection, match: str = "cannot be used|mome
     return time.monotonic() - began
 
 
-@pytest.mark.parametrize(
-    ("url", "wanted"),
-    [
-        ("redis://h", Address("h", 6379, 0, None, None, is_tls=False)),
-        ("redis://h:7/3", Address("h", 7, 3, None, None, is_tls=False)),
-        ("rediss://u:p%40ss@h:7", Address("h", 7, 0, "u", "p@ss", is_tls=True)),
-        ("redis://:secret@[::1]:7/0", Address("::1", 7, 0, None, "secret", is_tls=False)),
-    ],
-)
-def test_a_url_says_where_a_server_is(url: str, wanted: Address):
-    assert address(url) == wanted
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "http://h",
-        "redis://",
-        "redis://h:x",
-        "redis://u:secret@h:99999",
-        "redis://h/x",
-        "redis://h?a=b",
-        "redis://h/-1",
-    ],
-)
-def test_a_url_that_says_no_such_thing_is_refused_without_its_secrets(url: str):
-    with pytest.raises(ValueError, match="redis://host") as caught:
-        address(url)
-    assert "secret" not in str(caught.value)
-
-
-def test_no_secret_is_printed():
-    assert "secret" not in f"{address('redis://me:secret@h')!r} {address('redis://me:secret@h')}"
-
-
 def test_many_calls_at_once_have_their_own_answers_over_one_connection():
     async def run() -> None:
         async with serving(echo) as (server, connection):
@@ -157,7 +122,7 @@ def test_who_asks_and_goes_disturbs_nobodys_answer():
 def test_the_greeting_comes_first_and_names_us():
     async def run() -> None:
         async with serving(ok) as (server, connection):
-            connection._where = Address("127.0.0.1", connection._where.port, 3, "me", "secret", is_tls=False)
+            connection._where = RedisAddress("127.0.0.1", connection._where.port, 3, "me", "secret", is_tls=False)
             await connection.call("PING")
             assert server.asked == [[b"AUTH", b"me", b"secret"], [b"SELECT", b"3"], [b"PING"]]
 
@@ -180,7 +145,7 @@ def test_a_greeting_that_fails_keeps_everybody_out():
 
 def test_a_server_that_is_not_there_costs_a_moment_and_then_nothing():
     async def run() -> None:
-        connection = RedisConnection(Address("127.0.0.1", 1, 0, None, None, is_tls=False))
+        connection = RedisConnection(RedisAddress("127.0.0.1", 1, 0, None, None, is_tls=False))
         assert await failing(connection) < redis_connection.LIMIT_S + SLACK_S
         began = time.monotonic()
         for _ in range(100):
