@@ -28,6 +28,7 @@ from jupiter_addons.stages.detect import find
 from jupiter_addons.stages.downgrade import Downgrade
 from jupiter_addons.stages.enrich import Enrich
 from jupiter_addons.stages.facts import Surroundings
+from jupiter_addons.stages.hold import HoldProvider
 from jupiter_addons.stages.judge import Judge
 from jupiter_addons.stages.lease import Learn, TakeLease
 from jupiter_addons.stages.observe import Observe
@@ -121,6 +122,7 @@ def build(parts: Parts) -> Sequence[object]:
         Warn(parts.stores.ledger, parts.stores.alerts.send, settings.limits.enforcement.alert_webhook),
         TellOfRequest(parts.stores.alerts.send),
         Translate(client_key=settings.intercept.client_key, default_max_output_tokens=max_output),
+        HoldProvider(parts.stores.ledger, parts.limits_at),
         TakeLease(parts.router),
         Commit(parts.leaves),
         ReadReply(

@@ -162,6 +162,8 @@ class Exchange:
     settled: bool = field(default=False)  # settle
     recorded: bool = field(default=False)  # record
 
+    held_at: dict[str, Reservation] = field(default_factory=dict, init=False)
+    """hold: provider -> what is taken of its limits, where it is not the first candidate's."""
     generation: object = field(init=False)
     """The stages this request travels through, whatever is reloaded meanwhile; set by the chain."""
     refusal: Refusal | None = field(default=None, init=False)

@@ -83,7 +83,7 @@ class Parts:
             _written(costs.default_price) if costs.unknown_model == "price" and costs.default_price else None,
         )
         self._priced_by: dict[tuple[DialectName, str], tuple[str, ...]] = {}
-        self._limit_plan = limit_plan(settings.limits)
+        self.limit_plan = limit_plan(settings.limits)
         enforcement = settings.limits.enforcement
         self.lines = Lines(enforcement.queue_depth, enforcement.queue_timeout)
         self._counts_usage = mentions_usage(self.policies)
@@ -168,11 +168,11 @@ class Parts:
         caller = Caller(
             principal.user, principal.key_id, principal.team, None if organisation is None else str(organisation)
         )
-        return self._limit_plan.limits_for(caller, known)
+        return self.limit_plan.limits_for(caller, known)
 
     def limits_at(self, provider: str) -> tuple[Limit, ...]:
         """Return the limits on what a provider is asked."""
-        return self._limit_plan.limits_at(provider)
+        return self.limit_plan.limits_at(provider)
 
     def counters_for(self, user: str, model: str) -> Sequence[limits_store.Counter]:
         """Return what counts a call for rules to read; nothing does if no rule reads it."""

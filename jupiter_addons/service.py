@@ -27,6 +27,7 @@ from jupiter_addons.host.state import EdgeLimits, Host
 from jupiter_addons.parts import VERSION, Parts
 from jupiter_addons.settings.load import Configuration, find, load
 from jupiter_addons.stages.answer import Answer
+from jupiter_addons.standings import Standings, token_in
 from jupiter_addons.stores import Stores
 from jupiter_addons.telemetry import admin
 from jupiter_addons.telemetry.logs import FIELDS
@@ -65,6 +66,7 @@ class Service:
         self.parts = Parts(settings, lambda: Stores(settings, VERSION, place.worker))
         self.stores = self.parts.stores
         self._stages = build(self.parts)
+        self.standings = Standings(self.parts, token_in(settings.state_path))
         self._note_loaded()
         self.host.fault = lambda where, _error: METRICS.faults.labels(f"guard:{where}").inc()
         self.host.attempt_failed = _attempt_failed
@@ -97,7 +99,7 @@ class Service:
         """Let traffic in: from here on the guard has a chain to ask.  Raises OSError if the admin port cannot be had."""
         where = self._place.admin_socket or self.settings.proxy.admin_address
         render = self._render if self.settings.telemetry.metrics.enabled else None
-        self._admin = admin.serve(where, self._probe, render)
+        self._admin = admin.serve(where, self._probe, render, self.standings.answer)
         self._tending = asyncio.get_running_loop().create_task(self._tend())
         self.chain.install(self._stages)
         self.host.close = self.chain.close
@@ -155,6 +157,7 @@ class Service:
             logger.warning("`%s` has changed, which takes effect after a restart", key)
         self.parts.leaves.flush()
         self.settings, self.parts = settings, parts
+        self.standings.parts = parts
         self._stages = build(parts)
         self.host.limits = edge_limits(settings)
         self.host.private_tunnels = settings.intercept.private_tunnels

@@ -148,7 +148,7 @@ class Ledger:
     ) -> None:
         """`share`: how many processes count in the same store; each admits so much of a limit that can be counted locally."""
         self.store: Store = MemoryStore() if store is None else store
-        self._wall_s = wall_s
+        self.wall_s = wall_s
         self._steady_s = steady_s
         self._share = share
         self._local = MemoryStore()
@@ -168,7 +168,7 @@ class Ledger:
         """
         if (known := self._open.get(call_id)) is not None:
             return known
-        at_s = self._wall_s()
+        at_s = self.wall_s()
         takes = [limit.take(limit.counter(at_s), amounts.of(limit.kind.unit)) for limit in limits]
         takes += [Take(counter, amounts.of(counter.unit)) for counter in counters]
         branch: Branch = "store"
@@ -226,14 +226,15 @@ class Ledger:
             self._open[held.call_id] = extended
         return extended
 
-    async def settle(self, held: Reservation, true: Amounts) -> bool:
-        """End a reservation at what it came to; return whether it was open.
+    async def settle(self, held: Reservation, true: Amounts, *, instead: Mapping[str, Amounts] | None = None) -> bool:
+        """End a reservation at what it came to; return whether it was open.  `instead`: what some subjects are charged.
 
         If the store does not answer, the call counts as held until it does.
         """
         if self._open.pop(held.call_id, None) is None:
             return False
-        amounts = tuple(true.of(take.counter.unit) for take in held.takes)
+        other = instead or {}
+        amounts = tuple(other.get(take.counter.subject, true).of(take.counter.unit) for take in held.takes)
         if not amounts:
             return True
         try:
@@ -269,7 +270,7 @@ class Ledger:
 
     async def counts(self, limits: Sequence[Limit]) -> Sequence[Count]:
         """Return what is taken and held under limits, as of now.  Raises StoreError."""
-        at_s = self._wall_s()
+        at_s = self.wall_s()
         return await come(self.store.usage([limit.counter(at_s) for limit in limits]))
 
     async def lacking(self, limits: Sequence[Limit], amounts: Amounts) -> Limit | None:
@@ -281,12 +282,12 @@ class Ledger:
 
     async def reset(self, limits: Sequence[Limit]) -> None:
         """Forget what was taken under limits, but for what runs.  Raises StoreError."""
-        at_s = self._wall_s()
+        at_s = self.wall_s()
         await come(self.store.reset([limit.counter(at_s) for limit in limits]))
 
     async def first(self, counter: Counter) -> bool:
         """Whether nobody has asked this of a counter in its window before.  Raises StoreError."""
-        name = f"{counter.series} {counter.subject} {self._wall_s()}"
+        name = f"{counter.series} {counter.subject} {self.wall_s()}"
         outcome: Held | Short = await come(self.store.reserve(name, [Take(counter, 1, 1)], LEASE_S))
         if isinstance(outcome, Short):
             return False

@@ -63,6 +63,19 @@ class LimitPlan:
         """Return the limits on what a provider is asked."""
         return _limits(f"provider:{provider}", self._tables.by_provider.get(provider))
 
+    def shared(self) -> tuple[Limit, ...]:
+        """Return the limits of all subjects that are configured by name, but users: every user has some."""
+        tables = self._tables
+        named = (
+            ("key", tables.by_key),
+            ("team", tables.by_team),
+            ("organisation", tables.by_organisation),
+            ("model", tables.by_model),
+            ("provider", tables.by_provider),
+        )
+        found = tuple(limit for by, table in named for name in table for limit in _limits(f"{by}:{name}", table[name]))
+        return found + _limits("global", tables.overall)
+
     def _find(self, caller: Caller, model: str) -> tuple[Limit, ...]:
         tables = self._tables
         each = tables.each.get(caller.team, {}) if caller.team is not None else {}

@@ -67,6 +67,11 @@ class Configuration(Settings):
         return self._at(self.proxy.state_dir / "limits.db" if url is None else Path(url.removeprefix("sqlite:")))
 
     @property
+    def state_path(self) -> Path:
+        """Where databases and keys are kept."""
+        return self._at(self.proxy.state_dir)
+
+    @property
     def signing_dir(self) -> Path:
         """Where the signing keys are."""
         return self._at(self.evidence.signing_key_path or self.proxy.state_dir / "signing")

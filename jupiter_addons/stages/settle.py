@@ -51,7 +51,18 @@ class Settle:
             true = Amounts(x.charge.usage.input_tokens, x.charge.usage.output_tokens, x.charge.nusd)
         if x.filled("reply") and x.reply.complete and x.filled("charge") and x.charge.source == "provider":
             self._ledger.sizes.add(x.outgoing.model, x.charge.usage.output_tokens)
-        await self._ledger.settle(x.reservation, true)
+        await self._settle(x, true)
+
+    async def _settle(self, x: Exchange, true: Amounts) -> None:
+        """Settle with everybody; of several providers, with the one that was asked last for what the call took."""
+        if not x.held_at:
+            await self._ledger.settle(x.reservation, true)
+            return
+        first, last = x.route.candidates[0].provider.name, x.candidate.provider.name
+        instead = {} if last == first else {f"provider:{first}": Amounts()}
+        await self._ledger.settle(x.reservation, true, instead=instead)
+        for provider, held in x.held_at.items():
+            await self._ledger.settle(held, true if provider == last else Amounts())
 
     def _charge(self, x: Exchange) -> Charge:
         """Return what all attempts of a call took; see `enrichment.charges` for the table."""

@@ -1,11 +1,14 @@
 """Limits in a running gateway: what is held, what is charged, and streams that end when there is no more."""
 
+import json
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from support.gateway import Gateway, Setup, start_gateway
-from support.wire import Answer, Client, chat, post, wait_until
+from support.gateway import BIN, Gateway, Setup, free_port, start_gateway
+from support.wire import Answer, Client, chat, get, post, wait_until
 
 from jupiter_addons.rehearsal.server import RehearsalThread
 
@@ -157,3 +160,55 @@ def test_a_client_that_hangs_up_is_charged_for_what_had_come(gateway: Gateway):
     (leaf,) = left()
     assert leaf["cost"]["usage"] == "estimate"
     assert 0 < leaf["gen_ai"]["usage.output_tokens"] < 300
+
+
+def limits(gateway: Gateway, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(BIN / "jupiter"), "limits", *arguments, "-c", str(gateway.config)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_how_limits_stand_is_shown_simulated_and_reset(gateway: Gateway, client: Client):
+    client.ask(post(CHAT, chat(model="rehearsal-one"), gateway.key))
+    shown = json.loads(
+        limits(gateway, "show", "--user", "alice", "--model", "rehearsal-one", "--format", "json").stdout
+    )
+    rows = {f"{row['subject']} {row['limit']}": row for row in shown}
+    assert rows["team:lab tokens_per_day"]["taken"] > 0
+    assert rows["team:lab tokens_per_day"]["held"] == 0
+    assert rows["team:lab usd_per_month"]["period"].endswith("@Europe/Berlin")
+    assert rows["model:rehearsal-one concurrent_requests"]["taken"] == 0
+    text = limits(gateway, "show")
+    assert "user:alice" in text.stdout
+    assert "model:rehearsal-dear" in text.stdout
+
+    call = ("simulate", "--user", "alice", "--model", "rehearsal-dear", "--input-tokens", "900")
+    assert limits(gateway, *call, "--output-tokens", "50").returncode == 0
+    refused = limits(gateway, *call, "--output-tokens", "500")
+    assert refused.returncode == 1
+    assert "would block" in refused.stdout
+
+    assert limits(gateway, "reset").returncode == 2
+    assert limits(gateway, "reset", "--team", "lab").returncode == 0
+    (row, *_) = json.loads(limits(gateway, "show", "--team", "lab", "--format", "json").stdout)
+    assert row["taken"] == 0
+    (leaf,) = gateway.leaves("limits.reset")
+    assert leaf["detail"] == {"limits": 2, "team": "lab"}
+
+
+def test_a_reset_takes_the_token(gateway: Gateway):
+    with Client(gateway.admin_port) as admin:
+        answer = admin.ask(post("/limits?team=lab", b"", x_jupiter_token="guessed"))
+    assert answer.status == 403
+    with Client(gateway.admin_port) as admin:
+        assert admin.ask(get("/limits?planet=earth")).status == 400
+
+
+def test_without_a_gateway_the_command_says_so(tmp_path: Path):
+    (tmp_path / "jupiter.yaml").write_text(
+        "providers: {p: {type: rehearsal, base_url: http://127.0.0.1:1, models: [m]}}\n"
+        f"proxy: {{admin_address: 127.0.0.1:{free_port()}}}\n"
+    )
+    command = [str(BIN / "jupiter"), "limits", "show", "-c", str(tmp_path / "jupiter.yaml")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 3
+    assert "no gateway answers" in result.stderr

@@ -205,6 +205,13 @@ def test_something_is_first_once_in_its_window(world: World):
     assert [*first, asyncio.run(world.ledger.first(counter))] == [True, False, False, True]
 
 
+def test_a_subject_can_be_charged_otherwise_than_the_others(world: World):
+    limits = [tokens(subject="provider:a"), tokens(subject="team:lab")]
+    held = world.held("c", *limits, amounts=Amounts(100))
+    assert asyncio.run(world.ledger.settle(held, Amounts(60), instead={"provider:a": Amounts()}))
+    assert [world.taken(limit)[0] for limit in limits] == [0, 60]
+
+
 def test_a_reset_lets_calls_in_again(world: World):
     limit = requests(1)
     world.settle(world.held("c", limit), Amounts())
