@@ -4,6 +4,7 @@ Whatever can be wrong with a configuration, a policy or a certificate is found h
 on a reload while the old parts are still in place.
 """
 
+import asyncio
 import datetime
 import itertools
 import logging
@@ -82,7 +83,7 @@ class Parts:
         self.providers: Sequence[Provider] = providers(settings)
         self.registry = Registry(self.providers, settings.routing.aliases)
         if problems := [
-            *impossible(self.policies, providers=settings.providers, workers=settings.proxy.workers),
+            *impossible(self.policies, providers=settings.providers),
             *fallback_problems(settings, self.registry),
         ]:
             raise ConfigError(problems)
@@ -156,10 +157,23 @@ class Parts:
         except StoreError as error:
             METRICS.faults.labels("counters").inc()
             logger.warning("counters could not be tended: %s", error)
+            await self._tell_counters()
             return
         for call in expired:
             self.stores.log.append_nowait(control("limits.expire", call=call.call_id))
             logger.warning("a call was not settled in time, and counts in full", extra={FIELDS: {"call": call.call_id}})
+
+    async def _tell_counters(self) -> None:
+        """Tell a store that has lost it what was taken, if it has; what cannot be told now is told in the next second."""
+        if not self.stores.counters_are_lost:
+            return
+        try:
+            taken = await asyncio.to_thread(self.stores.evidence_says)
+            await self.stores.tell_counters(taken)
+        except StoreError as error:
+            logger.error("counters cannot be told what was taken: %s", error)
+        else:
+            logger.warning("counters were told what was taken: %d entries of the evidence", len(taken))
 
     def readiness(self) -> Mapping[str, bool]:
         """Return what a governed call needs, and whether it is there."""

@@ -120,10 +120,10 @@ class Service:
 
     async def _tend(self) -> None:
         while True:
-            await asyncio.sleep(TICK_S)
             self.parts.tend()
             await self.parts.tend_counters()
             self.host.tend()
+            await asyncio.sleep(TICK_S)
 
     async def _probe(self, path: str) -> tuple[int, bytes]:
         return next(stage for stage in self._stages if isinstance(stage, Answer)).probe(path)
@@ -216,6 +216,7 @@ RESTART = (
     "proxy.state_dir",
     "proxy.workers",
     "intercept.ca_dir",
+    "limits.storage",
     "evidence",
     "identity.keys",
     "telemetry",

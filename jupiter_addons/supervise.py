@@ -1,6 +1,7 @@
 """The supervisor's life: prepare what workers share, start them, answer for all of them, and end with the last."""
 
 import asyncio
+import contextlib
 import datetime
 import logging
 import signal
@@ -11,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from jupiter_addons.counters import local_store, users
 from jupiter_addons.host import certificates, workers
 from jupiter_addons.host.workers import Supervisor
 from jupiter_addons.routing import report
@@ -55,8 +57,11 @@ async def supervise(settings: Configuration) -> int:
 
 def _make_once(settings: Configuration) -> None:
     """Create what workers that start together would each create."""
-    signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
-    KeyStore(settings.keys_path).close()
+    keys = signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
+    with contextlib.closing(KeyStore(settings.keys_path)) as store:
+        counters = local_store(settings, users(settings, store), keys.pseudonym)
+    if counters is not None:
+        counters.close()
     if settings.intercept.enabled:
         certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
 

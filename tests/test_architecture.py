@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "jupiter_addons"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
-GROUND = {"errors", "units", "documents", "zones"}
+GROUND = {"errors", "units", "documents", "zones", "addresses"}
 CORE = {"identity", "enrichment", "policy", "limits", "routing", "evidence"}
 EDGES = {"storage", "settings", "telemetry"}
 BELOW_STAGES = GROUND | {"dialects", "exchange"} | CORE | EDGES
@@ -26,14 +26,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exchange": GROUND | {"dialects"} | CORE,
     "host": GROUND | {"dialects", "exchange"} | EDGES,
     "stages": BELOW_STAGES | {"host"},
-    "stores": BELOW_STAGES,
+    "counters": BELOW_STAGES,
+    "stores": BELOW_STAGES | {"counters"},
     "parts": BELOW_STAGES | {"host", "stages", "stores"},
     "chain": BELOW_STAGES | {"host", "stages", "parts"},
     "standings": BELOW_STAGES | {"parts"},
     "service": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain", "standings", "checker"},
     "checker": BELOW_STAGES | {"host"},
     "entry": {"service"},
-    "supervise": BELOW_STAGES | {"host"},
+    "supervise": BELOW_STAGES | {"host", "counters"},
     "cli": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain", "service", "supervise", "rehearsal"},
 }
 """First name below the package -> what it may import besides itself."""
@@ -44,6 +45,8 @@ SHARED_BY_STAGES = {"stage", "leaves", "facts", "detect", "judge", "relay", "rou
 ONLY: dict[str, tuple[str, ...]] = {
     "mitmproxy": ("host/", "stages/", "chain.py", "service.py", "cli/run.py"),
     "sqlite3": ("storage/",),
+    "apsw": ("storage/",),
+    "hiredis": ("storage/redis_connection.py",),
     "nacl": ("evidence/signing.py", "evidence/verify_bundle.py"),
     "click": ("cli/",),
     "pydantic": ("settings/",),

@@ -1,20 +1,21 @@
-"""Counters of one kind in memory: subject -> what was taken, one table for each way to count.
+"""Counters of one kind: subject -> what was taken, one table for each way to count.
 
-A million subjects have to fit, so a subject is one entry of a dict with one small tuple behind it, and nobody keeps a list of
-who was seen last.  Instead a table has two halves, and what is used moves to the young one; when all that the old half holds
-has had the time to run empty, it is put aside and the halves change places.  What was put aside is freed a little at a time.
+How states are kept is told apart from what they mean: `states` keeps them in memory, and a store on disk in rows of its own.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from jupiter_addons.limits.states import Forever, Halves, States
 from jupiter_addons.limits.store import BUCKETS, Bucket, Period, Shape, Shortage, Sliding, Slots
 
 NS = 1_000_000_000
 GRACE_S = 86_400.0
 """So long a period is kept after its end, for clocks that are not set alike."""
 NO_MARK = 0
+ALWAYS_NS = 2**63 - 1
+"""Later than any time."""
 
 
 class Table(ABC):
@@ -56,6 +57,10 @@ class Table(ABC):
     def idle(self, most: int, now_ns: int) -> None:
         """Forget up to `most` subjects of which nothing counts."""
 
+    def until_ns(self, subject: str) -> int:
+        """Return when what is kept of a subject will not matter any more, if nobody takes more."""
+        return ALWAYS_NS
+
     @property
     def is_over(self) -> bool:
         """Whether nobody will ever take from here again."""
@@ -66,57 +71,7 @@ class Table(ABC):
         """Return how many subjects are kept."""
 
 
-class Halves[State]:
-    """Subject -> state, without those that nobody has used for `life_ns`."""
-
-    __slots__ = ("_old", "_since_ns", "_spent", "_young", "life_ns")
-
-    def __init__(self, life_ns: int) -> None:
-        """`life_ns`: so long after its last use a state may still matter."""
-        self.life_ns = life_ns
-        self._young: dict[str, State] = {}
-        self._old: dict[str, State] = {}
-        self._spent: list[dict[str, State]] = []
-        self._since_ns: int | None = None
-
-    def get(self, subject: str) -> State | None:
-        """Return a state."""
-        found = self._young.get(subject)
-        return self._old.get(subject) if found is None else found
-
-    def put(self, subject: str, state: State) -> None:
-        """Keep a state; it is used now."""
-        self._young[subject] = state
-        if self._old:
-            self._old.pop(subject, None)
-
-    def drop(self, subject: str) -> None:
-        """Forget a subject."""
-        self._young.pop(subject, None)
-        self._old.pop(subject, None)
-
-    def idle(self, most: int, now_ns: int) -> None:
-        """Put aside what is idle, and free some of it."""
-        if self._since_ns is None:
-            self._since_ns = now_ns
-        if now_ns - self._since_ns > self.life_ns:
-            if self._old:
-                self._spent.append(self._old)
-            self._old, self._young, self._since_ns = self._young, {}, now_ns
-        for _ in range(most):
-            if not self._spent:
-                return
-            if self._spent[-1]:
-                self._spent[-1].popitem()
-            else:
-                self._spent.pop()
-
-    def __len__(self) -> int:
-        """Return how many subjects are kept."""
-        return len(self._young) + len(self._old)
-
-
-type _Pairs = tuple[int, ...]
+type Pairs = tuple[int, ...]
 """What counts in all, then number and amount of each sub-bucket, oldest first."""
 
 
@@ -125,12 +80,12 @@ class SlidingTable(Table):
 
     __slots__ = ("_number", "_states", "_step_ns")
 
-    def __init__(self, window_s: int) -> None:
+    def __init__(self, window_s: int, states: States[Pairs] | None = None) -> None:
         self._step_ns = -(-window_s * NS // BUCKETS)
-        self._states: Halves[_Pairs] = Halves((BUCKETS + 1) * self._step_ns)
+        self._states: States[Pairs] = Halves((BUCKETS + 1) * self._step_ns) if states is None else states
         self._number = 0
 
-    def _now(self, subject: str, now_ns: int) -> _Pairs | None:
+    def _now(self, subject: str, now_ns: int) -> Pairs | None:
         """Return the state of a subject without what has left the window."""
         state = self._states.get(subject)
         if state is None:
@@ -201,6 +156,11 @@ class SlidingTable(Table):
     def _gone_ns(self, number: int) -> int:
         return (number + BUCKETS + 1) * self._step_ns
 
+    def until_ns(self, subject: str) -> int:
+        """Return when the last sub-bucket will have left."""
+        state = self._states.get(subject)
+        return 0 if state is None else self._gone_ns(state[-2])
+
     def idle(self, most: int, now_ns: int) -> None:
         """Forget windows that are empty."""
         self._states.idle(most, now_ns)
@@ -215,14 +175,14 @@ class PeriodTable(Table):
 
     __slots__ = ("_ends_s", "_taken", "_wall_s")
 
-    def __init__(self, ends_s: float | None, wall_s: Callable[[], float]) -> None:
+    def __init__(self, ends_s: float | None, wall_s: Callable[[], float], states: States[int] | None = None) -> None:
         self._ends_s = ends_s
         self._wall_s = wall_s
-        self._taken: dict[str, int] = {}
+        self._taken: States[int] = Forever() if states is None else states
 
     def taken(self, subject: str, now_ns: int) -> int:
         """Return what was taken."""
-        return self._taken.get(subject, 0)
+        return self._taken.get(subject) or 0
 
     def wait_ns(self, subject: str, excess: int, now_ns: int) -> int | None:
         """Return when the period ends."""
@@ -230,12 +190,12 @@ class PeriodTable(Table):
 
     def add(self, subject: str, amount: int, now_ns: int, rate: int = 0) -> int:
         """Count an amount."""
-        self._taken[subject] = self._taken.get(subject, 0) + amount
+        self._taken.put(subject, (self._taken.get(subject) or 0) + amount)
         return NO_MARK
 
     def take_back(self, subject: str, mark: int, amount: int) -> None:
         """Count an amount no longer."""
-        self._taken[subject] = max(0, self._taken.get(subject, 0) - amount)
+        self._taken.put(subject, max(0, (self._taken.get(subject) or 0) - amount))
 
     def lessen(self, subject: str, amount: int, now_ns: int) -> None:
         """Count so much less."""
@@ -243,13 +203,12 @@ class PeriodTable(Table):
 
     def clear(self, subject: str) -> None:
         """Forget a subject."""
-        self._taken.pop(subject, None)
+        self._taken.drop(subject)
 
     def idle(self, most: int, now_ns: int) -> None:
         """Forget some of a period that is over."""
         if self.is_over:
-            for _ in range(min(most, len(self._taken))):
-                self._taken.popitem()
+            self._taken.idle(most, now_ns)
 
     @property
     def is_over(self) -> bool:
@@ -266,12 +225,12 @@ class SlotsTable(Table):
 
     __slots__ = ("_running",)
 
-    def __init__(self) -> None:
-        self._running: dict[str, int] = {}
+    def __init__(self, states: States[int] | None = None) -> None:
+        self._running: States[int] = Forever() if states is None else states
 
     def taken(self, subject: str, now_ns: int) -> int:
         """Return how many run."""
-        return self._running.get(subject, 0)
+        return self._running.get(subject) or 0
 
     def wait_ns(self, subject: str, excess: int, now_ns: int) -> int | None:
         """Return when to ask again: nobody knows when a call will end."""
@@ -279,16 +238,16 @@ class SlotsTable(Table):
 
     def add(self, subject: str, amount: int, now_ns: int, rate: int = 0) -> int:
         """Take slots."""
-        self._running[subject] = self._running.get(subject, 0) + amount
+        self._running.put(subject, (self._running.get(subject) or 0) + amount)
         return NO_MARK
 
     def take_back(self, subject: str, mark: int, amount: int) -> None:
         """Give slots back."""
-        left = self._running.get(subject, 0) - amount
+        left = (self._running.get(subject) or 0) - amount
         if left > 0:
-            self._running[subject] = left
+            self._running.put(subject, left)
         else:
-            self._running.pop(subject, None)
+            self._running.drop(subject)
 
     def lessen(self, subject: str, amount: int, now_ns: int) -> None:
         """Give slots back, of calls that nobody will settle."""
@@ -296,7 +255,7 @@ class SlotsTable(Table):
 
     def clear(self, subject: str) -> None:
         """Forget a subject."""
-        self._running.pop(subject, None)
+        self._running.drop(subject)
 
     def idle(self, most: int, now_ns: int) -> None:
         """Forget nothing: a subject without a running call is not kept."""
@@ -304,6 +263,10 @@ class SlotsTable(Table):
     def __len__(self) -> int:
         """Return how many subjects are kept."""
         return len(self._running)
+
+
+type Level = tuple[int, int, int]
+"""The level, as of when, and the rate it refills at."""
 
 
 class BucketTable(Table):
@@ -315,9 +278,9 @@ class BucketTable(Table):
 
     __slots__ = ("_states", "_window_ns")
 
-    def __init__(self, window_s: int) -> None:
+    def __init__(self, window_s: int, states: States[Level] | None = None) -> None:
         self._window_ns = window_s * NS
-        self._states: Halves[tuple[int, int, int]] = Halves(self._window_ns)  # level, when, and the rate it refills at
+        self._states: States[Level] = Halves(self._window_ns) if states is None else states
 
     def _level(self, subject: str, now_ns: int) -> int:
         state = self._states.get(subject)
@@ -340,8 +303,8 @@ class BucketTable(Table):
         state = self._states.get(subject)
         level = self._level(subject, now_ns) + amount * self._window_ns
         rate = rate or (0 if state is None else state[2])
-        if rate and level > self._states.life_ns * rate:
-            self._states.life_ns = -(-level // rate)
+        if rate and level > self._window_ns * rate:
+            self._states.last(-(-level // rate))
         self._states.put(subject, (level, now_ns, rate))
         return NO_MARK
 
@@ -352,6 +315,13 @@ class BucketTable(Table):
         """Refill so much."""
         if (state := self._states.get(subject)) is not None:
             self._states.put(subject, (max(0, state[0] - amount * self._window_ns), state[1], state[2]))
+
+    def until_ns(self, subject: str) -> int:
+        """Return when a bucket will be full."""
+        state = self._states.get(subject)
+        if state is None or not state[0]:
+            return 0
+        return state[1] - -state[0] // state[2] if state[2] else ALWAYS_NS
 
     def clear(self, subject: str) -> None:
         """Fill a bucket."""

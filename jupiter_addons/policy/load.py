@@ -12,7 +12,7 @@ from jupiter_addons.errors import ConfigError, Problem
 from jupiter_addons.policy.patterns import Allowance
 from jupiter_addons.policy.policies import Policy, read_policy
 from jupiter_addons.policy.reading import suggestion
-from jupiter_addons.policy.rules import PolicySet, Quota, Route
+from jupiter_addons.policy.rules import PolicySet, Route
 
 MAX_RULES = 5000
 
@@ -29,8 +29,8 @@ def load(files: Mapping[str, bytes], *, default: Literal["allow", "deny"] = "all
     return PolicySet(tuple(rules), digest.hexdigest(), default)
 
 
-def impossible(policies: PolicySet, *, providers: Collection[str], workers: int) -> Iterator[Problem]:
-    """Yield the actions that a gateway with these providers and so many workers could not carry out."""
+def impossible(policies: PolicySet, *, providers: Collection[str]) -> Iterator[Problem]:
+    """Yield the actions that a gateway with these providers could not carry out."""
     for rule, route in policies.actions(Route):
         written = [route.provider[0]] if len(route.provider) == 1 and isinstance(route.provider[0], str) else []
         for name in (*written, *route.fallback):
@@ -38,10 +38,6 @@ def impossible(policies: PolicySet, *, providers: Collection[str], workers: int)
                 yield route.mark.problem(
                     f"rule `{rule.name}` routes to `{name}`, which is no provider here", suggestion(name, providers)
                 )
-    if workers > 1:
-        for rule, _ in policies.actions(Quota):
-            message = f"rule `{rule.name}` limits, and several workers cannot share a counter yet"
-            yield rule.mark.problem(message, "set `proxy.workers` to 1")
 
 
 def read_policies(files: Mapping[str, bytes]) -> tuple[Policy, ...]:

@@ -3,9 +3,10 @@
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from jupiter_addons.settings.types import Count, Duration, Section, only
+from jupiter_addons.addresses import redis_address
+from jupiter_addons.settings.types import Count, Duration, Section
 from jupiter_addons.units import NANO_PER_USD, NanoUsd, usd
 from jupiter_addons.zones import zone
 
@@ -175,11 +176,30 @@ class TeamRates(Rates):
     """What each of them may do, in place of the default, name by name."""
 
 
-class Storage(Section):
+def _store_url(value: str) -> str:
+    if value.startswith(("redis:", "rediss:")):
+        redis_address(value)
+    elif value != "memory:" and not (value.startswith("sqlite:") and value.removeprefix("sqlite:").strip()):
+        raise ValueError("a store of counters is `memory:`, `sqlite:` and a path, or `redis://host:6379/0`")
+    return value
+
+
+def _without_secret(value: str | None) -> str | None:
+    if value is None or not value.startswith(("redis:", "rediss:")):
+        return value
+    return str(redis_address(value))
+
+
+class LimitStorage(Section):
     """Where counters are kept."""
 
-    url: Annotated[Literal["memory:"], only("memory:", "any other store of counters is")] = "memory:"
-    """This version counts in memory; a restart starts anew."""
+    url: Annotated[
+        str | None,
+        AfterValidator(lambda url: None if url is None else _store_url(url)),
+        PlainSerializer(_without_secret),
+    ] = Field(default=None, repr=False)
+    """`sqlite:` and a path, for the workers of one host; `redis://` or `rediss://`, for several hosts; `memory:`, for one
+    worker, and until it ends.  Null: `sqlite:<state_dir>/limits.db`."""
 
 
 class Enforcement(Section):
@@ -221,7 +241,7 @@ class Enforcement(Section):
 class Limits(Section):
     """How much is too much."""
 
-    storage: Storage = Storage()
+    storage: LimitStorage = LimitStorage()
     """Where counters are kept."""
     time_zone: Zone = "UTC"
     """The zone of calendar periods, unless a limit has its own."""
@@ -259,8 +279,3 @@ class Limits(Section):
         rates = [self.default, self.overall, *(one for table in tables for one in table.values())]
         rates += [team.each for team in self.by_team.values()]
         return [entry for one in rates for entry in one.given().values() if entry is not None]
-
-    @property
-    def any_given(self) -> bool:
-        """Whether anything is limited."""
-        return bool(self.entries())

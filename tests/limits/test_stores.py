@@ -5,14 +5,18 @@ This file is long because it is the whole contract: one store that keeps a part 
 
 import math
 import random
+import uuid
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.redis import needs_redis, shared_server
 from support.trial import Clocks, Trial
 
+from jupiter_addons.addresses import redis_address
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.memory import MemoryStore
 from jupiter_addons.limits.store import (
@@ -29,20 +33,36 @@ from jupiter_addons.limits.store import (
     Take,
     Taken,
 )
+from jupiter_addons.storage.limits_redis import RedisStore
+from jupiter_addons.storage.limits_sqlite import SqliteStore
 
-STORES: dict[str, Callable[[Clocks], Store]] = {
-    "memory": lambda clocks: MemoryStore(clocks.steady_ns, clocks.wall_s),
+
+def sqlite(clocks: Clocks, directory: Path) -> SqliteStore:
+    return SqliteStore(directory / "limits.db", kernel_ns=clocks.steady_ns, wall_s=clocks.wall_s, boot="one")
+
+
+def redis(clocks: Clocks, directory: Path) -> RedisStore:
+    where = redis_address(shared_server().url)
+    return RedisStore(where, uuid.uuid4().hex, "one", steady_ns=clocks.steady_ns, wall_s=clocks.wall_s)
+
+
+STORES: dict[str, Callable[[Clocks, Path], Store]] = {
+    "memory": lambda clocks, _: MemoryStore(clocks.steady_ns, clocks.wall_s),
+    "sqlite": sqlite,
+    "redis": redis,
 }
+needed = {"redis": needs_redis}
 
 
-@pytest.fixture(params=STORES.values(), ids=STORES)
-def new(request: pytest.FixtureRequest) -> Iterator[Callable[[], Trial]]:
+@pytest.fixture(params=[pytest.param(make, id=name, marks=needed.get(name, ())) for name, make in STORES.items()])
+def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Trial]]:
     """A maker of empty stores."""
     made: list[Trial] = []
 
     def make() -> Trial:
         clocks = Clocks()
-        made.append(Trial(request.param(clocks), clocks))
+        made.append(Trial(request.param(clocks, tmp_path / str(len(made))), clocks))
+        made[-1].restore()
         return made[-1]
 
     yield make

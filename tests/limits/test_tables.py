@@ -1,32 +1,7 @@
-"""Tables keep what may still matter, and let go of the rest a little at a time."""
+"""What tables do beside what every store is tested for."""
 
 from jupiter_addons.limits.store import Bucket, Sliding
-from jupiter_addons.limits.tables import NS, Halves, table_of
-
-
-def test_what_nobody_has_used_for_a_life_is_forgotten():
-    halves: Halves[int] = Halves(10)
-    halves.idle(9, 0)
-    halves.put("a", 1)
-    halves.put("b", 2)
-    halves.idle(9, 11)
-    halves.put("b", 3)
-    halves.idle(9, 22)
-    assert (halves.get("a"), halves.get("b"), len(halves)) == (None, 3, 1)
-    halves.drop("b")
-    assert halves.get("b") is None
-
-
-def test_what_is_put_aside_is_freed_a_little_at_a_time():
-    halves: Halves[int] = Halves(10)
-    halves.idle(1, 0)
-    for number in range(5):
-        halves.put(str(number), number)
-    halves.idle(2, 11)
-    halves.idle(2, 22)
-    assert [len(spent) for spent in halves._spent] == [3]
-    halves.idle(100, 23)
-    assert halves._spent == []
+from jupiter_addons.limits.tables import NS, table_of
 
 
 def test_a_bucket_is_kept_until_it_is_full_again_however_slowly_it_refills():

@@ -11,10 +11,15 @@ MOVED = {
     "routing: {fallback: {max_attempts: 1}}": ({"routing": {"failover": {"max_attempts": 1}}}, "routing.failover"),
     "routing: {model_mapping: {a: b}}": ({"routing": {"aliases": {"a": "b"}}}, "routing.aliases"),
     "evidence: {sqlite: {path: e.db}}": ({"evidence": {"url": "sqlite:e.db"}}, "evidence.url"),
+    "limits: {storage: {sqlite: {path: l.db}}}": (
+        {"limits": {"storage": {"url": "sqlite:l.db"}}},
+        "limits.storage.url",
+    ),
+    "limits: {storage: {backend: memory}}": ({"limits": {"storage": {"url": "memory:"}}}, "limits.storage.url"),
 }
 IMPLIED = {
     "evidence: {backend: sqlite, enabled: true}": {"evidence": {}},
-    "limits: {storage: {backend: memory}}": {"limits": {"storage": {}}},
+    "limits: {storage: {backend: sqlite}}": {"limits": {"storage": {}}},
     "telemetry: {metrics: {path: /metrics}, health: {enabled: true}}": {"telemetry": {"metrics": {}}},
 }
 
@@ -40,7 +45,13 @@ def test_an_old_key_with_the_only_value_there_is_now_is_dropped_with_a_note(text
 
 
 @pytest.mark.parametrize(
-    "text", ["evidence: {backend: s3}", "evidence: {enabled: false}", "telemetry: {metrics: {path: /m}}"]
+    "text",
+    [
+        "limits: {storage: {backend: etcd}}",
+        "evidence: {backend: s3}",
+        "evidence: {enabled: false}",
+        "telemetry: {metrics: {path: /m}}",
+    ],
 )
 def test_an_old_key_with_another_value_stays_for_the_schema_to_refuse(text):
     root = read("f", text.encode())

@@ -24,8 +24,6 @@ def test_only_what_is_written_down_is_given_and_null_is_written_down():
 def test_every_user_has_a_rate_unless_told_otherwise():
     assert {name: entry.limit for name, entry in Limits().default.given().items()} == {"requests_per_minute": 600}
     assert Limits.model_validate({"default": {}}).default.given() == {}
-    assert Limits().any_given
-    assert not Limits.model_validate({"default": {}}).any_given
 
 
 @pytest.mark.parametrize(

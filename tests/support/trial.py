@@ -38,6 +38,7 @@ class Trial:
     def close(self) -> None:
         self.store.close()
         if self._loop is not None:
+            self._loop.run_until_complete(asyncio.sleep(0))  # what was closed has gone then
             self._loop.close()
 
     def answer[T](self, soon: Soon[T]) -> T:
