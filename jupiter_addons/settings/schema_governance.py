@@ -1,4 +1,4 @@
-"""The configuration keys of what is decided and kept: `policy`, `processing`, `limits`, `evidence`, `identity`."""
+"""The configuration keys of what is decided and kept: `policy`, `processing`, `evidence`, `identity`."""
 
 import datetime
 import math
@@ -92,54 +92,6 @@ class Processing(Section):
     """Counting money."""
     content: Annotated[dict[str, Any], only({}, "content detectors are")] = Field(default_factory=dict)
     """Detectors of personal data, secrets and injection; not in this version."""
-
-
-class Rates(Section):
-    """Rates of requests, in any window of that length."""
-
-    requests_per_second: Count | None = None
-    """The most in any second; null: no such limit."""
-    requests_per_minute: Count | None = None
-    """The most in any minute."""
-    requests_per_hour: Count | None = None
-    """The most in any hour."""
-    requests_per_day: Count | None = None
-    """The most in any 24 hours."""
-
-    def given(self) -> dict[str, int]:
-        """Return the rates that are set."""
-        return {name: value for name, value in self if value is not None}
-
-
-class LimitStorage(Section):
-    """Where counters are kept."""
-
-    url: Annotated[Literal["memory:"], only("memory:", "any other store of counters is")] = "memory:"
-    """This version counts in memory; a restart starts anew."""
-
-
-class Limits(Section):
-    """How much is too much."""
-
-    storage: LimitStorage = LimitStorage()
-    """Where counters are kept."""
-    default: Rates = Rates(requests_per_minute=600)
-    """For each user."""
-    by_user: dict[str, Rates] = Field(default_factory=dict)
-    """User -> what replaces the default, rate by rate."""
-    by_team: dict[str, Rates] = Field(default_factory=dict)
-    """Team -> what its members may do together."""
-    by_model: dict[str, Rates] = Field(default_factory=dict)
-    """Model -> what all may ask of it together."""
-    overall: Rates = Field(default=Rates(), alias="global")
-    """What all may do together."""
-
-    @property
-    def any_given(self) -> bool:
-        """Whether anything is limited."""
-        tables = (self.by_user, self.by_team, self.by_model)
-        rates = [self.default, self.overall, *(rate for table in tables for rate in table.values())]
-        return any(rate.given() for rate in rates)
 
 
 SIX_MONTHS_DAYS = 180
