@@ -26,6 +26,7 @@ from jupiter_addons.exchange import AttemptFailure, Exchange
 from jupiter_addons.host import options, seams, shortcuts
 from jupiter_addons.host.drain import drain
 from jupiter_addons.host.state import EdgeLimits, Host
+from jupiter_addons.inspection import Inspection
 from jupiter_addons.parts import VERSION, Parts
 from jupiter_addons.settings.load import Configuration, find, load
 from jupiter_addons.stages.answer import Answer
@@ -103,7 +104,15 @@ class Service:
         """Let traffic in: from here on the guard has a chain to ask.  Raises OSError if the admin port cannot be had."""
         where = self._place.admin_socket or self.settings.proxy.admin_address
         render = self._render if self.settings.telemetry.metrics.enabled else None
-        self._admin = admin.serve(where, self._probe, self._reports(), render, self.standings.answer)
+        inspect = Inspection(lambda: self._started_with.evidence_paths, self.stores.pseudonym)
+        self._admin = admin.serve(
+            where,
+            self._probe,
+            self._reports(),
+            render,
+            limits=self.standings.answer,
+            inspect=None if self._place.admin_socket else inspect,
+        )
         self._tending = asyncio.get_running_loop().create_task(self._tend())
         self.chain.install(self._stages)
         self.host.close = self.chain.close

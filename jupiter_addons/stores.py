@@ -6,22 +6,26 @@ import math
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jupiter_addons.counters import RemoteStore, evidence_says, local_store, remote_store, users
-from jupiter_addons.evidence.record import control
+from jupiter_addons.evidence.record import control, pseudonym
+from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.identity.passes import Passes
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.limits.store import Taken, come
 from jupiter_addons.routing.state import RoutingState
 from jupiter_addons.settings.load import Configuration
+from jupiter_addons.settings.retention import terms
 from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_keeper import Keeper
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
 from jupiter_addons.storage.signing_keys import Keys
+from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
 from jupiter_addons.telemetry.alerts import Alerts
 
 
@@ -34,7 +38,9 @@ class Stores:
         keys = signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
         self.pseudonym_key = keys.pseudonym
         self._key_store = KeyStore(settings.keys_path)
+        self.subject_keys: SubjectKeys | None = None
         try:
+            self.subject_keys = open_subject_keys(settings)
             self.log, self._keeper = _open_log(settings, keys, version, worker)
             try:
                 self.ledger = self._open_ledger()
@@ -43,11 +49,18 @@ class Stores:
                 self.log.close()
                 raise
         except BaseException:
-            self._key_store.close()
+            self._let_go()
             raise
+        path = settings.evidence_path_of(worker)
+        retention = _retention(settings, self.pseudonym)
+        self.upkeep = Upkeep(self.log, path, self.subject_keys, retention, records_erasures=worker == 0)
         self.keys = Passes(KeyView(self._key_store), os.urandom)
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)
+
+    def pseudonym(self, user: str) -> str:
+        """Return what leaves call a user."""
+        return pseudonym(self.pseudonym_key, user)
 
     def _open_ledger(self) -> Ledger:
         settings = self._settings
@@ -85,7 +98,26 @@ class Stores:
         self._keeper.stop()
         self.log.close()
         self._keeper.anchor()
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._key_store.close()
+        if self.subject_keys is not None:
+            self.subject_keys.close()
+
+
+def _retention(settings: Configuration, named: Callable[[str], str]) -> Retention:
+    given = settings.evidence.retention
+    schedule = None if given.schedule is None else parse(given.schedule)
+    return Retention(terms(given, named), schedule)
+
+
+def open_subject_keys(settings: Configuration) -> SubjectKeys | None:
+    """Open the keys of subjects if content is kept now, or was: users can still be forgotten then."""
+    path, kept = settings.subject_keys_path, settings.evidence.content == "encrypted"
+    if not kept and not path.exists():
+        return None
+    return SubjectKeys(path, load_master(settings.content_key_path, create=not path.exists()))
 
 
 def _open_log(settings: Configuration, keys: Keys, version: str, worker: int) -> tuple[EvidenceLog, Keeper]:

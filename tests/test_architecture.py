@@ -28,18 +28,32 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stages": BELOW_STAGES | {"host"},
     "counters": BELOW_STAGES,
     "stores": BELOW_STAGES | {"counters"},
+    "inspection": BELOW_STAGES,
     "parts": BELOW_STAGES | {"host", "stages", "stores"},
     "chain": BELOW_STAGES | {"host", "stages", "parts"},
     "standings": BELOW_STAGES | {"parts"},
-    "service": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain", "standings", "checker"},
+    "service": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain", "standings", "checker", "inspection"},
     "checker": BELOW_STAGES | {"host"},
     "entry": {"service"},
-    "supervise": BELOW_STAGES | {"host", "counters"},
+    "supervise": BELOW_STAGES | {"host", "counters", "stores", "inspection"},
     "cli": BELOW_STAGES | {"host", "stages", "stores", "parts", "chain", "service", "supervise", "rehearsal"},
 }
 """First name below the package -> what it may import besides itself."""
 
-SHARED_BY_STAGES = {"stage", "leaves", "facts", "detect", "judge", "relay", "router", "fallbacks", "meter", "waiting"}
+SHARED_BY_STAGES = {
+    "stage",
+    "leaves",
+    "content",
+    "tape",
+    "facts",
+    "detect",
+    "judge",
+    "relay",
+    "router",
+    "fallbacks",
+    "meter",
+    "waiting",
+}
 """What stages have in common; no stage imports another."""
 
 ONLY: dict[str, tuple[str, ...]] = {
@@ -47,13 +61,14 @@ ONLY: dict[str, tuple[str, ...]] = {
     "sqlite3": ("storage/",),
     "apsw": ("storage/",),
     "hiredis": ("storage/redis_connection.py",),
-    "nacl": ("evidence/signing.py", "evidence/verify_bundle.py"),
+    "nacl": ("evidence/signing.py", "evidence/keyring.py", "evidence/verify_bundle.py"),
     "click": ("cli/",),
     "pydantic": ("settings/",),
     "pydantic_core": ("settings/",),
     "re2": ("policy/alphabet.py", "policy/patterns.py", "enrichment/detectors/"),
     "lark": ("policy/expression.py", "policy/trees.py"),
     "genai_prices": ("enrichment/prices.py",),
+    "arro3": ("storage/parquet.py",),
     "prometheus_client": ("telemetry/",),
     "tornado": ("telemetry/", "service.py"),
     "asyncio": (
@@ -65,6 +80,7 @@ ONLY: dict[str, tuple[str, ...]] = {
         "parts.py",
         "service.py",
         "supervise.py",
+        "inspection.py",
         "telemetry/alerts.py",
         "cli/",
         "rehearsal/",

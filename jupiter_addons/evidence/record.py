@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jupiter_addons.evidence.bounds import cut, fitting, texts, without_none
+from jupiter_addons.evidence.payload import Kept, Withheld
 
 VERSION = 1
 MAX_RULES_BYTES = 4096
@@ -96,6 +97,8 @@ class Payload:
     role: Role
     sha256: str
     length: int
+    kept: Kept | Withheld | None = None
+    """None: nothing is stored of it, or it is the same as one before it in the leaf or in the call's decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +344,14 @@ def _held(held: Held) -> Fields:
 
 
 def _payload(payload: Payload) -> Fields:
-    return {"role": payload.role, "alg": "sha256", "sha256": payload.sha256, "len": payload.length}
+    fields: Fields = {"role": payload.role, "alg": "sha256", "sha256": payload.sha256, "len": payload.length}
+    match payload.kept:
+        case None:
+            return fields
+        case Kept(key, ct_sha256, commit):
+            return {**fields, "key": key, "ct_sha256": ct_sha256, "commit": commit}
+        case withheld:
+            return {**fields, "withheld": withheld}
 
 
 def _outcome(end: End) -> Fields:

@@ -51,12 +51,26 @@ class Configuration(Settings):
     @property
     def evidence_paths(self) -> tuple[Path, ...]:
         """The evidence databases of all workers, also of those that there once were more of."""
+        return tuple(map(self.evidence_path_of, self.evidence_workers))
+
+    @property
+    def evidence_workers(self) -> tuple[int, ...]:
+        """The numbers of the workers that have, or had, an evidence database."""
         first = self.evidence_path
-        found = {
-            path.stem.removeprefix(f"{first.stem}-"): path
-            for path in first.parent.glob(f"{first.stem}-*{first.suffix}")
-        }
-        return first, *(found[number] for number in sorted(filter(str.isdigit, found), key=int))
+        found = (
+            path.stem.removeprefix(f"{first.stem}-") for path in first.parent.glob(f"{first.stem}-*{first.suffix}")
+        )
+        return 0, *sorted({int(number) for number in found if number.isdecimal()} - {0})
+
+    @property
+    def subject_keys_path(self) -> Path:
+        """The database of the keys under which content is kept."""
+        return self._at(self.proxy.state_dir / "subject_keys.db")
+
+    @property
+    def content_key_path(self) -> Path:
+        """The master key of those keys."""
+        return self.signing_dir / "content.key"
 
     @property
     def limits_path(self) -> Path | None:

@@ -5,7 +5,6 @@ changes its text or it comes in another dialect than the client's.  Only whole e
 can follow at any moment and still be read as one.  What is read, held and edited is what the client gets.
 """
 
-import hashlib
 from dataclasses import replace
 
 from jupiter_addons.dialects import envelope, translate
@@ -19,6 +18,7 @@ from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Digest
 from jupiter_addons.policy.rewrite import EventEditor
 from jupiter_addons.stages.meter import Meter
+from jupiter_addons.stages.tape import Tape
 
 _UNCHANGEABLE = Refusal("policy_unavailable", "a policy cannot be applied to this answer", retry_after_s=1)
 
@@ -72,13 +72,15 @@ class EventRelay:
         translator: Translator | None = None,
         meter: Meter | None = None,
         keep_last: bool = False,
+        keep_bytes: int = 0,
     ) -> None:
         """`dialect` is the client's; `translator` is there if the provider speaks another.
 
         `meter` says how much of it there may be; what it ends is ended as the dialect ends what is long enough.
         `keep_last` is for streams without a terminal event that could be known: the last of them is held back instead.
 
-        `hold` keeps every event back until the end, and its text: a rule has to see the whole answer first.
+        `hold` keeps every event back until the end, and its text: a rule has to see the whole answer first.  What passes is
+        kept for the record if it is no more than `keep_bytes`.
         """
         self._translator = translator
         self._splitter = translator or WIRES[dialect].splitter()
@@ -98,8 +100,7 @@ class EventRelay:
         """What never became a whole event."""
         self._editor: EventEditor | None = None
         self._keep_last, self._latest = keep_last, b""
-        self._answered, self._answered_bytes = hashlib.sha256(), 0
-        self._delivered, self._delivered_bytes = hashlib.sha256(), 0
+        self._answered, self._delivered = Tape(keep_bytes), Tape(keep_bytes)
         self.begun = self.ending = self.cut = self._drained = False
 
     def edit(self, editor: EventEditor) -> None:
@@ -113,8 +114,7 @@ class EventRelay:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Read the events in `data`; return those before the terminal one."""
-        self._answered.update(data)
-        self._answered_bytes += len(data)
+        self._answered.add(data)
         if self.cut:
             return []
         ready: list[bytes] = []
@@ -198,12 +198,7 @@ class EventRelay:
     def digests(self, refusal: Refusal | None) -> tuple[Digest, Digest]:
         """Return the digests of what was answered and of what will have been delivered."""
         last = self._end() if refusal is None else self._last_word(refusal)
-        delivered = self._delivered.copy()
-        delivered.update(last)
-        return (
-            Digest(self._answered.hexdigest(), self._answered_bytes),
-            Digest(delivered.hexdigest(), self._delivered_bytes + len(last)),
-        )
+        return self._answered.digest(), self._delivered.digest(last)
 
     def _end(self) -> bytes:
         return b"".join([self._latest, *self._last, *(frame.raw for frame in self._held), self._rest])
@@ -217,8 +212,7 @@ class EventRelay:
     def _deliver(self, data: bytes) -> list[bytes]:
         if not data:
             return []  # never b"": mitmproxy would write the end of a chunked body
-        self._delivered.update(data)
-        self._delivered_bytes += len(data)
+        self._delivered.add(data)
         return [data]
 
 
@@ -231,16 +225,11 @@ class PieceRelay:
 
     is_framed = ending = cut = False
 
-    def __init__(self) -> None:
+    def __init__(self, keep_bytes: int = 0) -> None:
+        """What passes is kept for the record if it is no more than `keep_bytes`."""
         self._latest = b""
-        self._answered, self._answered_bytes = hashlib.sha256(), 0
-        self._delivered, self._delivered_bytes = hashlib.sha256(), 0
-        self._complete = False
-
-    @property
-    def begun(self) -> bool:
-        """Whether a piece has come."""
-        return self._answered_bytes > 0
+        self._answered, self._delivered = Tape(keep_bytes), Tape(keep_bytes)
+        self.begun = self._complete = False
 
     def edit(self, editor: EventEditor) -> None:
         """Refuse it: what is to be taken out cannot be looked for."""
@@ -250,11 +239,10 @@ class PieceRelay:
         """Take a piece; return the one before it."""
         if not data:
             return []
-        self._answered.update(data)
-        self._answered_bytes += len(data)
+        self.begun = True
+        self._answered.add(data)
         before, self._latest = self._latest, data
-        self._delivered.update(before)
-        self._delivered_bytes += len(before)
+        self._delivered.add(before)
         return [before] if before else []
 
     def drain(self) -> None:
@@ -284,7 +272,5 @@ class PieceRelay:
 
     def digests(self, refusal: Refusal | None) -> tuple[Digest, Digest]:
         """Return the digests of what was answered and of what will have been delivered."""
-        answered = Digest(self._answered.hexdigest(), self._answered_bytes)
-        if refusal is None:
-            return answered, answered
-        return answered, Digest(self._delivered.hexdigest(), self._delivered_bytes)
+        answered = self._answered.digest()
+        return answered, answered if refusal is None else self._delivered.digest()

@@ -40,10 +40,13 @@ class ReadReply:
         holds_streams: bool,
         most_held_bytes: int,
         ledger: Ledger,
+        keep_bytes: int = 0,
     ) -> None:
+        """`keep_bytes`: how long a streamed answer may be to be kept for the record."""
         self._holds_streams = holds_streams
         self._most_held_bytes = most_held_bytes
         self._ledger = ledger
+        self._keep_bytes = keep_bytes
 
     @stage
     def responseheaders(self, flow: http.HTTPFlow, x: Exchange) -> None:
@@ -58,7 +61,7 @@ class ReadReply:
             self._check_kind(response, x, streamed=streamed)
         self._clean(response, x)
         if kind != "whole":
-            x.relay = self._relay(x) if streamed else PieceRelay()
+            x.relay = self._relay(x) if streamed else PieceRelay(self._keep_bytes)
             response.stream = True
             if streamed:
                 response.headers.pop("content-length", None)  # an error event may have to follow
@@ -92,6 +95,7 @@ class ReadReply:
             translator=None if x.spoken == x.call.dialect else Translator(x.spoken, x.call.dialect, _asked(x)),
             meter=self._meter(x),
             keep_last=x.is_passed_on,
+            keep_bytes=self._keep_bytes,
         )
 
     @staticmethod

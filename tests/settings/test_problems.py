@@ -292,7 +292,6 @@ LATER_KEYS = {
     "policy: {watch: true}": "`policy.watch`: reloading policies is not available in this version",
     "processing: {content: {pii: {}}}": "`processing.content`: content detectors are not available in this version",
     "evidence: {archive_url: 's3://bucket'}": "`evidence.archive_url`: archives are not available in this version",
-    "evidence: {retention: {days: 180}}": "`evidence.retention.days`: deleting evidence is not available in this version",
     "identity: {anonymous: allow}": "`identity.anonymous`: callers without a key are not available in this version",
     "telemetry: {tracing: {enabled: true}}": "`telemetry.tracing.enabled`: tracing is not available in this version",
     "security: {tls: {enabled: true}}": "`security.tls.enabled`: TLS on the listener is not available in this version",

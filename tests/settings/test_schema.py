@@ -14,6 +14,7 @@ REQUIRED = {
     ("Provider", "type"),
     ("Provider", "base_url"),
     ("Provider", "models"),
+    ("LegalHold", "reason"),
     *((section, "limit") for section in LIMITS),
 }
 
