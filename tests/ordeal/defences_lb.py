@@ -127,9 +127,10 @@ def counters_kept() -> None:
 @defence
 def true_waits() -> None:
     """Everybody is told to come back at once."""
-    from jupiter_addons.limits.tables import SlidingTable
+    from jupiter_addons.limits.tables import BucketTable, SlidingTable
 
-    SlidingTable.wait_ns = lambda self, subject, excess, now_ns: 1  # type: ignore[method-assign]
+    for table in (SlidingTable, BucketTable):
+        table.wait_ns = lambda self, subject, excess, now_ns: 1  # type: ignore[method-assign]
 
 
 @defence

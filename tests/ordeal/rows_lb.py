@@ -237,11 +237,11 @@ def reloaded(stage: Stage) -> None:
 
 @row("LB-19", "a client that waits exactly as long as it is told", defence="true_waits")
 def waits(stage: Stage) -> None:
-    limits = {"default": {"requests_per_second": 2}, "global": {"requests_per_second": {"limit": 3, "burst": 3}}}
+    limits = {"default": {"requests_per_second": 2, "requests_per_minute": {"limit": 30, "burst": 3}}}
     with Provider() as provider, stage.own_gateway(provider.port, limits=limits) as gateway:
         body, dice, refused, again = call(gateway), random.Random(5), 0, 0
         with Client(gateway.port) as client:
-            while refused < 25:
+            while refused < 15:
                 answer = client.ask(body)
                 if answer.status == 429:
                     refused += 1
