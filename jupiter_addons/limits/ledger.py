@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.limit import Amounts, Limit
@@ -70,13 +70,8 @@ class Reservation:
         units = ("tokens", "output_tokens", "nusd")
         return next((limit for limit in self.limits if limit.refuses and limit.kind.unit in units), None)
 
-    def tightest(self, *units: str) -> "Standing | None":
-        """Return the limit on any of these units with the smallest share left; None if there is none."""
-        return tightest(self.standings, *units)
 
-
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How a limit stands after a call."""
 
     limit: Limit
@@ -105,12 +100,6 @@ class Standing:
             case Period(ends_s=ends_s):
                 return math.inf if ends_s is None else max(0.0, ends_s - now_s)
         return 0.0
-
-
-def tightest(standings: Iterable[Standing], *units: str) -> Standing | None:
-    """Return which limit on any of these units has the smallest share left; None if there is none."""
-    found = (s for s in standings if s.limit.kind.unit in units)
-    return min(found, key=lambda s: s.remaining / max(1, s.limit.most), default=None)
 
 
 @dataclass(frozen=True, slots=True)
