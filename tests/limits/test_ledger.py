@@ -209,6 +209,14 @@ def test_a_reset_lets_calls_in_again(world: World):
     world.held("d", limit)
 
 
+def test_what_is_used_is_told_at_once_or_later(world: World):
+    async def usage():
+        return await come(world.ledger.usage("alice", "m"))
+
+    assert set(asyncio.run(usage()).values()) == {0}
+    assert world.ledger.answers_later is isinstance(world.store, Later)
+
+
 # -- a store that is down ---------------------------------------------------------------------------------------------
 
 
