@@ -10,7 +10,8 @@ import orjson
 from jupiter_addons.cli.evidence_keys import subject_keys
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.cli.text import columns
-from jupiter_addons.evidence.query import COLUMNS, Call, joined
+from jupiter_addons.evidence.export import NAMES, row
+from jupiter_addons.evidence.query import Call, joined
 from jupiter_addons.evidence.verify import Row
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage.evidence_content import Body, bodies_of
@@ -54,14 +55,14 @@ def _bodies(settings: Configuration, call_id: str) -> list[Body]:
 
 
 def _show_text(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:
-    width = max(map(len, COLUMNS)) + 2
-    for name, value in call.items():
+    width = max(map(len, NAMES)) + 2
+    for name, value in row(call).items():
         if value not in (None, [], {}):
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             click.echo(f"{name:{width}}{_printable(text)}")
-    for row in rows:
-        click.echo(f"\nleaf {row.idx}, as it was signed:")
-        click.echo(_printable(row.leaf.decode("utf-8", "replace")))
+    for leaf in rows:
+        click.echo(f"\nleaf {leaf.idx}, as it was signed:")
+        click.echo(_printable(leaf.leaf.decode("utf-8", "replace")))
     for body in bodies:
         head = f"{body.role}, {body.length} bytes, sha256 {body.sha256[:16]}…"
         if body.body is None:
@@ -78,7 +79,7 @@ def _show_text(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:
 def _show_json(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:
     shown = dict(call)
     if rows:
-        shown["leaves"] = [orjson.loads(row.leaf) for row in rows]
+        shown["leaves"] = [orjson.loads(leaf.leaf) for leaf in rows]
     if bodies:
         shown["content"] = [
             {

@@ -12,7 +12,10 @@ client, a provider or a policy says makes a leaf that `encoding` accepts.  An ex
      "salt": "…", "t_us": 1764000000000000, "mono_ns": …, "boot": "…", "inst": "…", "build": "0.1.0", "kid": "evidence+5be0…",
      "principal": {"user": "hmac:…", "key_id": "k3…", "team": "lab", "auth": "key"}, "door": "gateway",
      "gen_ai": {"operation.name": "chat", "provider.name": "openai", "request.model": "gpt-4o", …},
-     "guardrail": [{"policy": "eu-guard", "rule": "…", "verdict.type": "deny", …}], …}
+     "guardrail": [{"policy": "eu-guard", "rule": "…", "verdict.type": "deny", …}],
+     "payload": [{"role": "request", "alg": "sha256", "sha256": "…", "len": 812,           a digest, always
+                  "key": "k_9d53…", "ct_sha256": "…", "commit": "…"},                       where it is kept encrypted
+                 {"role": "response", "alg": "sha256", "sha256": "…", "len": 9000000, "withheld": "too_large"}], …}
 """
 
 import hashlib

@@ -74,7 +74,7 @@ class Pruning:
 
 def _limit(db: sqlite3.Connection, terms: Terms, now_us: int, size: int) -> tuple[int, str]:
     """Return the first leaf that has to stay, and why."""
-    limits = [(size, "everything is older than what is kept")]
+    limits = [(size, f"all of it is older than what is kept, and goes {TILE_LEAVES} leaves at a time")]
     for verdict in VERDICTS:
         days = terms.by_verdict.get(verdict, terms.days)
         since_us = terms.cutoff_us(verdict, now_us) or 0
