@@ -110,8 +110,8 @@ class Service:
             self._probe,
             self._reports(),
             render,
-            self.standings.answer,
-            None if self._place.admin_socket else inspect,
+            limits=self.standings.answer,
+            inspect=None if self._place.admin_socket else inspect,
         )
         self._tending = asyncio.get_running_loop().create_task(self._tend())
         self.chain.install(self._stages)

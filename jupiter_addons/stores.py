@@ -51,11 +51,16 @@ class Stores:
         except BaseException:
             self._let_go()
             raise
+        path = settings.evidence_path_of(worker)
         retention = _retention(settings, self.pseudonym)
-        self.upkeep = Upkeep(self.log, self._evidence_path, self.subject_keys, retention, records_erasures=worker == 0)
+        self.upkeep = Upkeep(self.log, path, self.subject_keys, retention, records_erasures=worker == 0)
         self.keys = Passes(KeyView(self._key_store), os.urandom)
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)
+
+    def pseudonym(self, user: str) -> str:
+        """Return what leaves call a user."""
+        return pseudonym(self.pseudonym_key, user)
 
     def _open_ledger(self) -> Ledger:
         settings = self._settings
@@ -80,10 +85,6 @@ class Stores:
         """Tell a store of counters that has lost it what was taken.  Raises StoreError."""
         if self._remote is not None:
             await come(self._remote.restore(taken))
-
-    def pseudonym(self, user: str) -> str:
-        """Return what leaves call a user."""
-        return pseudonym(self.pseudonym_key, user)
 
     def note_loaded(self, settings_digest: str, policies_digest: str, rules: int) -> None:
         """Record which configuration and which policies are in force from now on."""

@@ -41,7 +41,17 @@ MAY_IMPORT: dict[str, set[str]] = {
 """First name below the package -> what it may import besides itself."""
 
 SHARED_BY_STAGES = {
-    *("stage", "leaves", "content", "tape", "facts", "detect", "judge", "relay", "router", "fallbacks", "meter"),
+    "stage",
+    "leaves",
+    "content",
+    "tape",
+    "facts",
+    "detect",
+    "judge",
+    "relay",
+    "router",
+    "fallbacks",
+    "meter",
     "waiting",
 }
 """What stages have in common; no stage imports another."""

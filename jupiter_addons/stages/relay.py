@@ -229,7 +229,7 @@ class PieceRelay:
         """What passes is kept for the record if it is no more than `keep_bytes`."""
         self._latest = b""
         self._answered, self._delivered = Tape(keep_bytes), Tape(keep_bytes)
-        self._complete = self.begun = False
+        self.begun = self._complete = False
 
     def edit(self, editor: EventEditor) -> None:
         """Refuse it: what is to be taken out cannot be looked for."""

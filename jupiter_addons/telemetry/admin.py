@@ -1,4 +1,4 @@
-"""The admin port: `/metrics`, the probes, reports and evidence, on an address of its own that no client of the proxy has.
+"""The admin port: `/metrics`, the probes, the reports and the evidence, on an address that no client of the proxy has.
 
 What it says of the evidence is in `inspection`.  A page in somebody's browser must not read it: a browser says so itself
 (`sec-fetch-site`), and a name that was bent to this address is not an address (DNS rebinding).
@@ -72,6 +72,16 @@ class _Probe(RequestHandler):
         self.finish(body)
 
 
+class _Report(RequestHandler):
+    def initialize(self, report: Report) -> None:
+        self._report = report
+
+    async def get(self) -> None:
+        body = orjson.dumps(await self._report())
+        self.set_header("content-type", "application/json")
+        self.finish(body)
+
+
 class _Evidence(RequestHandler):
     def initialize(self, inspect: Inspect) -> None:
         self._inspect = inspect
@@ -103,29 +113,20 @@ class _Evidence(RequestHandler):
         return False
 
 
-class _Report(RequestHandler):
-    def initialize(self, report: Report) -> None:
-        self._report = report
-
-    async def get(self) -> None:
-        body = orjson.dumps(await self._report())
-        self.set_header("content-type", "application/json")
-        self.finish(body)
-
-
 def serve(
     where: tuple[str, int] | Path,
     probe: Probe,
     reports: Mapping[str, Report],
     render: Render | None,
+    *,
     limits: Limits | None = None,
     inspect: Inspect | None = None,
 ) -> HTTPServer:
     """Listen on an address, or on a socket in the file system, in the running event loop.  Raises OSError.
 
     `probe` answers `/health`, `/ready` and `/version` with a status and a JSON body, each of `reports` its path with an
-    object; `render` answers `/metrics`, `limits` `/limits` with a status and a JSON body, and
-    `inspect` what is below `/evidence`.
+    object; `render` answers `/metrics`, `limits` `/limits` with a status and a JSON body, `inspect` what is below
+    `/evidence`.
     """
     routes: list[tuple[str, type[RequestHandler], dict[str, object]]] = [
         (r"/(?:health|ready|version)", _Probe, {"probe": probe}),
