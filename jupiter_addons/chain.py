@@ -56,6 +56,7 @@ def build(parts: Parts) -> Sequence[object]:
         environment=settings.environment,
         emergency_mode=settings.policy.emergency_mode,
         usage=parts.usage,
+        usage_waits=parts.usage_waits,
         window=parts.window_of,
         providers=parts.router.facts,
     )

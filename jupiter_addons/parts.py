@@ -180,7 +180,18 @@ class Parts:
 
     def usage(self, user: str, model: str) -> Soon[Mapping[str, int | float]]:
         """Return what a user has taken lately, by the names that rules have for it."""
-        return self.stores.ledger.usage(user, model) if self._counts_usage else {}
+        if not self._counts_usage:
+            return {}
+        known = self.directory.get(user, Profile())
+        limits = self.limits_for(Principal(user, "", known.team, known.roles, known.attributes), model)
+        own = (limit for limit in limits if limit.subject == f"user:{user}" and limit.name == "tokens_per_day")
+        daily = next((limit.terms.amount for limit in own), None)
+        return self.stores.ledger.usage(user, model, daily_tokens=daily)
+
+    @property
+    def usage_waits(self) -> bool:
+        """Whether rules read what users have taken, and that has to be waited for."""
+        return self._counts_usage and self.stores.ledger.answers_later
 
     def window_of(self, call: Call) -> int | None:
         """Return how many tokens a call's model can take at whoever can be asked; the fewest, if they differ."""

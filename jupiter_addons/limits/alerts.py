@@ -42,7 +42,7 @@ def reached(outcome: Reservation | Exceeded) -> Iterator[Alert]:
     if isinstance(outcome, Exceeded):
         for limit in outcome.every:
             for percent in _thresholds(limit):
-                yield Alert(limit, percent, _window(limit, limit.lasting.shape if limit.lasting else None))
+                yield Alert(limit, percent, _window(limit, limit.latest.shape if limit.latest is not None else None))
         return
     for standing in outcome.standings:
         thresholds = _thresholds(standing.limit)

@@ -4,11 +4,12 @@ A call is reserved under all its limits at once or refused, may be extended whil
 cannot take because it does not answer is kept here and settled when it does; until then it counts as held.
 """
 
+import inspect
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.limit import Amounts, Limit
@@ -70,13 +71,8 @@ class Reservation:
         units = ("tokens", "output_tokens", "nusd")
         return next((limit for limit in self.limits if limit.refuses and limit.kind.unit in units), None)
 
-    def tightest(self, *units: str) -> "Standing | None":
-        """Return the limit on any of these units with the smallest share left; None if there is none."""
-        return tightest(self.standings, *units)
 
-
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How a limit stands after a call."""
 
     limit: Limit
@@ -105,12 +101,6 @@ class Standing:
             case Period(ends_s=ends_s):
                 return math.inf if ends_s is None else max(0.0, ends_s - now_s)
         return 0.0
-
-
-def tightest(standings: Iterable[Standing], *units: str) -> Standing | None:
-    """Return which limit on any of these units has the smallest share left; None if there is none."""
-    found = (s for s in standings if s.limit.kind.unit in units)
-    return min(found, key=lambda s: s.remaining / max(1, s.limit.most), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,11 +252,21 @@ class Ledger:
         """How many reservations of this process are not settled."""
         return len(self._open) + len(self._owed)
 
-    def usage(self, user: str, model: str) -> Soon[dict[str, int | float]]:
-        """Return what a user has taken lately, of one model or all, by the names of the facts; costs in dollars."""
+    def usage(self, user: str, model: str, *, daily_tokens: int | None = None) -> Soon[dict[str, int | float]]:
+        """Return what a user has taken lately, of one model or all, by the names of the facts; costs in dollars.
+
+        `daily_tokens` is what the user may take in a day, if that is limited.
+        """
         counters = meters(user, model)
         counts = self.store.usage(list(counters.values()))
-        return _told(counters, counts) if isinstance(counts, Sequence) else _told_later(counters, counts)
+        if isinstance(counts, Sequence):
+            return _told(counters, counts, daily_tokens)
+        return _told_later(counters, counts, daily_tokens)
+
+    @property
+    def answers_later(self) -> bool:
+        """Whether the store has to be waited for."""
+        return inspect.iscoroutinefunction(self.store.usage)
 
     async def counts(self, limits: Sequence[Limit]) -> Sequence[Count]:
         """Return what is taken and held under limits, as of now.  Raises StoreError."""
@@ -306,12 +306,17 @@ def _exceeded(short: Short, limits: Sequence[Limit], takes: Sequence[Take]) -> E
     return Exceeded(limits[last], lack.retry_after_s, every, Standing(limits[last], takes[last], lack.remaining))
 
 
-async def _told_later(counters: Mapping[str, Counter], counts: object) -> dict[str, int | float]:
-    return _told(counters, await come(counts))  # type: ignore[arg-type] # what `usage` promises
+async def _told_later(
+    counters: Mapping[str, Counter], counts: Awaitable[Sequence[Count]], daily_tokens: int | None
+) -> dict[str, int | float]:
+    return _told(counters, await counts, daily_tokens)
 
 
-def _told(counters: Mapping[str, Counter], counts: Sequence[Count]) -> dict[str, int | float]:
-    return {
+def _told(counters: Mapping[str, Counter], counts: Sequence[Count], daily_tokens: int | None) -> dict[str, int | float]:
+    found: dict[str, int | float] = {
         name: count.taken / NANO_PER_USD if counter.unit == "nusd" else count.taken
         for (name, counter), count in zip(counters.items(), counts, strict=True)
     }
+    if daily_tokens is not None:
+        found["daily_tokens_remaining"] = max(0, daily_tokens - int(found["daily_token_usage"]))
+    return found

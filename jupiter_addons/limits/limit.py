@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from jupiter_addons.limits.calendars import Calendar, Span
-from jupiter_addons.limits.store import Bucket, Counter, Period, Shape, Sliding, Slots, Take
+from jupiter_addons.limits.store import MAX_AMOUNT, Bucket, Counter, Period, Shape, Sliding, Slots, Take
 
 Unit = Literal["requests", "tokens", "input_tokens", "output_tokens", "nusd", "calls"]
 """What is counted: tokens are input and output together, `nusd` is nano-dollars, `calls` are those that run now."""
@@ -87,47 +87,47 @@ class Limit:
     terms: Terms
     crowd: str | None = None
     """What it is counted under if there are too many subjects: clients may be able to make up as many as they like."""
-    lasting: Counter | None = field(default=None, init=False, compare=False, repr=False)
-    """What counts it, if that is the same at all times."""
+    calendar: Calendar | None = field(default=None, init=False, compare=False, repr=False)
+    """The periods it is counted in, if it is."""
+    latest: Counter | None = field(default=None, init=False, compare=False, repr=False)
+    """What counted it last: nearly always what counts it next."""
+    refuses: bool = field(default=True, init=False, compare=False, repr=False)
+    """Whether a call that is too much does not pass as it is."""
+    most: int = field(default=0, init=False, compare=False, repr=False)
+    """The most that may be taken at once."""
 
     def __post_init__(self) -> None:
-        """Work out what does not depend on the time."""
-        if self.terms.zone is None or self.kind.span is None:
-            object.__setattr__(self, "lasting", Counter(self.subject, self.kind.unit, self.shape(0.0), self.crowd))
-
-    @property
-    def refuses(self) -> bool:
-        """Whether a call that is too much does not pass as it is."""
-        return self.terms.enforcement not in ("alert", "shadow")
+        """Work out what does not depend on the time: it is asked for with every call."""
+        terms = self.terms
+        object.__setattr__(self, "refuses", terms.enforcement not in ("alert", "shadow"))
+        object.__setattr__(self, "most", terms.amount if terms.burst is None else terms.burst)
+        if terms.zone is not None and self.kind.span is not None:
+            object.__setattr__(self, "calendar", Calendar(self.kind.span, terms.zone))
 
     def shape(self, at_s: float) -> Shape:
         """Return how it is counted for a call that is admitted at an instant."""
-        unit, window_s, span = self.kind
+        unit, window_s, _ = self.kind
         if unit == "calls":
             return Slots()
-        if self.terms.zone is not None and span is not None:
-            return Calendar(span, self.terms.zone).at(at_s)
+        if self.calendar is not None:
+            return self.calendar.at(at_s)
         if window_s is None:
             return EVER
         return Sliding(window_s) if self.terms.burst is None else Bucket(window_s)
 
     def counter(self, at_s: float) -> Counter:
         """Return what counts it for a call that is admitted at an instant."""
-        return self.lasting or Counter(self.subject, self.kind.unit, self.shape(at_s), self.crowd)
+        known = self.latest
+        if known is not None and (self.calendar is None or known.shape is self.calendar.at(at_s)):
+            return known
+        made = Counter(self.subject, self.kind.unit, self.shape(at_s), self.crowd)
+        object.__setattr__(self, "latest", made)
+        return made
 
     def take(self, counter: Counter, amount: int, share: int = 1) -> Take:
         """Return what a call wants of it, or of its `share`-th part."""
-        terms = self.terms
-        if not self.refuses:
-            return Take(counter, amount, rate=terms.amount)
-        if counter.shape.__class__ is Bucket:
-            return Take(counter, amount, (terms.burst or 0) // share, terms.amount // share)
-        return Take(counter, amount, terms.amount // share)
-
-    @property
-    def most(self) -> int:
-        """The most that may be taken at once."""
-        return self.terms.amount if self.terms.burst is None else self.terms.burst
+        rate = 0 if self.terms.burst is None else self.terms.amount // share
+        return Take(counter, amount, self.most // share if self.refuses else MAX_AMOUNT, rate)
 
     @property
     def window(self) -> str:
@@ -156,14 +156,10 @@ class Amounts:
 
     def of(self, unit: str) -> int:
         """Return how much of a unit that is."""
-        match unit:
-            case "nusd":
-                return self.nusd
-            case "tokens":
-                return self.input_tokens + self.output_tokens
-            case "input_tokens":
-                return self.input_tokens
-            case "output_tokens":
-                return self.output_tokens
-            case _:
-                return self.requests
+        if unit in ("requests", "calls"):
+            return self.requests
+        if unit == "nusd":
+            return self.nusd
+        if unit == "tokens":
+            return self.input_tokens + self.output_tokens
+        return self.input_tokens if unit == "input_tokens" else self.output_tokens

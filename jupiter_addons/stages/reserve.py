@@ -16,7 +16,7 @@ from jupiter_addons.exchange import Exchange
 from jupiter_addons.identity.principals import Principal
 from jupiter_addons.limits.ledger import Exceeded, Ledger, Reservation
 from jupiter_addons.limits.limit import Amounts, Kind, Limit, Terms, Unit
-from jupiter_addons.limits.store import Counter
+from jupiter_addons.limits.store import MAX_AMOUNT, Counter
 from jupiter_addons.policy.effects import Demand
 from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.stages.facts import usage_of
@@ -136,7 +136,7 @@ def _limit(demand: Demand) -> Limit:
         f"{rule}:{demand.key}",
         "rule",
         Kind(_UNITS[demand.unit], demand.window_s),
-        Terms(demand.limit),
+        Terms(min(demand.limit, MAX_AMOUNT)),
         crowd=rule,
     )
 

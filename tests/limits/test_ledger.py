@@ -135,7 +135,7 @@ def test_a_call_that_is_more_than_its_limit_is_never_admitted(world: World):
 
 def test_without_a_limit_nothing_is_asked_of_the_store(world: World):
     held = world.held("c")
-    assert (held.takes, held.tightest("requests")) == ((), None)
+    assert held.takes == held.standings == ()
     assert world.settle(held, Amounts())
     assert not world.settle(held, Amounts())
 
@@ -150,16 +150,6 @@ def test_a_call_takes_more_while_it_runs(world: World):
     assert isinstance(world.extend(more, Amounts(0, 41, 0, requests=0)), Exceeded)
     assert world.settle(more, Amounts(10, 45, 10))
     assert [world.taken(limit)[0] for limit in limits] == [1, 55, 10]
-
-
-def test_the_tightest_limit_is_the_one_with_the_smallest_share_left(world: World):
-    held = world.held("c", requests(2), requests(100, "global"), tokens(10), amounts=Amounts(9))
-    tight = held.tightest("requests")
-    assert tight is not None
-    assert (tight.limit.subject, tight.remaining) == ("user:alice", 1)
-    tight = held.tightest("tokens")
-    assert tight is not None
-    assert tight.remaining == 1
 
 
 def test_what_only_tells_lets_a_call_pass_and_says_that_it_is_over(world: World):
@@ -217,6 +207,14 @@ def test_a_reset_lets_calls_in_again(world: World):
     world.settle(world.held("c", limit), Amounts())
     asyncio.run(world.ledger.reset([limit]))
     world.held("d", limit)
+
+
+def test_what_is_used_is_told_at_once_or_later(world: World):
+    async def usage():
+        return await come(world.ledger.usage("alice", "m"))
+
+    assert set(asyncio.run(usage()).values()) == {0}
+    assert world.ledger.answers_later is isinstance(world.store, Later)
 
 
 # -- a store that is down ---------------------------------------------------------------------------------------------

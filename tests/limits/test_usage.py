@@ -51,6 +51,14 @@ def test_what_was_taken_is_told_in_each_window():
     assert ledger.usage("bob", "m")["requests_today"] == 0
 
 
+def test_what_is_left_of_the_day_is_told_where_it_is_limited():
+    ledger = Ledger()
+    asyncio.run(ledger.reserve("c", [], Amounts(300), counters=meters("alice", "m").values()))
+    assert "daily_tokens_remaining" not in ledger.usage("alice", "m")
+    assert ledger.usage("alice", "m", daily_tokens=1000)["daily_tokens_remaining"] == 700
+    assert ledger.usage("alice", "m", daily_tokens=100)["daily_tokens_remaining"] == 0
+
+
 def test_a_refused_call_is_not_used():
     ledger = Ledger()
     nothing = limit_of("global", "requests_per_minute", Terms(0))
