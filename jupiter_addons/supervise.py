@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 
@@ -48,7 +49,12 @@ async def supervise(settings: Configuration) -> int:
         key = signing_keys.pseudonym_key(settings.signing_dir)
         inspect = Inspection(lambda: settings.evidence_paths, lambda user: pseudonym(key, user))
         server = admin.serve(
-            settings.proxy.admin_address, _probe(supervisor), _reports(supervisor), render, inspect=inspect
+            settings.proxy.admin_address,
+            _probe(supervisor),
+            _reports(supervisor),
+            render,
+            limits=_limits(supervisor),
+            inspect=inspect,
         )
         scraping = asyncio.ensure_future(_scrape(supervisor, sums))
         try:
@@ -114,6 +120,19 @@ def _reports(supervisor: Supervisor) -> Mapping[str, admin.Report]:
 
     merges = {"/health/providers": report.merge, "/tunnels": tunnels.merge}
     return {path: together(path, merge) for path, merge in merges.items()}
+
+
+def _limits(supervisor: Supervisor) -> admin.Limits:
+    async def limits(method: str, asked: Mapping[str, str], token: str) -> tuple[int, bytes]:
+        """Answer as the first worker does that answers: they count together."""
+        path = f"/limits?{urlencode(asked)}"
+        for worker in supervisor.workers:
+            answer = await workers.ask(worker.socket, path, method=method, fields=[("x-jupiter-token", token)])
+            if answer[0]:
+                return answer
+        return 503, b'{"error":"no worker answers"}'
+
+    return limits
 
 
 def _probe(supervisor: Supervisor) -> admin.Probe:

@@ -156,18 +156,21 @@ class Supervisor:
         return max((abs(code) for code in codes), default=0)
 
 
-async def ask(socket: Path, path: str, timeout_s: float = 2.0) -> tuple[int, bytes]:
-    """GET `path` from a worker; (0, b"") if it does not answer."""
+async def ask(
+    socket: Path, path: str, timeout_s: float = 2.0, *, method: str = "GET", fields: Sequence[tuple[str, str]] = ()
+) -> tuple[int, bytes]:
+    """Ask a worker for `path`, with header fields beside the usual ones; (0, b"") if it does not answer."""
     try:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_unix_connection(str(socket))
             try:
-                writer.write(f"GET {path} HTTP/1.0\r\nHost: worker\r\n\r\n".encode())
-                head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-                length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+                head = "".join(f"{name}: {value}\r\n" for name, value in (("host", "worker"), *fields))
+                writer.write(f"{method} {path} HTTP/1.0\r\n{head}\r\n".encode())
+                told, _, body = (await reader.read()).partition(b"\r\n\r\n")
+                length = re.search(rb"content-length: (\d+)", told, re.IGNORECASE)
                 if length is None or len(body) != int(length[1]):
                     return 0, b""  # it ended while it was answering
-                return int(head.split(b" ", 2)[1]), body
+                return int(told.split(b" ", 2)[1]), body
             finally:
                 writer.close()
     except (OSError, TimeoutError, IndexError, ValueError):
