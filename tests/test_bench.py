@@ -27,7 +27,12 @@ NAMES = {
     "rss_mb_idle",
     "cold_start_s",
     "calibration_s",
+    "translation_request_ms",
+    "translation_event_us",
+    "translation_pairs",
 }
+
+TRANSLATION_NAMES = {"translation_request_ms", "translation_event_us", "translation_pairs", "calibration_s"}
 
 POLICY_NAMES = {
     "policy_100x5_ms",
@@ -43,7 +48,12 @@ POLICY_NAMES = {
 }
 
 
-@pytest.mark.parametrize(("what", "names"), [("all", NAMES), ("policy", POLICY_NAMES)])
+FIRST = {"all": "governed_json_cpu_ms", "policy": "policy_100x5_ms", "translation": "translation_request_ms"}
+
+
+@pytest.mark.parametrize(
+    ("what", "names"), [("all", NAMES), ("policy", POLICY_NAMES), ("translation", TRANSLATION_NAMES)]
+)
 def test_the_quick_form_prints_one_object_with_all_figures(what, names):
     command = [sys.executable, str(Path(__file__).parent / "bench"), what, "--quick", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
@@ -52,4 +62,4 @@ def test_the_quick_form_prints_one_object_with_all_figures(what, names):
     assert set(printed) == {"figures", "machine"}
     assert set(printed["figures"]) == names
     assert all(isinstance(value, (int, float)) for value in printed["figures"].values())
-    assert printed["figures"]["governed_json_cpu_ms" if what == "all" else "policy_100x5_ms"] > 0
+    assert printed["figures"][FIRST[what]] > 0

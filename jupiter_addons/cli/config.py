@@ -10,7 +10,9 @@ from jupiter_addons.cli.main import tell
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.errors import ConfigError
 from jupiter_addons.policy.load import impossible, load
+from jupiter_addons.routing.registry import Registry
 from jupiter_addons.settings.policies import read_files
+from jupiter_addons.settings.routing import fallback_problems, providers
 from jupiter_addons.settings.schema import Settings
 
 
@@ -29,7 +31,11 @@ def check(config_path: Path | None) -> None:
     """
     settings = configuration(config_path)
     policies = load(read_files(settings.policy_path), default=settings.policy.default)
-    if problems := list(impossible(policies, providers=settings.providers, workers=settings.proxy.workers)):
+    registry = Registry(providers(settings), settings.routing.aliases)
+    if problems := [
+        *impossible(policies, providers=settings.providers),
+        *fallback_problems(settings, registry),
+    ]:
         raise ConfigError(problems)
     for note in settings.notes:
         tell(note, "note: ")

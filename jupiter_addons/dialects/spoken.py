@@ -16,7 +16,7 @@ from jupiter_addons.dialects.call import Call, DialectName, Json, JsonObject
 from jupiter_addons.dialects.places import NO_TEXT, Turn, answer, event, strings, turns
 from jupiter_addons.dialects.splice import Path
 from jupiter_addons.dialects.sse import Frame, is_done
-from jupiter_addons.errors import Refusal, UpstreamError
+from jupiter_addons.dialects.strict import read_answer
 
 _PLAIN = frozenset({"role", "content"})
 _NAMED_BY_OTHERS = frozenset({"input", "arguments"})
@@ -29,12 +29,11 @@ _BESIDE: Mapping[str, str] = {
     "prediction": "assistant",
 }
 """What a model reads beside the messages, and as whose word it counts."""
+_PASSED_TURNS = frozenset({"model", "instructions", "prompt", "input"})
+"""The members of what is passed on that are messages, or name who reads them."""
 STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 """A string in a JSON text, its quotes included."""
 _HIDING = ("\\u", "\\/")
-_UNREADABLE = Refusal(
-    "provider_invalid_response", "an event of the provider's stream cannot be read, and may not pass unread"
-)
 _MOST_COMPARED = 1000
 """So many texts of an answer are looked for in what was read of it; of one with more, all are taken."""
 
@@ -52,6 +51,10 @@ def spoken(call: Call) -> list[str]:
 
 def beside(call: Call) -> Iterator[tuple[str, str]]:
     """Yield what a model reads beside the messages, as JSON, and the names that speakers are given: role and text."""
+    if call.dialect == "passthrough":  # which member is read by whom is not known: all of them may be
+        if rest := {name: value for name, value in call.body.items() if name not in _PASSED_TURNS}:
+            yield "user", orjson.dumps(rest).decode()
+        return
     for name, role in _BESIDE.items():
         if value := call.body.get(name):
             yield role, orjson.dumps(value).decode()
@@ -88,12 +91,7 @@ class Heard:
         """Take in an event.  Raises UpstreamError if it cannot be read: whoever reads it otherwise reads something."""
         if frame.data is None or is_done(frame.data):
             return
-        try:
-            chunk = orjson.loads(frame.data)
-        except orjson.JSONDecodeError:
-            raise UpstreamError(_UNREADABLE) from None
-        if not isinstance(chunk, dict):
-            raise UpstreamError(_UNREADABLE)
+        chunk = read_answer(frame.data)
         for place in event(self._dialect, chunk):
             self._channels.setdefault(place.channel, []).append(place.text)
             if place.is_json:

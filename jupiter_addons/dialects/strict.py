@@ -16,7 +16,7 @@ from typing import Any, Never
 import orjson
 
 from jupiter_addons.dialects.call import JsonObject
-from jupiter_addons.errors import Refusal, RequestError
+from jupiter_addons.errors import Refusal, RequestError, UpstreamError
 
 MAX_DEPTH = 64
 MAX_INTEGER = 2**53
@@ -29,6 +29,9 @@ DECIDING = frozenset({
 })  # fmt: skip
 """The names that something is decided by."""
 
+UNREADABLE = Refusal(
+    "provider_invalid_response", "the provider's answer cannot be read in one way only, and may not pass unread"
+)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_NESTING = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -101,6 +104,22 @@ def _real(text: str) -> float:
     return value
 
 
+def read_answer(data: bytes) -> JsonObject:
+    """Return the object that is a provider's answer, or an event of one, for a rule that has to see what its client reads.
+
+    Raises UpstreamError if there is no such object, or a name stands twice in one.
+    """
+    try:
+        value = orjson.loads(data)
+        _ONCE.decode(data.decode())
+    except ValueError as error:
+        raise UpstreamError(UNREADABLE) from error
+    if not isinstance(value, dict):
+        raise UpstreamError(UNREADABLE)
+    return value
+
+
+_ONCE = json.JSONDecoder(object_pairs_hook=_pairs)
 _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=_integer, parse_float=_real)
 
 

@@ -11,10 +11,10 @@ from functools import cached_property
 from jupiter_addons.dialects.call import Call, Json, JsonObject
 from jupiter_addons.dialects.spoken import beside, spoken
 from jupiter_addons.enrichment.detectors import injection, sensitive
-from jupiter_addons.enrichment.detectors.finding import Detector, Span
+from jupiter_addons.enrichment.detectors.finding import Span
 from jupiter_addons.enrichment.detectors.injection import Injection
 from jupiter_addons.enrichment.detectors.normal import Normal, normalise
-from jupiter_addons.enrichment.detectors.registry import DETECTORS
+from jupiter_addons.enrichment.detectors.registry import DETECTORS, Detector
 from jupiter_addons.enrichment.detectors.sensitive import Sensitive
 from jupiter_addons.enrichment.detectors.sentiment import Sentiment, sentiment
 from jupiter_addons.enrichment.tokens import length_bytes

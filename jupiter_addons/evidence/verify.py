@@ -109,7 +109,7 @@ def verify(
     earlier verification came to, which is gone on with; `partial` says that more rows are to follow.
     """
     report = _Verification(keys, revoked or {}, executor, tree, so_far or Report()).run(rows)
-    if not partial and report.pruned and report.pruned_to != report.pruned:
+    if not partial and report.pruned > (report.pruned_to or 0):  # a prune that was cut short has left more than it says
         said = "no leaf says so" if report.pruned_to is None else f"a leaf says that {report.pruned_to} are"
         message = f"{report.pruned} leaves at the beginning are gone, and {said}"
         report.findings.insert(0, Finding(-1, "prune", message))

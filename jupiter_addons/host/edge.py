@@ -4,7 +4,6 @@ mitmproxy's own reader keeps every byte of a head that never ends, pipelined byt
 This subclass bounds all of it and answers in JSON; what a head and a chunk are is `framing`'s.
 """
 
-import re
 from typing import Any, ClassVar
 
 from mitmproxy import http
@@ -23,12 +22,11 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._http1 import make_body_reader
 
 from jupiter_addons.dialects import endpoints
-from jupiter_addons.dialects.call import ErrorFamily
 from jupiter_addons.errors import Refusal
 from jupiter_addons.host import framing
 from jupiter_addons.host.answers import bare_refusal
+from jupiter_addons.host.doorkeeper import turned_away
 from jupiter_addons.host.framing import CHUNKED, ChunkedBody, Head
-from jupiter_addons.host.permits import OVERLOADED
 from jupiter_addons.host.state import Host
 
 type Commands = layer.CommandGenerator[Any]
@@ -37,7 +35,6 @@ UNREAD_BYTES = 1024 * 1024
 """How much of a refused body is read and dropped before the connection is cut: closing at once would reset the
 connection and could destroy the refusal on its way (RFC 9112, section 9.6)."""
 UNREAD_S = 2.0
-_LENGTH = re.compile(rb"\ncontent-length:[ \t]*(\d{1,9})[ \t]*(?=\r|$)")
 
 HEADERS_TOO_LARGE = Refusal("headers_too_large", "the request head is too large")
 
@@ -79,7 +76,7 @@ class EdgeServer(Http1Server):
             if self._unread_timer is not None:
                 self._unread_bytes += len(event.data)
             if self.host.is_pressed and self.state == self.read_headers and not self.buf:
-                refused = self._shed(event.data)
+                refused = turned_away(self.host, self.conn.peername, event.data)
                 if refused:
                     yield commands.SendData(self.conn, refused)
                     return
@@ -137,26 +134,6 @@ class EdgeServer(Http1Server):
             if self._head_timer is None:
                 self._head_timer = commands.RequestWakeup(self.host.limits.header_timeout_s)
                 yield self._head_timer
-
-    def _shed(self, data: bytes) -> bytes:
-        """Return the answer to a whole request that is not served because too many are, or nothing if it is.
-
-        Without parsing it: what is refused must cost next to nothing.  Whatever is not plainly one whole request is read as
-        any other.
-        """
-        end = data.find(b"\r\n\r\n")
-        head = data[:end].lower()
-        if end < 0 or not head.startswith(b"post /v1/") or b"\ntransfer-encoding:" in head:
-            return b""
-        found = _LENGTH.findall(head)
-        if len(found) != 1 or len(data) != end + 4 + int(found[0]):
-            return b""
-        shedder = self.host.ticker.shedder
-        if not self.host.is_full and not (shedder.sheds and shedder.refuses()):
-            return b""
-        self.host.tell_rejected(self.conn.peername, OVERLOADED.code)
-        family: ErrorFamily = "anthropic" if head.startswith(b"post /v1/messages") else "openai"
-        return bare_refusal(family, OVERLOADED, keep=True)
 
     def _inspect(self, head: Head) -> Refusal | None:
         request, limits = head.request, self.host.limits

@@ -16,8 +16,9 @@ from typing import Any
 
 from jupiter_addons.errors import Refusal
 from jupiter_addons.host.answers import bare_refusal
+from jupiter_addons.host.doorkeeper import Doorkeeper
 from jupiter_addons.host.state import Host
-from jupiter_addons.host.wire import Wire
+from jupiter_addons.host.wire import Owner, Wire
 
 logger = logging.getLogger(__name__)
 
@@ -38,18 +39,42 @@ _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class ClientWire(Wire):
-    """A connection that came in; serving it begins at once."""
+    """A connection that came in; serving it begins at once, unless requests are being refused."""
 
-    def __init__(self, serve: Callable[[Any, Any], Awaitable[None]]) -> None:
+    def __init__(self, host: Host, serve: Callable[[Any, Any], Awaitable[None]]) -> None:
         super().__init__()
-        self._serve = serve
+        self._host, self._serve = host, serve
+        self._read = b""
+        """What the doorkeeper has read of it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start serving; nothing is read before somebody owns the wire."""
         super().connection_made(transport)
         with contextlib.suppress(OSError):  # not every system has it
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
+        peer = self.get_extra_info("peername")
+        if self._host.is_pressed and self._host.has_room_for(peer[0]):
+            self.take(Doorkeeper(self._host, peer, self, self._begin))
+        else:
+            self._begin(b"")
+
+    def _begin(self, read: bytes) -> None:
+        if self.owner is not None:
+            self.pause()
+            self.owner = None
+        self._read = read
         self._task = asyncio.ensure_future(self._serve(self, self))
+
+    def take(self, owner: Owner) -> None:
+        """Give the wire an owner, which first gets what another has read."""
+        super().take(owner)
+        if self._read:
+            asyncio.get_running_loop().call_soon(self._give_read)
+
+    def _give_read(self) -> None:
+        read, self._read = self._read, b""
+        if self.owner is not None:
+            self.data_received(read)
 
 
 class Listener:
@@ -83,7 +108,7 @@ class Listener:
             if not self._host.has_room_for(address[0]):
                 self._turn_away(connection)
                 continue
-            made = self._loop.connect_accepted_socket(lambda: ClientWire(self._serve), connection)
+            made = self._loop.connect_accepted_socket(lambda: ClientWire(self._host, self._serve), connection)
             task = asyncio.ensure_future(made)
             if not task.done():
                 self._opening.add(task)
@@ -126,6 +151,7 @@ def listen_with(stock: Listen, host: Host) -> Listen:
 
     @functools.wraps(stock)  # so that the check of what it replaces still finds it
     async def listen(self: Any, address: str, port: int) -> list[Any]:
+        host.serve = self.handle_stream
         return [Listener(host, await _bound(address, port, share_port=host.shares_port), self.handle_stream)]
 
     return listen

@@ -27,6 +27,8 @@ class EdgeLimits:
     """What one client may cost before it is known.  Numbers: DESIGN's `proxy.limits`."""
 
     body_bytes: int = 10 * 1024 * 1024
+    upload_bytes: int = 32 * 1024 * 1024
+    """The largest body where files are uploaded."""
     answer_bytes: int = 64 * 1024 * 1024
     """The largest answer that is buffered whole (JSON)."""
     header_bytes: int = 64 * 1024
@@ -95,18 +97,34 @@ class Host:
     attempt_failed: Callable[[Exchange, AttemptFailure], None] | None = None
     """Told of every attempt at a provider that failed, for the log and the metrics."""
     speed: Speed = Speed()
+    serve: Callable[[Any, Any], Awaitable[None]] | None = None
+    """Serves a client connection; None while nobody listens."""
     shares_port: bool = False
     """Whether other processes listen on the same port."""
     private_tunnels: bool = False
     """Whether blind tunnels may lead to addresses that are not public."""
     ended: int = 0
     """Client connections that have ended since the collector has looked for what they left behind."""
+    left_bytes: int = 0
+    """What the large bodies of requests that have ended took, since then."""
     _http2: dict[Key, bool] = field(default_factory=dict)
 
     def has_room_for(self, address: str) -> bool:
         """Whether one more client connection from this address may be had."""
         limits = self.limits
         return len(self.handlers) < limits.connections and self.addresses[address] < limits.connections_per_address
+
+    def comes(self, handler: Any, address: str) -> None:
+        """Count a client connection, by whoever holds it."""
+        self.handlers.add(handler)
+        self.addresses[address] += 1
+
+    def goes(self, handler: Any, address: str) -> None:
+        """Count a client connection no more."""
+        self.handlers.discard(handler)
+        self.addresses[address] -= 1
+        if not self.addresses[address]:
+            del self.addresses[address]
 
     def tell_rejected(self, peer: tuple[Any, ...] | None, code: str) -> None:
         """Tell whoever counts them of a request that was refused before there was a flow."""

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 from jupiter_addons.documents import Mark, Node
 from jupiter_addons.errors import Problem
+from jupiter_addons.policy.patterns import Allowance
+from jupiter_addons.policy.vocabulary import ELSEWHERE
 
 MAX_SUGGESTIONS = 100
 MAX_MESSAGE_CHARS = 300
@@ -21,21 +23,25 @@ def one_line(text: str) -> str:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str | None:
-    """Return `did you mean …?` for the nearest known word, if one is near.
+    """Return `did you mean …?` for what other languages call so, or else for the nearest known word, if one is near.
 
     Letters in another order, then a word that is unfinished, come before what is merely similar: `modle` is `model` rather
     than `mode`, `=` is `==` rather than `>=`.
     """
-    near = difflib.get_close_matches(word, list(known), n=5, cutoff=0.6)
+    words = list(known)
+    if (meant := ELSEWHERE.get(word.lower())) in words:
+        return f"did you mean `{meant}`?"
+    near = difflib.get_close_matches(word, words, n=5, cutoff=0.6)
     best = max(near, key=lambda other: (sorted(other) == sorted(word), other.startswith(word)), default=None)
     return None if best is None else f"did you mean `{best}`?"
 
 
 class Reading:
-    """The problems found so far, each once."""
+    """The problems found so far, each once, and what is left for expressions, of which many files may have a part."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowance: Allowance | None = None) -> None:
         self._found: dict[Problem, None] = {}
+        self.allowance = allowance or Allowance()
 
     @property
     def problems(self) -> list[Problem]:

@@ -1,30 +1,20 @@
-"""Taking things out of text, and putting them back: of a text that is whole, or of one that is still coming.
+"""Taking things out of text, and putting them back: of a text that is whole.  Of one that is still coming, see `flow`.
 
 All redactions look at the text as it was.  Where their findings overlap, the first redaction's words stand, and of a later
 one's finding only what is left over is replaced: nothing that anybody found remains.
-
-Of a text that is still coming, what may yet become part of a finding is undecided: the last WINDOW characters, and a finding
-that reaches the end.  So a finding of up to WINDOW characters is never missed at a border of pieces.  A longer one is
-found if it was not decided before it began to show: an expression like `BEGIN.*END` needs the whole text, and a rule that
-reads `response.content` has it.
 """
 
 import bisect
 import json
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-import orjson
-
-from jupiter_addons.dialects.spoken import STRING, read_string
 from jupiter_addons.policy.effects import By, Redaction
+from jupiter_addons.policy.unescaped import Unescaped
 
 WINDOW = 256
-_CONTEXT = 64
-"""How much of what is decided stays in sight, for expressions that look behind (`\\b`, `^`)."""
-_TRIM = 4096
+"""So many characters at the end of a text that is still coming are undecided."""
 _MOST_SEAMS_DEEP = 16
 """How often what has come together by taking something out is looked at again; a text made to need more goes as a whole."""
 MASK = "[REDACTED]"
@@ -196,10 +186,12 @@ class Rewriter:
     counts: dict[By, int] = field(default_factory=dict)
     """How many findings of a rule were replaced."""
 
+    def again(self) -> "Rewriter":
+        """Return one that does the same to texts which repeat others: what it takes out has been counted."""
+        return Rewriter(self.searchers)
+
     def whole(self, text: str, *, is_json: bool) -> str:
         """Return a whole text as it is to be; `is_json`: what is put in is escaped for a JSON string."""
-        if is_json and "\\" in text:
-            text = self._unhidden(text)
         seams: list[int] | None = None
         for _ in range(_MOST_SEAMS_DEEP):
             text, seams = self._replaced(text, seams, is_json=is_json)
@@ -212,114 +204,28 @@ class Rewriter:
 
         What stood to both sides of it stands together now: `41<x>11`, less a `<x>`, may be what another rule looks for.
         """
+        read, places = Unescaped.of(text) if is_json and "\\" in text else (text, None)
+        if across is not None and places is not None:
+            across = [places.read(seam) for seam in across]
         pieces, at, length, seams = [], 0, 0, []
-        for finding in merged([searcher.findings(text, 0) for searcher in self.searchers]):
+        for finding in merged([searcher.findings(read, 0) for searcher in self.searchers]):
+            start, end, *_ = finding
             if across is not None:
-                place = bisect.bisect_right(across, finding.start)
-                if place == len(across) or across[place] >= finding.end:
+                place = bisect.bisect_right(across, start)
+                if place == len(across) or across[place] >= end:
                     continue
+            if places is not None:
+                start, end = places.written(start), places.written(end)
             words = self.taken(finding, is_json=is_json)
-            pieces += [text[at : finding.start], words]
-            length += finding.start - at + len(words)
-            at = finding.end
+            pieces += [text[at:start], words]
+            length += start - at + len(words)
+            at = end
             if not words:
                 seams.append(length)
         return ("".join([*pieces, text[at:]]) if pieces else text), seams
-
-    def _unhidden(self, text: str) -> str:
-        """Take out what is found in the strings of a JSON text once their escapes are read: `\\u0040` is an @.
-
-        String by string, wherever they stand: a name may be there twice, and a model reads both.
-        """
-        takes = Rewriter([s for s in self.searchers if isinstance(s, Takes) and not s.takes_all], self.counts)
-
-        def read(match: re.Match[str]) -> str:
-            token = match[0]
-            string = read_string(token) if "\\" in token else None
-            new = string if string is None else takes.whole(string, is_json=False)
-            return token if new is None or new == string else orjson.dumps(new).decode()
-
-        return STRING.sub(read, text)
 
     def taken(self, finding: Finding, *, is_json: bool) -> str:
         """Count a finding and return what is to stand in its place."""
         if finding.by is not None:
             self.counts[finding.by] = self.counts.get(finding.by, 0) + 1
         return json.dumps(finding.text)[1:-1] if is_json else finding.text
-
-
-class Flow:
-    """A text that is still coming.  Positions count from its beginning, whatever has been let go of meanwhile."""
-
-    def __init__(self, rewriter: Rewriter, *, is_json: bool) -> None:
-        self._rewriter = rewriter
-        self._is_json = is_json
-        self._text = ""
-        self._gone = 0
-        self.length = 0
-        self.decided = 0
-        self._look_from = 0
-        self.findings: list[tuple[int, int, str]] = []
-        """What is decided on: from, to, what is to stand there."""
-
-    def feed(self, piece: str) -> None:
-        """Take the next piece of the text."""
-        self._text += piece
-        self.length += len(piece)
-
-    def decide(self, *, final: bool) -> None:
-        """Decide as far as more text cannot change it; all of it if there will be no more."""
-        text, start = self._text, self.decided - self._gone
-        if start == len(text) or (self.length < self._look_from and not final):
-            return
-        searchers = self._rewriter.searchers
-        limit = len(text) if final else max(start, min(s.undecided_from(text) for s in searchers))
-        decided: list[Finding] = []
-        found = merged([searcher.findings(text, start) for searcher in searchers])
-        for group in _touching(found) if len(searchers) > 1 else ([one] for one in found):
-            begin, end = group[0].start, group[-1].end
-            if begin >= limit and not final:
-                break
-            if end == len(text) and not final and group[-1].by is not None:  # a placeholder is whole as it is
-                limit = begin
-                if end - begin > WINDOW:  # looked at again once it has grown by a part: else its length counts squared
-                    self._look_from = self.length + (end - begin) // 4
-                break
-            decided += group
-            limit = max(limit, end)
-        for finding in decided:
-            words = self._rewriter.taken(finding, is_json=self._is_json)
-            self.findings.append((finding.start + self._gone, finding.end + self._gone, words))
-        self.decided = limit + self._gone
-        if limit > _TRIM:
-            self._text = text[limit - _CONTEXT :]
-            self._gone += limit - _CONTEXT
-
-    def piece(self, text: str, start: int) -> str:
-        """Return what is to stand for the piece `text` that began at `start`; it must be decided, and pieces come in order.
-
-        A finding's words stand in the piece in which it begins.
-        """
-        end, at = start + len(text), start
-        pieces: list[str] = []
-        while self.findings and self.findings[0][0] < end:
-            begin, finish, words = self.findings[0]
-            if begin >= start:
-                pieces += [text[at - start : begin - start], words]
-            at = min(finish, end)
-            if finish > end:
-                break
-            self.findings.pop(0)
-        return "".join([*pieces, text[at - start :]])
-
-
-def _touching(findings: list[Finding]) -> Iterator[list[Finding]]:
-    """Yield findings without a gap between them together: one of them may be what another searcher's has left over."""
-    group: list[Finding] = []
-    for finding in findings:
-        if group and finding.start > group[-1].end:
-            yield group
-            group = []
-        group.append(finding)
-    if group:
-        yield group

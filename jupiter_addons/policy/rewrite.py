@@ -2,6 +2,7 @@
 
 A stream keeps its events: each goes out as the bytes received, as soon as every text in it is decided on, and only in those
 in which something was found the text differs.  What waits keeps everything behind it waiting, so that nothing changes places.
+Tokens beside their probabilities spell the text a second time: where something is found in either, they go.
 """
 
 from collections import deque
@@ -9,39 +10,50 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from jupiter_addons.dialects import places
+from jupiter_addons.dialects import places, strict
 from jupiter_addons.dialects.call import DialectName, Json
 from jupiter_addons.dialects.places import Place
 from jupiter_addons.dialects.splice import Path, splice
 from jupiter_addons.dialects.sse import Frame, is_done
 from jupiter_addons.errors import Refusal, UpstreamError
-from jupiter_addons.policy.redact import Flow, Rewriter
+from jupiter_addons.policy.flow import Flow
+from jupiter_addons.policy.redact import Rewriter
 
-_UNREADABLE = Refusal(
-    "provider_invalid_response", "the provider sent an event that cannot be read, and may not pass unread"
-)
+_NO_JSON = Refusal("policy_unavailable", "a policy cannot be applied to this answer", retry_after_s=1)
 
 
 def rewrite_body(dialect: DialectName, body: bytes, rewriter: Rewriter) -> bytes:
     """Return a whole answer after its redactions: the same bytes if nothing was found.  Raises UpstreamError."""
-    answer = orjson.loads(body)
+    try:
+        answer = strict.read_answer(body)
+    except UpstreamError as error:
+        if dialect == "passthrough":  # read by nobody, until a rule wants to
+            raise UpstreamError(_NO_JSON) from error
+        raise
     edits: dict[Path, Json] = {}
     for place in places.answer(dialect, answer):
         new = rewriter.whole(place.text, is_json=place.is_json)
         if new != place.text:
             edits[place.path] = new
+    spelled: dict[tuple[object, ...], str] = {}
+    for place in places.spelled(answer):
+        spelled[place.channel] = spelled.get(place.channel, "") + place.text
+        last = place.path
+    again = rewriter.again()
+    if any(again.whole(text, is_json=False) != text for text in spelled.values()):
+        edits[last] = ""
     return _spliced(body, answer, edits)
 
 
 def _spliced(body: bytes, answer: Mapping[str, Any], edits: dict[Path, Json]) -> bytes:
     if not edits:
         return body
+    probabilities = dict.fromkeys(places.token_probabilities(answer))
+    kept = {path: new for path, new in edits.items() if not any(path[: len(one)] == one for one in probabilities)}
     try:
-        return splice(body, edits | dict.fromkeys(places.token_probabilities(answer)))
+        return splice(body, kept | probabilities)
     except ValueError as error:
-        raise UpstreamError(_UNREADABLE) from error
+        raise UpstreamError(strict.UNREADABLE) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +79,7 @@ class EventEditor:
     def __init__(self, dialect: DialectName, rewriter: Rewriter) -> None:
         self._dialect = dialect
         self._rewriter = rewriter
-        self._repeating = Rewriter(rewriter.searchers)
+        self._repeating = rewriter.again()
         """For texts that say again what was said: what is found in them has been counted."""
         self._flows: dict[tuple[object, ...], Flow] = {}
         self._waiting: deque[_Event] = deque()
@@ -83,13 +95,9 @@ class EventEditor:
                 self._decide(None)
             self._wait(_Event(frame, {}, ()))
             return self._ready()
-        try:
-            chunk = orjson.loads(frame.data)
-        except orjson.JSONDecodeError as error:
-            raise UpstreamError(_UNREADABLE) from error
-        if not isinstance(chunk, dict):
-            raise UpstreamError(_UNREADABLE)
-        pieces = tuple(map(self._piece, places.event(self._dialect, chunk)))
+        chunk = strict.read_answer(frame.data)
+        said = [*places.event(self._dialect, chunk), *places.spelled(chunk)]
+        pieces = tuple(map(self._piece, said))
         self._wait(_Event(frame, chunk, pieces))
         for flow in dict.fromkeys(piece.flow for piece in pieces):
             flow.decide(final=False)

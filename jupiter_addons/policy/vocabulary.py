@@ -151,6 +151,33 @@ REFUSED_FIELDS: Mapping[str, str] = {
 }
 """Beginnings of fields that published policies use -> why they are not there."""
 
+ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("eq", "equals", "equal", "equal_to", "is", "="), "=="),
+    **dict.fromkeys(("ne", "neq", "not_equals", "not_equal", "is_not", "<>"), "!="),
+    **dict.fromkeys(("gt", "greater_than", "more_than", "above"), ">"),
+    **dict.fromkeys(("ge", "gte", "at_least", "greater_or_equal"), ">="),
+    **dict.fromkeys(("lt", "less_than", "below"), "<"),
+    **dict.fromkeys(("le", "lte", "at_most", "less_or_equal"), "<="),
+    **dict.fromkeys(("regex", "regexp", "match", "like", "=~"), "matches"),
+    **dict.fromkeys(("includes", "has"), "contains"),
+    **dict.fromkeys(("one_of", "any_of", "is_one_of"), "in"),
+    **dict.fromkeys(("is_set", "present", "defined"), "exists"),
+    **dict.fromkeys(("block", "reject", "forbid", "refuse", "drop"), "deny"),
+    **dict.fromkeys(("permit", "accept", "pass"), "allow"),
+    **dict.fromkeys(("mask", "anonymize", "anonymise", "scrub", "sanitize"), "redact"),
+    **dict.fromkeys(("throttle", "ratelimit", "limit", "quota"), "rate_limit"),
+    **dict.fromkeys(("notify", "webhook"), "alert"),
+    **dict.fromkeys(("label", "annotate"), "tag"),
+    **dict.fromkeys(("rewrite", "set"), "modify"),
+    **dict.fromkeys(("team", "user.team", "request.team", "principal.team", "user.group", "group"), "context.team"),
+    **dict.fromkeys(("user", "user.id", "user_id", "principal", "principal.id", "principal.user"), "context.user_id"),
+    **dict.fromkeys(("roles", "user.roles", "principal.roles", "role", "user.role"), "context.user_attributes.roles"),
+    **dict.fromkeys(("model", "model_name", "llm.model"), "request.model"),
+    **dict.fromkeys(("prompt", "text", "content", "input"), "request.text"),
+    **dict.fromkeys(("response.text", "answer", "output", "completion"), "response.content"),
+}
+"""What other languages call it -> what it is called here, to be suggested."""
+
 LOG_LEVELS: Mapping[str, str] = {
     "debug": "debug",
     "info": "info",

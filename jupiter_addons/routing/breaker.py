@@ -1,11 +1,13 @@
 """The circuit breaker of one model at one provider: who keeps failing is left alone for a while, and then asked once.
 
     closed ──tripped──► open ──waited──► half_open ──recovered──► closed
-                         ▲                  │
-                         └─────failed───────┘
+                        │▲                  │                       ▲
+                        │└─────failed───────┘                       │
+                        └───────────────recovered───────────────────┘
 
 In `half_open` a single call goes through at a time, the *probe*; only what becomes of a probe counts then.  Calls that were
-let through earlier and end late change nothing: they tell of a time that is over.
+let through earlier and end late change nothing: they tell of a time that is over.  Checks, which cost no caller anything, need
+no leave: they may find out that an open one can close, or say that it has to open (`checks`).
 """
 
 from collections.abc import Callable, Mapping
@@ -22,6 +24,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     ("open", "waited"): "half_open",
     ("half_open", "failed"): "open",
     ("half_open", "recovered"): "closed",
+    ("open", "recovered"): "closed",
 }
 """Every change there is."""
 
@@ -117,9 +120,7 @@ class Breaker:
             self._probe = None
             self._successes += 1
             if self._successes >= self._rules.successes:
-                self._change("recovered")
-                self.consecutive_failures = 0
-                self.window.clear()
+                self.close()
 
     def failed(self, ticket: int, now_s: float) -> None:
         """A call that was let through has failed, and it was the provider's fault."""
@@ -137,6 +138,24 @@ class Breaker:
         """A call that was let through has ended, and tells nothing of the provider."""
         if ticket == self._probe:
             self._probe = None
+
+    def open(self, now_s: float) -> None:
+        """Open a closed one, whatever has been counted, if it is in use at all."""
+        if self.state == "closed" and self._rules.enabled:
+            self._open("tripped", now_s)
+
+    def stay_open(self, until_s: float) -> None:
+        """Let an open one take no probe before then."""
+        if self.state == "open":
+            self.opens_again_s = max(self.opens_again_s, until_s)
+
+    def close(self) -> None:
+        """Close one that is not."""
+        if self.state != "closed":
+            self._change("recovered")
+            self._probe = None
+            self.consecutive_failures = 0
+            self.window.clear()
 
     def _is_too_much(self, now_s: float) -> bool:
         rules = self._rules

@@ -19,7 +19,7 @@ def facts(
     """
     found = {}
     for provider in providers:
-        candidate = Candidate(provider, provider.called(model))
+        candidate = Candidate(provider, provider.called(model), model)
         seen = state.seen(candidate.pair)
         found[provider.name] = {
             "health_status": seen.status,

@@ -2,15 +2,33 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from jupiter_addons.routing.breaker import Breaker, BreakerRules
+from jupiter_addons.routing.checks import Findings
 from jupiter_addons.routing.window import Window
 
 MEMORY_S = 3.0
 """After so long the latency seen before counts for 1/e beside what is seen now."""
 
 Status = Literal["healthy", "degraded", "unhealthy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a call failed, and when."""
+
+    reason: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check has found, and when."""
+
+    well: bool
+    at_s: float
 
 
 class Health:
@@ -22,8 +40,11 @@ class Health:
         "_waiting_since_s",
         "asked_s",
         "breaker",
+        "checked",
         "ejected_until_s",
         "ejections",
+        "findings",
+        "last_failure",
         "outcomes",
         "rests_until_s",
     )
@@ -36,6 +57,10 @@ class Health:
         self.ejected_until_s = -math.inf
         self.ejections = 0
         self.asked_s = -math.inf
+        self.findings = Findings()
+        self.checked: Checked | None = None
+        """The last check that found something."""
+        self.last_failure: Failure | None = None
         self._latency_s: float | None = None
         self._seen_s = 0.0
         self._waiting_since_s: float | None = None

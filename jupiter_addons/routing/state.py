@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from jupiter_addons.routing.breaker import BreakerRules, State
+from jupiter_addons.routing.checks import NO_TICKET, CheckRules
 from jupiter_addons.routing.ejection import EjectionRules, eject
-from jupiter_addons.routing.health import Health, Status
+from jupiter_addons.routing.health import Checked, Failure, Health, Status
 from jupiter_addons.routing.retry import BudgetRules, RetryBudget
 
 Change = Literal["closed", "open", "half_open", "ejected", "resting"]
@@ -71,17 +72,18 @@ class Lease:
         if self._end():
             now_s, before = self._state.clock(), self._health.breaker.state
             self._health.outcomes.add(now_s, good=1)
-            self._health.breaker.succeeded(self._ticket, now_s)
+            self._count(now_s, well=True)
             self._tell(before)
             if first_byte_s is not None:
                 self._health.took(first_byte_s, now_s)
 
-    def failed(self, *, waited_s: float | None = None, rest_s: float | None = None) -> None:
+    def failed(self, reason: str = "failed", *, waited_s: float | None = None, rest_s: float | None = None) -> None:
         """The provider has failed: after so long a wait for a first byte, if that was why; it wants to rest, if it said."""
         if self._end():
             now_s, before = self._state.clock(), self._health.breaker.state
             self._health.outcomes.add(now_s, bad=1)
-            self._health.breaker.failed(self._ticket, now_s)
+            self._health.last_failure = Failure(reason, now_s)
+            self._count(now_s, well=False)
             self._tell(before)
             self._rest(rest_s)
             if waited_s is not None:
@@ -100,6 +102,11 @@ class Lease:
             if waited_s is not None and waited_s > (self._health.latency_s or 0.0):
                 self._health.took(waited_s, self._state.clock())
 
+    def _count(self, now_s: float, *, well: bool) -> None:
+        health, before = self._health, self._health.breaker.state
+        (health.breaker.succeeded if well else health.breaker.failed)(self._ticket, now_s)
+        health.findings.called(well=well, opened=before == "closed" and health.breaker.state == "open")
+
     def _end(self) -> bool:
         first, self._is_over = not self._is_over, True
         if first:
@@ -114,6 +121,20 @@ class Lease:
     def _tell(self, before: State) -> None:
         if self._health.breaker.state != before:
             self._state.notify(self._health.breaker.state, self.pair)
+
+
+class CheckLease(Lease):
+    """Leave to check one model at one provider; no breaker stands in its way, and none waits for it."""
+
+    __slots__ = ("_rules",)
+
+    def __init__(self, pair: Pair, health: Health, rules: CheckRules, state: "RoutingState") -> None:
+        super().__init__(pair, health, NO_TICKET, state)
+        self._rules = rules
+
+    def _count(self, now_s: float, *, well: bool) -> None:
+        self._health.checked = Checked(well, now_s)
+        self._health.findings.found(self._health.breaker, self._rules, now_s, well=well)
 
 
 class RoutingState:
@@ -145,20 +166,23 @@ class RoutingState:
                 self._pairs.popitem(last=False)
         return found
 
-    def wait_s(self, pair: Pair) -> float:
-        """Return how long it is until the pair may be asked; 0.0 if it may be now."""
+    def wait_s(self, pair: Pair, *, check: bool = False) -> float:
+        """Return how long it is until the pair may be asked, or checked; 0.0 if it may be now."""
         health, now_s = self.health(pair), self.clock()
         waits = health.rests_until_s - now_s
-        if not health.breaker.admits(now_s):
+        if not check and not health.breaker.admits(now_s):
             # Of a probe that is running nobody knows how long it takes.
             waits = max(waits, health.breaker.opens_again_s - now_s, 1.0)
         return max(0.0, waits)
 
-    def lease(self, pair: Pair, in_s: float = 0.0) -> Lease | None:
-        """Take leave to ask a pair in so many seconds, or None if it is to be left alone then."""
+    def lease(self, pair: Pair, in_s: float = 0.0, *, check: CheckRules | None = None) -> Lease | None:
+        """Take leave to ask a pair in so many seconds, or to check it; None if it is to be left alone then."""
         health, then_s = self.health(pair), self.clock() + in_s
         if health.rests_until_s > then_s:
             return None
+        if check is not None:
+            health.asked(then_s)
+            return CheckLease(pair, health, check, self)
         before, ticket = health.breaker.state, health.breaker.admit(then_s)
         if ticket is None:
             return None
@@ -191,6 +215,14 @@ class RoutingState:
             return Seen("healthy", "closed", None, 0)
         breaker = health.breaker
         return Seen(health.status(now_s), breaker.state, health.latency_s, breaker.consecutive_failures)
+
+    def known(self, pair: Pair) -> Health | None:
+        """Return what is known of a pair; None of one that was never asked."""
+        return self._pairs.get(pair)
+
+    def pairs(self) -> Iterator[tuple[Pair, Health]]:
+        """Yield every pair that was asked, and what is known of it."""
+        yield from self._pairs.items()
 
     def breakers(self) -> Iterator[tuple[str, State]]:
         """Yield the provider and the state of every breaker."""

@@ -1,14 +1,24 @@
 """From the keys of `providers` and `routing` to what routing works with."""
 
+import itertools
+from collections.abc import Iterator, Mapping
+
+from jupiter_addons.errors import Problem, Refusal
 from jupiter_addons.routing.breaker import BreakerRules
+from jupiter_addons.routing.checks import CheckRules
 from jupiter_addons.routing.ejection import EjectionRules
 from jupiter_addons.routing.plan import Choice, RoutingRules
 from jupiter_addons.routing.provider import Provider, Timeouts, address
+from jupiter_addons.routing.registry import Registry, Resolved, undated
 from jupiter_addons.routing.retry import BudgetRules
 from jupiter_addons.routing.state import StateRules
+from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.schema import Settings
 from jupiter_addons.settings.schema_routing import Routing
 from jupiter_addons.settings.schema_traffic import Provider as ProviderEntry
+
+REHEARSED = "rehearsal-1"
+"""The model that the built-in provider says it has."""
 
 
 def providers(settings: Settings) -> tuple[Provider, ...]:
@@ -16,8 +26,8 @@ def providers(settings: Settings) -> tuple[Provider, ...]:
     return tuple(_provider(name, entry, settings.proxy.workers) for name, entry in settings.providers.items())
 
 
-def routing_rules(routing: Routing) -> RoutingRules:
-    """Return how one of several providers is chosen."""
+def routing_rules(routing: Routing, fallbacks: Mapping[str, tuple[Resolved, ...]] | None = None) -> RoutingRules:
+    """Return how one of several providers is chosen; `fallbacks` are those of `fallback_models`."""
     required = frozenset(routing.require)
     return RoutingRules(
         choice=Choice(routing.strategy, tuple(routing.order), required),
@@ -30,7 +40,52 @@ def routing_rules(routing: Routing) -> RoutingRules:
             for model, entry in routing.by_model.items()
         },
         rounds=routing.failover.rounds,
+        fallbacks=fallbacks or {},
     )
+
+
+def fallback_models(settings: Configuration, registry: Registry) -> Mapping[str, tuple[Resolved, ...]]:
+    """Return which models stand in for which, as far as they are models that are offered; `fallback_problems` names others."""
+    return {
+        name: tuple(known for model in models if isinstance(known := registry.resolve(model), Resolved))
+        for name, models in settings.routing.fallbacks.items()
+    }
+
+
+def fallback_problems(settings: Configuration, registry: Registry) -> Iterator[Problem]:
+    """Yield the fallbacks that could not be followed.
+
+    A model with limits of its own (`limits.by_model`) is none that may stand in: they are held before it is known who answers.
+    """
+
+    def problem(name: str, what: str) -> Problem:
+        return Problem(str(settings.file), 0, 0, f"`routing.fallbacks` has `{name}`, {what}")
+
+    for name, models in settings.routing.fallbacks.items():
+        if "*" not in name and (own := registry.canonical(name)) != name:
+            yield problem(name, f"which is another name of `{own}`")
+        for model in models:
+            known = registry.resolve(model)
+            if isinstance(known, Refusal):
+                yield problem(model, "which no provider offers")
+            elif {known.model, undated(known.model)} & settings.limits.by_model.keys():
+                yield problem(model, "which has limits of its own in `limits.by_model`")
+
+
+def mentioned_models(settings: Settings) -> Iterator[str]:
+    """Yield the models that the configuration names anywhere: what somebody has written down here is known to be there."""
+    yield from settings.processing.tokens.windows
+    yield from settings.limits.by_model
+    routing = settings.routing
+    exact = [name for name in routing.by_model if "*" not in name]
+    for name in (*exact, *routing.aliases.values(), *itertools.chain.from_iterable(routing.fallbacks.values())):
+        provider, slash, model = name.partition("/")
+        yield model if slash and provider in settings.providers else name
+    for entry in settings.providers.values():
+        if entry.health_check.model is not None:
+            yield entry.health_check.model
+        if entry.type == "rehearsal":
+            yield REHEARSED
 
 
 def state_rules(routing: Routing) -> StateRules:
@@ -80,4 +135,18 @@ def _provider(name: str, entry: ProviderEntry, workers: int) -> Provider:
         tags=frozenset(entry.tags),
         model_map=entry.model_map,
         api_version=entry.api_version,
+        check=_check(entry),
+    )
+
+
+def _check(entry: ProviderEntry) -> CheckRules | None:
+    check, model = entry.health_check, entry.checked_model
+    if not check.enabled or model is None:
+        return None
+    return CheckRules(
+        model=model,
+        interval_s=check.interval,
+        timeout_s=check.timeout,
+        healthy_after=check.healthy_after,
+        unhealthy_after=check.unhealthy_after,
     )

@@ -109,6 +109,11 @@ class Routing(Section):
     """Name -> the model it stands for, or one at a provider (`azure/gpt-4o`)."""
     by_model: dict[ModelName, ModelRouting] = Field(default_factory=dict)
     """Model, or a pattern of models -> what holds for it instead; the first that fits."""
+    fallbacks: dict[ModelName, Annotated[list[ModelName], Field(min_length=1, max_length=10)]] = Field(
+        default_factory=dict
+    )
+    """Model, or a pattern of models -> the models to ask in its place, in order, when every provider of it has failed or is
+    left alone: {gpt-4o: [claude-sonnet-4, llama3]}.  Only where rules say of it what they say of the one asked for."""
     failover: Failover = Failover()
     """Asking another provider when one fails."""
     circuit_breaker: CircuitBreaker = CircuitBreaker()

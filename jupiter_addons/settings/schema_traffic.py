@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
-from jupiter_addons.routing.provider import ProviderType
+from jupiter_addons.routing.provider import ProviderType, matches
 from jupiter_addons.routing.provider import address as provider_address
-from jupiter_addons.settings.types import Address, Count, Duration, Label, ProviderKey, Section, Size, Timeout, later
+from jupiter_addons.settings.types import Address, Count, Duration, Label, ProviderKey, Section, Size, Timeout
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?")
@@ -36,8 +36,11 @@ class ProxyLimits(Section):
 
     body: Size = 10 * 1024**2
     """The largest request body."""
+    upload: Size = 32 * 1024**2
+    """The largest body with files in it (audio, images, files): OpenAI takes 25 MB of audio.  It is held in memory, and counts
+    twice against `buffered`."""
     response: Size = 64 * 1024**2
-    """The largest answer that is buffered whole (JSON; streams are not)."""
+    """The largest answer that is buffered whole (JSON; streams, sound and files are not, unless rules judge the answer)."""
     header_bytes: Size = 64 * 1024
     """The largest request head."""
     header_count: Count = 100
@@ -134,6 +137,8 @@ class Proxy(Section):
     """How long a client connection is kept without a request."""
     limits: ProxyLimits = ProxyLimits()
     """What one client may cost before it is known."""
+    batches: Literal["deny", "pass"] = "deny"
+    """Files full of calls that a provider makes later, past every rule and limit: refused, or passed on unread and unpriced."""
     cors: Cors = Cors()
     """Calls from browsers on other sites."""
 
@@ -149,14 +154,31 @@ class Intercept(Section):
     """Every other host: tunnelled untouched, or refused."""
     private_tunnels: bool = False
     """Whether hosts that are tunnelled may have addresses that are not public."""
-    unknown_endpoints: Annotated[Literal["deny"], later(govern="`govern` is not available in this version")] = "deny"
-    """Other paths of an opened host; this version refuses them."""
+    unknown_endpoints: Literal["govern", "deny"] = "govern"
+    """Other paths of an opened host: decided, counted and recorded as not scanned, and passed on unpriced; or refused."""
     client_key: Literal["auto", "swap", "pass"] = "auto"
     """Whose provider key is sent: ours if configured else the client's, always ours, or always the client's."""
     failover: bool = False
     """Whether another provider that offers the model may answer when the one that the client meant does not."""
     ca_dir: Path | None = None
     """Where the certificate authority is kept; default `<state_dir>/ca`."""
+
+
+class HealthCheck(Section):
+    """Small real calls to a provider, made so that no caller has to find out that it is down, or up again."""
+
+    enabled: bool = False
+    """Whether it is checked.  Each check is a call of one output token, by `system:health`, and each worker makes its own."""
+    interval: Timeout = 30.0
+    """How long from one to the next, more or less."""
+    timeout: Timeout = 10.0
+    """How long connecting may take, and how long the answer."""
+    model: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """What is asked for; null: the first model of the provider that is no pattern."""
+    healthy_after: Annotated[Count, Field(le=100)] = 2
+    """So many good ones in a row close an open circuit breaker."""
+    unhealthy_after: Annotated[Count, Field(le=100)] = 3
+    """So many bad ones in a row open it."""
 
 
 class Provider(Section):
@@ -188,6 +210,8 @@ class Provider(Section):
     """How long it may take."""
     max_connections: Count = 1000
     """The most connections to it at once."""
+    health_check: HealthCheck = HealthCheck()
+    """Small real calls that find out whether it is well."""
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
     """Headers to send along, such as an organisation; their values are masked wherever the configuration is shown."""
 
@@ -217,6 +241,23 @@ class Provider(Section):
     def _has_versions_if_azure(self) -> Self:
         if self.api_version is not None and self.type != "azure-openai":
             raise ValueError("`api_version` is for providers of type `azure-openai`")
+        return self
+
+    @property
+    def checked_model(self) -> str | None:
+        """The model that checks ask for; None if none is named that could be."""
+        named = (*self.models, *self.model_map)
+        return self.health_check.model or next((model for model in named if "*" not in model), None)
+
+    @model_validator(mode="after")
+    def _can_be_checked(self) -> Self:
+        if not self.health_check.enabled:
+            return self
+        model = self.checked_model
+        if model is None:
+            raise ValueError("`health_check` needs a `model`, as the models of this provider are patterns")
+        if model not in self.model_map and not any(matches(pattern, model) for pattern in self.models):
+            raise ValueError(f"`health_check.model` is `{model}`, which is none of this provider's")
         return self
 
     @field_serializer("headers", when_used="json")

@@ -79,7 +79,8 @@ class Learn:
         elif x.upstream_status == 429:
             lease.turned_away(self._router.rest_s(_advice(flow)))
         elif _has_failed(x):
-            lease.failed(rest_s=self._router.rest_s(_advice(flow)) if x.upstream_status >= 500 else None)
+            rest_s = self._router.rest_s(_advice(flow)) if x.upstream_status >= 500 else None
+            lease.failed(_reason(x), rest_s=rest_s)
         elif x.upstream_status < 300 and not x.client_closed:
             lease.answered(_first_byte_s(x))
         else:
@@ -96,9 +97,17 @@ def _has_failed(x: Exchange) -> bool:
     return (
         status < 300
         and not x.client_closed
+        and not (x.filled("relay") and x.relay.cut)
         and x.filled("reply")
         and (x.reply.error is not None or not x.reply.complete)
     )
+
+
+def _reason(x: Exchange) -> str:
+    """Return how a call failed, in a word or two that are nobody's data."""
+    if x.upstream_status >= 300:
+        return f"status {x.upstream_status}"
+    return x.refusal.code if x.refusal is not None else "broken"
 
 
 def _first_byte_s(x: Exchange) -> float | None:

@@ -3,17 +3,22 @@
 Commit and record write through this one place, so that a decision and an outcome describe the same call in the same words.
 """
 
-import asyncio
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from jupiter_addons.errors import CODES
 from jupiter_addons.evidence import record
+from jupiter_addons.evidence.counted import counted
+from jupiter_addons.evidence.keyring import Subject
+from jupiter_addons.evidence.payload import Sealed
 from jupiter_addons.evidence.record import End, Payload, Rule, Status, Who
-from jupiter_addons.exchange import AttemptFailure, Connect, Digest, Exchange, new_call_id
+from jupiter_addons.exchange import AttemptFailure, Connect, Exchange, new_call_id
 from jupiter_addons.policy.decide import Decision
 from jupiter_addons.policy.effects import routing
+from jupiter_addons.routing.checks import STRATEGY, checked
+from jupiter_addons.stages.content import Body, Content, attempt_bodies, request_bodies, response_bodies
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog
 
 MAX_ADDRESSES = 1024
@@ -23,19 +28,24 @@ MAX_ADDRESSES = 1024
 class Leaves:
     """Writes leaves.  Every method raises StoreError if a leaf will not become durable."""
 
-    def __init__(self, log: EvidenceLog, pseudonym_key: bytes, config_sha256: str) -> None:
+    def __init__(
+        self, log: EvidenceLog, pseudonym_key: bytes, config_sha256: str, content: Content | None = None
+    ) -> None:
+        """`content` is what keeps prompts and answers; None keeps their digests alone."""
         self._log = log
         self._pseudonym_key = pseudonym_key
         self._config_sha256 = config_sha256
+        self._content = content
         self._refused: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._refused_second = 0
 
-    def decision(self, x: Exchange, *, status: int | None) -> asyncio.Future[int]:
+    async def decision(self, x: Exchange, *, status: int | None) -> int:
         """Append the decision leaf; `status` is the client's answer if the call ends here, else None."""
+        payloads, sealed = await self._kept(x, request_bodies(x))
         end = None if status is None else self._end(x, status)
         decided = x.decision if x.filled("decision") else None
         profile = x.outgoing.profile if x.filled("outgoing") else x.profile if x.filled("profile") else None
-        return self._log.append(
+        return await self._log.append(
             record.decision(
                 call_id=x.call_id,
                 correlation=x.request_id,
@@ -60,15 +70,20 @@ class Leaves:
                     "input_tokens_upper": profile.input_tokens_upper,
                     "output_tokens_max": profile.output_tokens_max,
                 },
-                hold_nusd=profile.hold_nusd if profile is not None and x.filled("reservation") else 0,
-                payloads=self._request_payloads(x),
+                hold_nusd=x.reservation.amounts.nusd if x.filled("reservation") else 0,
+                taken=_taken(x),
+                held=_held(x),
+                payloads=payloads,
                 end=end,
-            )
+            ),
+            sealed,
         )
 
-    def attempt(self, x: Exchange, number: int, before: AttemptFailure) -> asyncio.Future[int]:
+    async def attempt(self, x: Exchange, number: int, before: AttemptFailure) -> int:
         """Append the leaf of a further attempt, before it is dialled; `before` says how the last one failed."""
-        return self._log.append(
+        known = [] if self._content is None else [record.digest("request", x.received).sha256]
+        [sent], sealed = await self._kept(x, attempt_bodies(x, number), known)
+        return await self._log.append(
             record.attempt(
                 call_id=x.call_id,
                 number=number,
@@ -76,17 +91,19 @@ class Leaves:
                 model=x.candidate.model,
                 failed=before.reason if before.status is None else f"status {before.status}",
                 elapsed_us=(time.monotonic_ns() - x.times_ns["committed"]) // 1000,
-                sent=record.digest("request_upstream", x.sent),
+                sent=sent,
                 translated=x.translated,
                 changed=_notes(x),
-            )
+            ),
+            sealed,
         )
 
-    def outcome(self, x: Exchange, *, status: int) -> asyncio.Future[int]:
+    async def outcome(self, x: Exchange, *, status: int) -> int:
         """Append the outcome leaf of a call that was sent."""
+        payloads, sealed = await self._kept(x, response_bodies(x))
         charge = x.charge if x.filled("charge") else None
         judged = x.reply_decision if x.filled("reply_decision") else None
-        return self._log.append(
+        return await self._log.append(
             record.outcome(
                 call_id=x.call_id,
                 end=self._end(x, status),
@@ -94,12 +111,15 @@ class Leaves:
                 gen_ai=_response(x),
                 usage_source=charge.source if charge else None,
                 charge_nusd=charge.nusd if charge else 0,
-                price_source=x.outgoing.price.source if x.outgoing.price else None,
-                payloads=self._response_payloads(x),
+                price_source=charge.price if charge else None,
+                spent=x.meter.spent if x.filled("meter") and x.relay.cut else None,
+                held_output_tokens=x.meter.held_tokens if x.filled("meter") else None,
+                payloads=payloads,
                 rules=_rules(judged),
                 tags=dict(judged.tags) if judged else {},
                 changed=_taken_out(x),
-            )
+            ),
+            sealed,
         )
 
     async def tunnel(self, connect: Connect) -> None:
@@ -151,6 +171,10 @@ class Leaves:
             "request.model": call.model,
             "request.stream": call.stream,
         }
+        if call.opaque or call.operation == "unknown":
+            found["scan"] = "not_scanned"
+        if not call.model:
+            del found["request.model"]
         if call.max_tokens is not None:
             found["request.max_tokens"] = call.max_tokens
         if call.opaque:
@@ -161,31 +185,14 @@ class Leaves:
             found["translated"] = x.translated
         return found
 
-    @staticmethod
-    def _request_payloads(x: Exchange) -> list[Payload]:
-        if not x.filled("received"):
-            return []
-        received = record.digest("request", x.received)
-        if not x.filled("sent"):
-            return [received]
-        if x.sent is x.received:
-            return [received, Payload("request_upstream", received.sha256, received.length)]
-        return [received, record.digest("request_upstream", x.sent)]
-
-    @staticmethod
-    def _response_payloads(x: Exchange) -> list[Payload]:
-        if x.filled("relay"):
-            answered, delivered = x.relay.digests(x.refusal)
-            return [_payload("response", answered), _payload("delivered", delivered)]
-        if not x.filled("answered"):
-            return []
-        answered_whole = record.digest("response", x.answered)
-        if x.refusal is not None:
-            return [answered_whole]
-        whole = x.delivered if x.filled("delivered") else x.rendered if x.filled("rendered") else x.answered
-        if whole is not x.answered:
-            return [answered_whole, record.digest("delivered", whole)]
-        return [answered_whole, Payload("delivered", answered_whole.sha256, answered_whole.length)]
+    async def _kept(
+        self, x: Exchange, bodies: list[Body], known: Sequence[str] = ()
+    ) -> tuple[list[Payload], Sequence[Sealed]]:
+        """Return the payloads of a leaf, and what is stored beside it; without content on record, nothing."""
+        if self._content is None or not bodies:
+            return [body.payload for body in bodies], ()
+        subject = Subject(user=self._pseudonym(x.principal.user), team=x.principal.team or "")
+        return await self._content.seal(x, subject, bodies, known)
 
     @staticmethod
     def _end(x: Exchange, status: int) -> End:
@@ -223,7 +230,9 @@ def _response(x: Exchange) -> dict[str, Any]:
             found["response.model"] = reply.model
         if reply.response_id is not None:
             found["response.id"] = reply.response_id
-        found["response.finish_reasons"] = [record.cut(reason, 32) for reason in reply.finish_reasons[:16]]
+        if reply.unread:
+            found["response.scan"] = "not_scanned"
+        found["response.finish_reasons"] = list(reply.finish_reasons)
     if x.filled("charge"):
         usage = x.charge.usage
         found["usage.input_tokens"] = usage.input_tokens
@@ -251,9 +260,47 @@ def _demands(x: Exchange) -> list[record.Held]:
     return [record.Held(str(d.by), d.unit, d.limit, d.window_s) for d in x.decision.demands]
 
 
+def _taken(x: Exchange) -> list[record.Fields]:
+    """Return the limits that a call was counted under, as an auditor needs them to count again."""
+    if not x.filled("reservation"):
+        return []
+    return [
+        counted(
+            standing.limit.subject,
+            name=standing.limit.name,
+            unit=standing.limit.kind.unit,
+            held=standing.take.amount,
+            limit=standing.limit.terms.amount,
+            period=str(standing.take.counter.shape),
+            over=standing.is_over,
+        )
+        for standing in x.reservation.standings
+    ]
+
+
+def _held(x: Exchange) -> dict[str, Any]:
+    """Return how a call is held, or which limit refused it."""
+    if x.filled("exceeded") and not x.filled("reservation"):
+        limit = x.exceeded.limit
+        return {"exceeded": f"{limit.subject.partition(':')[0]} {limit.name}"}
+    if not x.filled("reservation") or not x.reservation.takes:
+        return {}
+    amounts, found = x.reservation.amounts, dict[str, Any]()
+    found["held_input_tokens"], found["held_output_tokens"] = amounts.input_tokens, amounts.output_tokens
+    if x.hold_price is not None:
+        found["price"] = x.hold_price.source
+    if x.reservation.branch != "store":
+        found["counted"] = x.reservation.branch
+    return found
+
+
 def _route(x: Exchange) -> dict[str, str] | None:
-    """Return by which rule, and why, the call goes where it goes; None if no rule had a say."""
+    """Return by which rule, and why, the call goes where it goes; None if no rule had a say and it is no health check."""
     routed = routing(x.decision.effects) if x.filled("decision") else None
+    if checked(x.principal.key_id) is not None:
+        return {"strategy": STRATEGY}
+    if routed is None and x.filled("candidate") and x.candidate.routed != x.outgoing.model:
+        return {"strategy": x.route.strategy, "model": x.candidate.routed, "reason": "fallback"}
     if routed is None or not x.filled("route"):
         return None
     found = {"strategy": x.route.strategy, "rule": str(routed.by), "model": x.outgoing.model, "reason": routed.reason}
@@ -267,14 +314,11 @@ def _changed(x: Exchange) -> list[tuple[str, str, int]]:
 
 
 def _notes(x: Exchange) -> list[tuple[str, str, int]]:
-    return [("translation", note, 1) for note in x.notes] if x.filled("notes") else []
+    capped = [(*x.capped, 1)] if x.filled("capped") and x.capped is not None else []
+    return capped + ([("translation", note, 1) for note in x.notes] if x.filled("notes") else [])
 
 
 def _taken_out(x: Exchange) -> list[tuple[str, str, int]]:
     if not x.filled("rewriter"):
         return []
     return [(str(by), "response.content", count) for by, count in x.rewriter.counts.items()]
-
-
-def _payload(role: Any, digest: Digest) -> Payload:
-    return Payload(role, digest.sha256, digest.length)

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from jupiter_addons.enrichment.prices import Price
+from jupiter_addons.dialects.call import DialectName
+from jupiter_addons.enrichment.prices import NOT_BILLED, Price
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import AttemptFailure, Exchange
 from jupiter_addons.identity.principals import Principal
+from jupiter_addons.routing.checks import checked
 from jupiter_addons.routing.facts import Facts, facts
 from jupiter_addons.routing.plan import Candidate, RoutingRules
 from jupiter_addons.routing.provider import Provider
@@ -42,7 +44,8 @@ class Router:
     registry: Registry
     rules: RoutingRules
     state: RoutingState
-    price_of: Callable[[Candidate], Price | None]
+    price_of: Callable[[Candidate, DialectName | None], Price | None]
+    """The price of a model at one provider, for a client of a dialect."""
     sticky: Sticky
     residency: str | None
     """The attribute of a principal that names what its providers must have."""
@@ -64,11 +67,19 @@ class Router:
 
     def take(self, x: Exchange, candidate: Candidate, in_s: float = 0.0) -> bool:
         """Take leave to ask a candidate, if it is there to be had."""
-        lease = self.state.lease(candidate.pair, in_s)
+        rules = candidate.provider.check if checked(x.principal.key_id) is not None else None
+        lease = self.state.lease(candidate.pair, in_s, check=rules)
         if lease is None:
             return False
         self.taken[x] = Taken(lease, len(x.failures))
         return True
+
+    def price(self, x: Exchange, candidate: Candidate) -> Price | None:
+        """Return what a call costs at one of its candidates: the price of that model there, or the call's own."""
+        if x.outgoing.price is NOT_BILLED:
+            return NOT_BILLED
+        own = x.outgoing.price if candidate.routed == x.outgoing.model else None
+        return self.price_of(candidate, x.call.dialect) or own
 
     def fail(self, lease: Lease, candidate: Candidate, failure: AttemptFailure) -> None:
         """End a lease by how its attempt failed."""
@@ -76,13 +87,14 @@ class Router:
         if failure.status == 429:
             lease.turned_away(rest)
         elif failure.reason == "timeout":
-            lease.failed(waited_s=candidate.provider.timeouts.first_byte)
+            lease.failed("timeout", waited_s=candidate.provider.timeouts.first_byte)
         else:
-            lease.failed(rest_s=rest)
+            reason = failure.reason if failure.status is None else f"status {failure.status}"
+            lease.failed(reason, rest_s=rest)
 
     def facts(self, model: str) -> Facts:
         """Return what rules can read of each provider, as `provider.NAME.*`, for the model a call asks for."""
-        return facts(self.providers, self.state, model, lambda candidate: _per_token(self.price_of(candidate)))
+        return facts(self.providers, self.state, model, lambda candidate: _per_token(self.price_of(candidate, None)))
 
     def rest_s(self, advice: str | None) -> float | None:
         """Return for how long a provider wants to be left alone, as far as that is granted."""

@@ -168,6 +168,11 @@ class LogFile:
         assert self._db is not None, "opened before"
         return evidence_index.indexed(self._db)
 
+    def take_away(self, step: Callable[[sqlite3.Connection], bool]) -> bool:
+        """Have a step of pruning made; return whether there is more.  Raises sqlite3.Error."""
+        assert self._db is not None, "opened before"
+        return step(self._db)
+
     def settle(self, *, idle: bool) -> None:
         """Move what is in the write-ahead log into the database, if that is much.  Raises sqlite3.Error.
 
@@ -182,6 +187,7 @@ class LogFile:
         if self._db is not None:
             self._db.execute("PRAGMA busy_timeout=200")  # a reader may keep it; that is no reason to wait
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._db.execute("PRAGMA busy_timeout=5000")
 
     def let_go(self) -> None:
         """Close the connection.  After a failure it is not to be used again: what it knows may not be on the disk."""

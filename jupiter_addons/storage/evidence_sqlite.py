@@ -52,6 +52,8 @@ INDEX_STEP = 64
 """How many leaves are indexed at once between commits: two or three milliseconds."""
 INDEX_RETRY_S = 60.0
 """How long the index is left alone when it could not be written."""
+PRUNE_PAUSE_S = 0.005
+"""How long commits have the log to themselves between two steps of a prune."""
 GATHER_S = 0.01
 """How long leaves that nobody waits for are gathered in `async` before they are written."""
 
@@ -163,6 +165,24 @@ class EvidenceLog:
             self._turn.release()
         _resolve(items)
         return True
+
+    def take_away(self, step: Callable[[sqlite3.Connection], bool]) -> None:
+        """Delete by steps, as long as one returns that there is more, between commits; not on the event loop.
+
+        Raises StoreError.  What may go is on record by then, or whoever verifies the log finds it missing.
+        """
+        more = True
+        while more:
+            time.sleep(PRUNE_PAUSE_S)  # a lock that is taken again at once is one that nobody else gets
+            with self._turn:
+                if self._closed or not self._file.is_open:
+                    raise StoreError("the evidence log cannot be written to")
+                try:
+                    more = self._file.take_away(step)
+                except sqlite3.Error as error:
+                    raise StoreError(f"cannot prune `{self._file.path}`: {error}") from error
+        with self._turn, contextlib.suppress(sqlite3.Error):  # a reader holds it; the next commit that can empties it
+            self._file.shrink()
 
     def _begin_here(self) -> bool:
         """Begin a transaction without waiting for anybody; if that fails, the writer will meet the same and say so."""

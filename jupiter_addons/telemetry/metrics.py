@@ -36,6 +36,12 @@ class Metrics:
             registry=registry,
         )
         self.tokens = Counter("jupiter_tokens", "Tokens charged.", ("provider", "direction"), registry=registry)
+        self.not_scanned = Counter(
+            "jupiter_requests_not_scanned",
+            "Requests sent of which not all could be read: files, token numbers, whatever is at an unknown path.",
+            ("door", "operation"),
+            registry=registry,
+        )
         self.cost = Counter("jupiter_cost_usd", "Dollars charged.", ("provider",), registry=registry)
         self.in_flight = Gauge("jupiter_in_flight", "Requests being served.", registry=registry)
         self.reservations = Gauge("jupiter_reservations_open", "Reservations not settled yet.", registry=registry)
@@ -52,6 +58,12 @@ class Metrics:
             ("result",),
             registry=registry,
         )
+        self.fallbacks_refused = Counter(
+            "jupiter_fallbacks_refused",
+            "Other models that could not be asked for a call: denied or treated otherwise by rules, or unpriced.",
+            ("reason",),
+            registry=registry,
+        )
         self.retry_budget = Gauge(
             "jupiter_retry_budget_remaining", "Further attempts that may be made now.", registry=registry
         )
@@ -65,6 +77,19 @@ class Metrics:
             "jupiter_routing_changes",
             "Changes of who is asked: a breaker closed, open or half_open; ejected; resting for a `retry-after`.",
             ("provider", "change"),
+            registry=registry,
+        )
+        self.health_checks = Counter(
+            "jupiter_health_checks",
+            "Health checks, by what came of them: well, failed, limited (asked to be left alone) or not_asked.",
+            ("provider", "result"),
+            registry=registry,
+        )
+        self.tunnels = Counter(
+            "jupiter_tunnels",
+            "Tunnels asked for: opened up, given up by a client that does not trust our certificate (tls_failed), passed on"
+            " untouched (tunnelled), or denied.",
+            ("fate",),
             registry=registry,
         )
         self.tasks = Gauge("jupiter_tasks", "Tasks in the event loop.", registry=registry)
@@ -91,6 +116,12 @@ class Metrics:
         self.reloads = Counter("jupiter_reloads", "Reloads of the configuration.", ("result",), registry=registry)
         self.faults = Counter(
             "jupiter_faults", "Faults stopped by a stage's wrapper or by the guard.", ("where",), registry=registry
+        )
+        self.limit_alerts = Counter(
+            "jupiter_limit_alerts",
+            "Shares of limits that were reached, once in each window.",
+            ["percent"],
+            registry=registry,
         )
         self.alerts = Counter(
             "jupiter_alerts",

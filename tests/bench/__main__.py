@@ -2,6 +2,7 @@
 
 scripts/bench              a table, about five minutes
 scripts/bench policy       what evaluating rules costs, half a minute
+scripts/bench translation  what translating costs, pair by pair of dialects, half a minute
 scripts/bench --quick      fewer and shorter rounds
 scripts/bench --json       one object: {"figures": {NAME: number}, "machine": {...}}
 """
@@ -10,18 +11,27 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench import figures, policy
+from bench import figures, policy, translation
+
+ALONE = {"policy": policy.run, "translation": translation.run}
+"""What can be measured by itself."""
+
+
+def everything(plan: figures.Plan, say: Callable[[str], None]) -> dict[str, float]:
+    """Measure the figures of whole calls, and those of translation."""
+    return translation.run(plan, say) | figures.run(plan, say)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", nargs="?", choices=["all", "policy"], default="all", help="what is measured")
+    parser.add_argument("what", nargs="?", choices=["all", *ALONE], default="all", help="what is measured")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--rate", type=float, help="requests a second of the latency rounds")
@@ -34,7 +44,7 @@ def main() -> None:
         if not options.json:
             print(line, file=sys.stderr, flush=True)
 
-    found = policy.run(plan, say) if options.what == "policy" else figures.run(plan, say)
+    found = ALONE.get(options.what, everything)(plan, say)
     machine = figures.machine(plan)
     if options.json:
         print(json.dumps({"figures": found, "machine": machine}))

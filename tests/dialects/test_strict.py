@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jupiter_addons.dialects.strict import DECIDING, MAX_DEPTH, MAX_INTEGER, scan
-from jupiter_addons.errors import RequestError
+from jupiter_addons.dialects.strict import DECIDING, MAX_DEPTH, MAX_INTEGER, read_answer, scan
+from jupiter_addons.errors import RequestError, UpstreamError
 
 JSON = st.recursive(
     st.none()
@@ -93,3 +93,23 @@ def test_another_spelling_of_a_name_that_decides_is_refused(body, param):
 
 def test_names_of_the_clients_own_are_free():
     assert scan(b'{"model": "m", "extraBody": {"Model": 1}, "metadata": {"Role": "x"}}')["model"] == "m"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"content": "a", "content": "b"}',
+        b'{"choices": [{"message": {"content": "a", "content": "b"}}]}',
+        b"{broken",
+        b"[]",
+        b'{"a": "\\ud800"}',
+        b"\xff",
+    ],
+)
+def test_an_answer_that_a_rule_has_to_see_must_have_one_reading(answer):
+    with pytest.raises(UpstreamError):
+        read_answer(answer)
+
+
+def test_numbers_of_an_answer_may_be_as_large_as_they_like():
+    assert read_answer(b'{"seed": 123456789012345678}') == {"seed": 123456789012345678}

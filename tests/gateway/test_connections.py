@@ -47,6 +47,20 @@ def test_a_gateway_that_is_full_refuses_calls_and_answers_probes(provider: Rehea
         assert first.answer().status == 200
 
 
+def test_a_connection_that_was_refused_is_served_once_there_is_room(provider: RehearsalThread, tmp_path: Path):
+    setup = Setup(overrides={"proxy": {"max_in_flight": 1}})
+    with start_gateway(tmp_path, provider.port, setup) as gateway, Client(gateway.port) as first:
+        first.send(post(CHAT, chat("[[delay_ms=1000]]"), gateway.key))
+        time.sleep(0.3)
+        with Client(gateway.port) as refused, Client(gateway.port) as waiting:
+            assert refused.ask(post(CHAT, chat(), gateway.key)).status == 503
+            assert first.answer().status == 200
+            for client in (refused, waiting):  # one that was told no, and one that came then and said nothing
+                for _ in range(2):
+                    assert client.ask(post(CHAT, chat(), gateway.key)).status == 200
+        assert gateway.report().findings == []
+
+
 def test_a_stand_in_answers_for_the_provider_that_was_meant_only_where_that_is_configured(
     provider: RehearsalThread, tmp_path: Path
 ):

@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from ordeal.provider import Provider, status
 from support.gateway import Gateway, Setup, start_gateway
-from support.wire import Answer, Client, chat, post
+from support.wire import Answer, Client, chat, get, post
 
 CHAT = "/v1/chat/completions"
 POLICY = """
@@ -163,3 +164,19 @@ def test_a_limit_of_a_model_counts_all_its_names_and_snapshots(bench: Bench) -> 
     found = [bench.ask(name).status for name in ("fast", "house-2-2026-01-31", "main/house-2") for _ in range(3)]
     assert found.count(200) <= 6
     assert found[-1] == 429
+
+
+def test_a_pattern_lists_what_the_configuration_mentions_and_the_built_in_provider_its_own(
+    gateway: Gateway, tmp_path: Path
+):
+    with Client(gateway.port) as client:
+        listed = json.loads(client.ask(get("/v1/models", gateway.key)).body)["data"]
+    assert [model["id"] for model in listed] == ["rehearsal-1"]
+    other = {
+        "providers": {"rehearsal": {"models": ["rehearsal-*", "lab-*"]}},
+        "routing": {"aliases": {"fast": "lab-quick"}, "fallbacks": {"lab-*": ["lab-spare"]}},
+        "processing": {"costs": {"overrides": {"lab-priced": {"input": 1, "output": 1}}, "unknown_model": "free"}},
+    }
+    with start_gateway(tmp_path, 9, Setup(overrides=other)) as lab, Client(lab.port) as client:
+        listed = json.loads(client.ask(get("/v1/models", lab.key)).body)["data"]
+    assert [model["id"] for model in listed] == ["fast", "lab-priced", "lab-quick", "lab-spare", "rehearsal-1"]

@@ -1,6 +1,7 @@
 """A request after its effects: only what a rule names is different, and the change names the rule."""
 
 import json
+import time
 import timeit
 
 import orjson
@@ -255,5 +256,5 @@ def test_placeholders_are_made_in_time_in_proportion():
         body = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}).encode()
         return lambda: amend("openai_chat", body, [redaction("request.messages", reversible=True)], None)
 
-    once, four_times = (min(timeit.repeat(work(n), number=1, repeat=3)) for n in (3000, 12_000))
+    once, four_times = (min(timeit.repeat(work(n), number=1, repeat=3, timer=time.thread_time)) for n in (3000, 12_000))
     assert four_times < 8 * once

@@ -179,6 +179,36 @@ def test_tokens_beside_their_probabilities_go_with_the_text():
     assert orjson.loads(raw[6:])["choices"][0] == {"index": 0, "delta": {"content": "[REDACTED]"}, "logprobs": None}
 
 
+def probable(content: str | None, *tokens: str, **more: object) -> bytes:
+    logprobs = {"content": [{"token": token, "logprob": -1, "bytes": [1], "top_logprobs": []} for token in tokens]}
+    return data(
+        {"choices": [{"index": 0, "delta": {"content": content} if content else {}, "logprobs": logprobs, **more}]}
+    )
+
+
+def test_tokens_that_come_beside_their_text_or_behind_it_are_looked_at_as_well():
+    events = [probable("hello", "hel", "lo "), probable(None, "joe"), probable(None, "@x.com"), b"data: [DONE]\n\n"]
+    out = flat(edited("openai_chat", events, takes(EMAIL)))
+    left = [orjson.loads(raw[6:])["choices"][0]["logprobs"] for raw in out[:-1]]
+    assert left[1:] == [None, None]
+    assert left[0]["content"][0]["token"] == "hel"
+    innocent = [probable("hello", "hel", "lo"), probable(" you", " you"), b"data: [DONE]\n\n"]
+    assert flat(edited("openai_chat", innocent, takes(EMAIL))) == innocent
+
+
+@pytest.mark.parametrize(
+    ("dialect", "answer"),
+    [
+        ("openai_chat", b'{"choices": [{"message": {"content": "hi"}, "logprobs": {"content": [{"token": "joe@"}, {"token": "x.com"}]}}]}'),
+        ("openai_completions", b'{"choices": [{"text": "hi", "logprobs": {"tokens": ["joe", "@x.com"]}}]}'),
+        ("openai_responses", b'{"output": [{"content": [{"text": "hi", "logprobs": [{"token": "joe"}, {"token": "@x.com"}]}]}]}'),
+    ],
+)  # fmt: skip
+def test_tokens_of_a_whole_answer_that_say_more_than_its_text_go(dialect, answer):
+    assert b"joe" not in rewrite_body(dialect, answer, a_rewriter(takes(EMAIL)))
+    assert rewrite_body(dialect, answer, a_rewriter(takes("nobody"))) == answer
+
+
 @pytest.mark.parametrize("event", [b"data: {broken\n\n", b"data: [1]\n\n", b'data: {"a": "\\ud800"}\n\n'])
 def test_what_cannot_be_read_does_not_pass(event):
     with pytest.raises(UpstreamError):

@@ -8,6 +8,7 @@ import pytest
 from jupiter_addons.errors import Refusal
 from jupiter_addons.routing.plan import Choice, Route, RoutingRules, Wanted, plan
 from jupiter_addons.routing.provider import Provider, ProviderType
+from jupiter_addons.routing.registry import Resolved
 from jupiter_addons.routing.state import RoutingState, StateRules
 
 
@@ -201,3 +202,72 @@ def test_an_ejected_one_is_asked_after_the_others_and_priorities():
 
 def test_several_rounds_ask_everybody_again_after_all_others():
     assert names(a_route([A, B], rules=RoutingRules(rounds=2), named=("b", "a"))) == ["b", "a", "b", "a"]
+
+
+CLAUDE = a_provider("c", kind="anthropic", models=("claude-*",))
+LLAMA = a_provider("l", kind="ollama", models=("llama",))
+OTHERS = (Resolved("claude-3"), Resolved("llama"))
+
+
+def asked(route) -> list[tuple[str, str]]:
+    assert isinstance(route, Route), route
+    return [(candidate.name, candidate.routed) for candidate in route.candidates]
+
+
+def test_other_models_are_asked_after_every_provider_and_round_of_the_one_that_is_wanted():
+    route = a_route([LLAMA, CLAUDE, A], fallbacks=OTHERS, rules=RoutingRules(rounds=2))
+    assert asked(route) == [
+        ("a", "gpt-4o"), ("a", "gpt-4o"), ("c", "claude-3"), ("c", "claude-3"), ("l", "llama"), ("l", "llama"),
+    ]  # fmt: skip
+    assert route.models == ("gpt-4o", "claude-3", "llama")
+
+
+@pytest.mark.parametrize("unwell", [lambda state: break_down(state, "a"), lambda state: rest(state, "a", 60)])
+def test_another_model_is_asked_at_once_when_nobody_who_offers_the_wanted_one_is_well(unwell):
+    state = a_state()
+    unwell(state)
+    route = a_route([A, CLAUDE], fallbacks=OTHERS, state=state)
+    assert asked(route) == [("c", "claude-3")]
+    assert route.strategy == "fallback"
+
+
+def test_what_is_denied_or_not_there_has_no_fallback():
+    required = {"tags": frozenset({"eu"}), "fallbacks": OTHERS}
+    in_eu = a_provider("c", kind="anthropic", models=("claude-*",), region="eu")
+    assert refused(a_route([A, in_eu], **required))[0] == "policy_denied"
+    assert refused(a_route([CLAUDE], "gpt-4o", fallbacks=OTHERS))[0] == "model_not_found"
+
+
+def test_who_stands_in_must_have_what_is_required_too_and_be_well():
+    in_us = a_provider("a", region="eu")
+    assert asked(a_route([in_us, CLAUDE], tags=frozenset({"eu"}), fallbacks=OTHERS)) == [("a", "gpt-4o")]
+    state = a_state()
+    break_down(state, "c", model="claude-3")
+    assert asked(a_route([A, CLAUDE, LLAMA], fallbacks=OTHERS, state=state)) == [("a", "gpt-4o"), ("l", "llama")]
+
+
+def test_a_fallback_may_name_its_provider():
+    twin = a_provider("d", kind="anthropic", models=("claude-*",))
+    for seed in range(9):
+        found = asked(a_route([A, CLAUDE, twin], fallbacks=[Resolved("claude-3", "d")], state=a_state(seed)))
+        assert found == [("a", "gpt-4o"), ("d", "claude-3")]
+
+
+def test_a_model_that_is_the_same_at_the_same_provider_is_not_asked_twice():
+    mapped = a_provider("a", models=("gpt-4o",), model_map={"mini": "gpt-4o"})
+    assert asked(a_route([mapped], fallbacks=[Resolved("mini")])) == [("a", "gpt-4o")]
+
+
+def test_a_clients_own_key_is_used_for_no_other_model():
+    meant = a_provider("a", models=("gpt-4o", "gpt-5"))
+    ours = a_provider("b", models=("gpt-5",), api_key="k")
+    keyless = a_provider("d", models=("gpt-5",))
+    found = a_route([meant, ours, keyless], only="a", stand_ins=True, fallbacks=[Resolved("gpt-5")])
+    assert asked(found) == [("a", "gpt-4o"), ("b", "gpt-5")]
+
+
+def test_the_first_entry_that_fits_says_what_stands_in_and_no_model_for_itself():
+    rules = RoutingRules(fallbacks={"gpt-4o": OTHERS, "*": (Resolved("llama"),)})
+    assert rules.fallbacks_for("gpt-4o") == OTHERS
+    assert rules.fallbacks_for("claude-3") == (Resolved("llama"),)
+    assert rules.fallbacks_for("llama") == ()
