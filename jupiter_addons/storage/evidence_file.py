@@ -20,9 +20,12 @@ from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence import checkpoint
 from jupiter_addons.evidence.checkpoint import Checkpoint
 from jupiter_addons.evidence.encoding import encode, pae
+from jupiter_addons.evidence.manifest import Use
 from jupiter_addons.evidence.merkle import Edge, hash_leaf
+from jupiter_addons.evidence.note import parse
 from jupiter_addons.evidence.payload import Sealed
 from jupiter_addons.evidence.record import Fields
+from jupiter_addons.evidence.signing import PublicKey
 from jupiter_addons.evidence.verify import verify
 from jupiter_addons.storage import evidence_index, evidence_tree
 from jupiter_addons.storage.evidence_reader import rows
@@ -117,6 +120,19 @@ class LogFile:
         self._newest = None if newest is None else newest[:2]
         self.note = "" if newest is None else newest[2]
         self._kept_us = 0
+
+    def former_keys(self) -> dict[Use, str]:
+        """Return the kids of the keys that had signed last when the file was opened, where they sign no more."""
+        found: dict[Use, str] = {}
+        if self.signed_by not in (None, self._identity.keys.record.public.kid):
+            found["record"] = str(self.signed_by)
+        if self.note:
+            ids = {one.id for one in parse(self.note.encode()).signatures}
+            own = self._log_key.named(self.origin).public
+            if own.id not in ids:
+                logs = self._identity.keys.manifest.keys("log").items()
+                found["log"] = next(kid for kid, key in logs if PublicKey(self.origin, key.raw).id in ids)
+        return found
 
     def begin_at_once(self) -> bool:
         """Begin the transaction of the next `write` if nobody else is writing; for who must not wait.  Raises StoreError."""

@@ -123,9 +123,12 @@ def newest_checkpoint(path: Path, log_keys: Iterable[PublicKey]) -> Checkpoint |
 def rolled_up(path: Path) -> Sequence[Checkpoint]:
     """Return what the newest roll-up of a log says of others.  Raises StoreError."""
     found: dict[str, Checkpoint] = {}
-    for (leaf,) in reversed(_select(path, _ROLL_UPS)):
-        for head in orjson.loads(leaf)["logs"]:
-            found[head["log"]] = Checkpoint(head["log"], head["size"], bytes.fromhex(head["root"]))
+    try:
+        for (leaf,) in reversed(_select(path, _ROLL_UPS)):
+            for head in orjson.loads(leaf)["logs"]:
+                found[head["log"]] = Checkpoint(head["log"], head["size"], bytes.fromhex(head["root"]))
+    except (ValueError, LookupError, TypeError) as error:
+        raise StoreError(f"a roll-up in `{path}` cannot be read; hint: jupiter evidence verify") from error
     return tuple(found.values())
 
 

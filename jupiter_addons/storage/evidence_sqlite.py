@@ -226,16 +226,15 @@ class EvidenceLog:
     def _opening(self, heartbeat_s: int | None) -> list[Fields]:
         """Return the leaves that a start begins with."""
         identity, file = self._identity, self._file
-        keys, now = identity.keys.manifest, identity.keys.record.public.kid
+        keys = identity.keys.manifest
         detail: dict[str, str | int] = {"build": identity.build, "durability": self._durability, "keys": keys.serial}
         if heartbeat_s is not None:
             detail["heartbeat_s"] = heartbeat_s
         leaves = [control("log.open", boot=identity.boot, **detail)]
-        if file.signed_by not in (None, now):
-            digest = hashlib.sha256(str(keys).encode()).hexdigest()
-            leaves.append(
-                control("key.rotate", old=str(file.signed_by), new=now, serial=keys.serial, manifest_sha256=digest)
-            )
+        digest = hashlib.sha256(str(keys).encode()).hexdigest()
+        for use, old in file.former_keys().items():
+            new = keys.active(use).kid
+            leaves.append(control("key.rotate", use=use, old=old, new=new, serial=keys.serial, manifest_sha256=digest))
         return [*leaves, *map(interrupted, sorted(file.open_calls))]
 
     def _enqueue(self, item: _Waiting) -> StoreError | None:
