@@ -119,7 +119,7 @@ class Spender:
 
 
 async def main(what: Spending) -> None:
-    redis_connection.LIMIT_S = redis_connection.LATE_S = what.patience_s
+    redis_connection.LIMIT_S = what.patience_s
     store = opened(what.store, what.name.partition(".")[0])
     await Spender(what, store).run()
     store.close()
