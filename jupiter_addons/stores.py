@@ -1,6 +1,7 @@
 """What is opened once and outlives every reload: the evidence log, the keys, the counters, the alerts on their way, and what
 has been learned of providers."""
 
+import math
 import os
 import random
 import time
@@ -12,8 +13,11 @@ from jupiter_addons.routing.state import RoutingState
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.evidence_anchor import Anchors
+from jupiter_addons.storage.evidence_keeper import Keeper
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
+from jupiter_addons.storage.signing_keys import Keys
 from jupiter_addons.telemetry.alerts import Alerts
 
 
@@ -26,8 +30,7 @@ class Stores:
         self.pseudonym_key = keys.pseudonym
         self._key_store = KeyStore(settings.keys_path)
         try:
-            identity = Identity(keys, settings.environment, version)
-            self.log = EvidenceLog(settings.evidence_path_of(worker), identity)
+            self.log, self._keeper = _open_log(settings, keys, version, worker)
         except BaseException:
             self._key_store.close()
             raise
@@ -44,5 +47,26 @@ class Stores:
     def close(self) -> None:
         """Write what is still to be written, and let go of everything."""
         self.alerts.stop()
+        self._keeper.stop()
         self.log.close()
+        self._keeper.anchor()
         self._key_store.close()
+
+
+def _open_log(settings: Configuration, keys: Keys, version: str, worker: int) -> tuple[EvidenceLog, Keeper]:
+    """Open a process's log, with who tends it; the first process rolls up the logs of all."""
+    path, evidence = settings.evidence_path_of(worker), settings.evidence
+    anchors = Anchors(settings.anchor_dir, keys.manifest.keys("log").values())
+    log = EvidenceLog(
+        path,
+        Identity(keys, settings.environment, version),
+        durability=evidence.durability,
+        anchored=anchors.read,
+        heartbeat_s=math.ceil(evidence.heartbeat),
+    )
+    logs = (lambda: settings.evidence_paths) if worker == 0 else None
+    try:
+        return log, Keeper(log, keys, heartbeat_s=evidence.heartbeat, anchors=anchors, own=path, logs=logs)
+    except BaseException:
+        log.close()
+        raise

@@ -36,6 +36,8 @@ FEW = 2
 """So many rules or tags fit however long their texts are, and are not measured."""
 MAX_ITEMS, MAX_ITEM = 16, 32
 """Of a list, finish reasons say, so many entries are kept, each cut to so many bytes."""
+MAX_ROLLED_UP = 64
+"""So many checkpoints of other logs fit into a leaf."""
 MAX_NAME = 64
 """Names of tags are cut to this, without a mark: names are ASCII."""
 
@@ -288,6 +290,11 @@ def refusals(*, second_s: int, address: str, codes: Mapping[str, int]) -> Fields
 def control(kind: Control, **detail: str | int) -> Fields:
     """Return a leaf about the log itself, or about what the gateway has loaded (its digest)."""
     return {"kind": kind, "detail": {name: cut(v) if isinstance(v, str) else v for name, v in detail.items()}}
+
+
+def rollup(heads: Sequence[tuple[str, int, str]]) -> Fields:
+    """Return the leaf that names the newest checkpoints of other logs: origin, size, root in hex; at most MAX_ROLLED_UP."""
+    return {"kind": "rollup", "logs": [{"log": origin, "size": size, "root": root} for origin, size, root in heads]}
 
 
 def cut(text: str, most: int = MAX_TEXT) -> str:

@@ -64,6 +64,11 @@ class Configuration(Settings):
         return self._at(self.evidence.signing_key_path or self.proxy.state_dir / "signing")
 
     @property
+    def anchor_dir(self) -> Path:
+        """Where the newest checkpoint of each log is kept."""
+        return self._at(self.evidence.anchor_path or self.proxy.state_dir / "anchors")
+
+    @property
     def keys_path(self) -> Path:
         """The key database."""
         return self._at(self.identity.keys or self.proxy.state_dir / "keys.db")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from jupiter_addons.settings.types import Count, Section, later, only
+from jupiter_addons.settings.types import Count, Section, Timeout, later, only
 
 type Scalar = str | int | float | bool
 
@@ -154,8 +154,13 @@ class Evidence(Section):
     """Where the log is kept: `sqlite:` and a path; default `<state_dir>/evidence.db`."""
     archive_url: Annotated[None, only(None, "archives are")] = None
     """Where old evidence goes; not in this version."""
-    durability: Annotated[Literal["strict"], later(**{"async": "`async` is not available in this version"})] = "strict"
-    """A decision is on disk before anything is sent, an outcome before its answer is complete."""
+    durability: Literal["strict", "async"] = "strict"
+    """strict: a decision is on disk before anything is sent, an outcome before its answer is complete.  async is weaker: both
+    need only be queued, and a crash can take up to 4096 leaves, which each leaf says."""
+    anchor_path: Path | None = None
+    """A directory, better on another disk or host, that keeps how far each log has come; default `<state_dir>/anchors`."""
+    heartbeat: Timeout = 60.0
+    """How often a leaf is written when nothing happens, so that silence is proved."""
     signing_key_path: Path | None = None
     """The directory of the signing keys; default `<state_dir>/signing`."""
     retention: Retention = Retention()

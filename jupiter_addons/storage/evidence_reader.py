@@ -5,11 +5,17 @@ value of the wrong kind is something to find and not something to trip over.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from jupiter_addons.errors import StoreError
+import orjson
+
+from jupiter_addons.errors import StoreError, VerificationError
+from jupiter_addons.evidence import checkpoint
+from jupiter_addons.evidence.checkpoint import Checkpoint
+from jupiter_addons.evidence.signing import PublicKey
 from jupiter_addons.evidence.verify import Row
 from jupiter_addons.storage.evidence_schema import MIGRATIONS
 from jupiter_addons.storage.sqlite import connect_reading
@@ -18,6 +24,13 @@ _ROWS = """
     SELECT idx, coalesce(CAST(leaf AS BLOB), x''), coalesce(CAST(sig AS BLOB), x''), CAST(kind AS BLOB),
            CAST(id AS BLOB), CAST(CAST(t_us AS TEXT) AS BLOB), CAST(hash AS BLOB)
     FROM leaf ORDER BY idx
+"""
+
+# The index of such leaves is used if its condition is repeated.  One roll-up is a leaf, or a few if it is long.
+_ROLL_UPS = """
+    SELECT leaf FROM leaf WHERE kind = 'rollup'
+    AND kind NOT IN ('decision', 'attempt', 'outcome', 'tunnel', 'refusals', 'heartbeat')
+    ORDER BY idx DESC LIMIT 16
 """
 
 
@@ -29,6 +42,33 @@ def rows(path: Path) -> Iterator[Row]:
             db.execute("PRAGMA trusted_schema=OFF")
             for idx, leaf, signature, *columns in db.execute(_ROWS):
                 yield Row(idx, leaf, signature, tuple(columns))
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot read `{path}`: {error}") from error
+
+
+def newest_checkpoint(path: Path, log_keys: Iterable[PublicKey]) -> Checkpoint | None:
+    """Return the newest checkpoint of a log; None if it has none yet.  Raises StoreError if it cannot be trusted."""
+    found = _select(path, "SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY size DESC LIMIT 1")
+    try:
+        return checkpoint.opened(found[0][0], log_keys, strangers=True) if found else None
+    except VerificationError as error:
+        raise StoreError(f"the newest checkpoint of `{path}` cannot be trusted: {error}") from error
+
+
+def rolled_up(path: Path) -> Sequence[Checkpoint]:
+    """Return what the newest roll-up of a log says of others.  Raises StoreError."""
+    found: dict[str, Checkpoint] = {}
+    for (leaf,) in reversed(_select(path, _ROLL_UPS)):
+        for head in orjson.loads(leaf)["logs"]:
+            found[head["log"]] = Checkpoint(head["log"], head["size"], bytes.fromhex(head["root"]))
+    return tuple(found.values())
+
+
+def _select(path: Path, sql: str) -> list[Any]:
+    with closing(connect_reading(path, MIGRATIONS)) as db:
+        try:
+            db.execute("PRAGMA trusted_schema=OFF")
+            return db.execute(sql).fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"cannot read `{path}`: {error}") from error
 

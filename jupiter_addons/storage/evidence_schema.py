@@ -5,7 +5,7 @@ holds what was said, encrypted, outside the tree: a row can go without a proof n
 leaves and can be thrown away and made again; it exists to be searched.
 
 Its indexes leave out what nearly every row has (allowed, ended well): those are found as fast by time alone, and an index
-that is not written costs nothing.
+that is not written costs nothing.  So does that of leaves: it has the few that are about the log itself.
 """
 
 MIGRATIONS = (
@@ -42,6 +42,10 @@ MIGRATIONS = (
     CREATE INDEX call_cost ON call_index (cost_nusd) WHERE cost_nusd IS NOT NULL;
     CREATE INDEX call_tokens ON call_index (tokens) WHERE tokens IS NOT NULL;
     INSERT INTO meta VALUES ('indexed', '0')
+    """,
+    """
+    CREATE INDEX leaf_kind ON leaf (kind, idx)
+        WHERE kind NOT IN ('decision', 'attempt', 'outcome', 'tunnel', 'refusals', 'heartbeat')
     """,
 )
 """`migrations[n]` takes version n to n + 1."""

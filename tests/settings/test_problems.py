@@ -270,7 +270,6 @@ LATER_KEYS = {
     "limits: {storage: {url: 'sqlite:limits.db'}}": "`limits.storage.url`: "
     "any other store of counters is not available in this version",
     "evidence: {archive_url: 's3://bucket'}": "`evidence.archive_url`: archives are not available in this version",
-    "evidence: {durability: async}": "`evidence.durability`: `async` is not available in this version",
     "evidence: {retention: {days: 180}}": "`evidence.retention.days`: deleting evidence is not available in this version",
     "identity: {anonymous: allow}": "`identity.anonymous`: callers without a key are not available in this version",
     "telemetry: {tracing: {enabled: true}}": "`telemetry.tracing.enabled`: tracing is not available in this version",

@@ -222,3 +222,20 @@ def test_a_directory_that_is_a_file_is_refused_at_start(tmp_path):
     (tmp_path / "state").write_text("not a directory")
     with pytest.raises(StoreError, match="cannot write beside"):
         EvidenceLog(tmp_path / "state/e.db", Identity(SIGNING, "test", "0"))
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["rolled back", "made all the same"])
+def test_async_keeps_what_it_has_acknowledged_until_the_store_is_back(tmp_path, made):
+    async def main():
+        log = EvidenceLog(tmp_path / "e.db", Identity(SIGNING, "test", "0"), durability="async")
+        log._file._db = Failing(log._file._db, made=made)
+        for fields in (a_decision("a"), a_decision("b"), an_outcome("a")):
+            await log.append(fields)
+        while not log.healthy or b'"kind":"recover"' not in b"".join(row.leaf for row in rows(tmp_path / "e.db")):
+            await asyncio.sleep(0.01)
+        log.close()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    found = report(tmp_path / "e.db")
+    assert (found.findings, found.kinds["recover"], found.kinds["decision"], found.open_calls) == ([], 1, 2, {"b"})
+    assert statuses(tmp_path / "e.db") == {"a": "ok"}

@@ -292,3 +292,65 @@ def test_a_tampered_copy_is_found_out(tmp_path):
     tampered_copy(tmp_path / "e.db", tmp_path / "copy.db")
     assert report(tmp_path / "e.db").findings == []
     assert {finding.check for finding in report(tmp_path / "copy.db").findings} == {"signature", "chain"}
+
+
+def test_async_acknowledges_what_is_queued_says_so_in_each_leaf_and_loses_nothing_in_an_orderly_end(tmp_path):
+    assert run(tmp_path / "e.db", a_decision("a"), an_outcome("a"), durability="async") == [-1, -1]
+    assert report(tmp_path / "e.db").findings == []
+    leaves = [json.loads(row.leaf) for row in rows(tmp_path / "e.db")]
+    assert {leaf["loss_bound"] for leaf in leaves} == {evidence_sqlite.MAX_WAITING}
+    assert leaves[0]["detail"]["durability"] == "async"
+    assert [leaf["kind"] for leaf in leaves] == ["log.open", "decision", "outcome", "log.close"]
+
+
+def test_async_refuses_what_would_be_more_than_its_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence_sqlite, "MAX_WAITING", 3)
+
+    async def main():
+        log = a_log(tmp_path / "e.db", durability="async")
+        came = await asyncio.gather(*(log.append(a_decision(f"c{n}")) for n in range(50)), return_exceptions=True)
+        log.close()
+        return came
+
+    came = asyncio.run(main())
+    refused = [one for one in came if isinstance(one, StoreError)]
+    assert refused
+    assert report(tmp_path / "e.db").kinds["decision"] == 50 - len(refused)
+
+
+def test_the_index_of_calls_is_brought_on_when_nothing_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence_sqlite, "IDLE_S", 0.02)
+    log = a_log(tmp_path / "e.db")
+    log.append_nowait(a_decision("a"))
+
+    def found():
+        db = sqlite3.connect(tmp_path / "e.db")
+        try:
+            return db.execute("SELECT call_id, status FROM call_index").fetchall()
+        finally:
+            db.close()
+
+    assert wait_until(lambda: found() == [("a", "open")])
+    log.append_nowait(an_outcome("a"))
+    assert wait_until(lambda: found() == [("a", "ok")])
+    log.close()
+
+
+def test_a_commit_that_the_event_loop_makes_is_like_any_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence_sqlite.Pace, "allows", lambda self, now_s: True)
+
+    async def main():
+        log = a_log(tmp_path / "e.db")
+        here = await asyncio.gather(*(log.append(a_decision(f"c{n}")) for n in range(5)))
+        blocker = sqlite3.connect(tmp_path / "e.db", isolation_level=None)
+        log._file._db.execute("PRAGMA busy_timeout=10")
+        blocker.execute("BEGIN IMMEDIATE")
+        refused = await asyncio.gather(log.append(a_decision("lost")), return_exceptions=True)
+        assert (isinstance(refused[0], StoreError), log.healthy) == (True, False)
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        log.close()
+        return here
+
+    assert asyncio.run(main()) == [1, 2, 3, 4, 5]
+    assert report(tmp_path / "e.db").findings == []

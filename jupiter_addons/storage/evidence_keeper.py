@@ -1,0 +1,105 @@
+"""What a log needs beside its leaves, on a thread of its own: heart-beats, the anchor, the roll-up.
+
+A heart-beat is a leaf, so that silence is proved and not assumed.  The roll-up is a leaf in which one log names the newest
+checkpoints of all others, so that a log that is deleted is missed; a log that has been named once is named ever after.
+Nothing here stands in the way of a call: an anchor that cannot be written is said once, and tried again.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jupiter_addons.errors import StoreError
+from jupiter_addons.evidence import record
+from jupiter_addons.evidence.checkpoint import Checkpoint
+from jupiter_addons.storage import evidence_reader
+from jupiter_addons.storage.evidence_anchor import Anchors
+from jupiter_addons.storage.evidence_sqlite import EvidenceLog
+from jupiter_addons.storage.signing_keys import Keys
+
+logger = logging.getLogger(__name__)
+
+STEP_S = 1.0
+"""How far the anchor may be behind the log."""
+
+
+class Keeper:
+    """Tends one log until it is stopped."""
+
+    def __init__(
+        self,
+        log: EvidenceLog,
+        keys: Keys,
+        *,
+        heartbeat_s: float,
+        anchors: Anchors | None = None,
+        own: Path | None = None,
+        logs: Callable[[], Sequence[Path]] | None = None,
+    ) -> None:
+        """`logs` names the databases of all processes, `own` among them, if this one is to roll them up."""
+        self._log = log
+        self._log_keys = tuple(keys.manifest.keys("log").values())
+        self._heartbeat_s = heartbeat_s
+        self._anchors = anchors
+        self._own, self._logs = own, logs
+        self._named: dict[str, Checkpoint] = {}
+        if logs is not None and own is not None:
+            self._named = {head.origin: head for head in evidence_reader.rolled_up(own)}
+        self._beaten_s = time.monotonic()
+        self._anchored = ""
+        self._failing = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="evidence-keeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, before the log is closed."""
+        self._stopping.set()
+        self._thread.join()
+
+    def anchor(self) -> None:
+        """Bring the anchor up to the log."""
+        note = self._log.checkpoint
+        if self._anchors is None or note == self._anchored:
+            return
+        try:
+            self._anchors.keep(note)
+        except StoreError as error:
+            if not self._failing:
+                logger.error("the evidence log is not anchored: %s", error)
+            self._failing = True
+            return
+        if self._failing:
+            logger.warning("the evidence log is anchored again")
+        self._anchored, self._failing = note, False
+
+    def beat(self) -> None:
+        """Append a heart-beat, and the roll-up with it."""
+        self._log.append_nowait(record.control("heartbeat"))
+        if self._logs is None:
+            return
+        for path in self._logs():
+            if path == self._own:
+                continue
+            try:
+                head = evidence_reader.newest_checkpoint(path, self._log_keys)
+            except StoreError as error:
+                logger.error("a log could not be rolled up: %s", error)
+                continue
+            if head is not None:
+                self._named[head.origin] = head
+        heads = [(head.origin, head.size, head.root.hex()) for head in self._named.values()]
+        for start in range(0, len(heads), record.MAX_ROLLED_UP):
+            self._log.append_nowait(record.rollup(heads[start : start + record.MAX_ROLLED_UP]))
+
+    def _run(self) -> None:
+        while not self._stopping.wait(STEP_S):
+            try:
+                self.anchor()
+                if time.monotonic() - self._beaten_s >= self._heartbeat_s:
+                    self._beaten_s = time.monotonic()
+                    self.beat()
+            except Exception:
+                logger.exception("the keeper of the evidence log failed")
