@@ -113,6 +113,7 @@ def build(parts: Parts) -> Sequence[object]:
             holds_streams=parts.policies.waits_for_answer,
             most_held_bytes=settings.proxy.limits.response,
             rate_headers=parts.rate_headers,
+            keep_bytes=settings.evidence.content_max if settings.evidence.content == "encrypted" else 0,
         ),
         Screen(answers, waits=parts.policies.waits_for_answer, find=find),
         TellOfAnswer(parts.stores.alerts.send),

@@ -69,6 +69,8 @@ class Digest:
 
     sha256: str
     length: int
+    body: bytes | None = field(default=None, repr=False)
+    """The bytes themselves, where they are kept."""
 
 
 @dataclass(frozen=True, slots=True)

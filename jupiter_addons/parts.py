@@ -38,6 +38,7 @@ from jupiter_addons.settings.routing import (
     state_rules,
 )
 from jupiter_addons.settings.schema_governance import ModelPrice
+from jupiter_addons.stages.content import Content
 from jupiter_addons.stages.leaves import Leaves
 from jupiter_addons.stages.router import Router, announce
 from jupiter_addons.stores import Stores
@@ -97,8 +98,21 @@ class Parts:
         if settings.intercept.enabled:
             self.ca_certificate = certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
         self.stores = stores()
-        self.leaves = Leaves(self.stores.log, self.stores.pseudonym_key, settings.digest)
+        self.leaves = Leaves(self.stores.log, self.stores.pseudonym_key, settings.digest, self._content(settings))
         self.router = self._router(settings)
+
+    def _content(self, settings: Configuration) -> Content | None:
+        """Return what keeps prompts and answers, if they are kept."""
+        keys, evidence = self.stores.subject_keys, settings.evidence
+        if keys is None or evidence.content != "encrypted":
+            return None
+        return Content(
+            keys,
+            self.stores.log.origin,
+            most_bytes=evidence.content_max,
+            keep_redacted=evidence.content_redacted,
+            credentials=[provider.api_key for provider in self.providers if provider.api_key],
+        )
 
     def _router(self, settings: Configuration) -> Router:
         """Return what routing works with; what it has learned is the process's and outlives this configuration."""
@@ -130,6 +144,7 @@ class Parts:
         """Do what needs doing once a second."""
         self.leaves.flush()
         self.stores.ledger.sweep(time.monotonic_ns())
+        self.stores.upkeep.tend()
         state = self.router.state
         state.configure(state_rules(self.settings.routing))  # here, because a reload is read in another thread
         METRICS.retry_budget.set(state.budget.remaining(state.clock()))

@@ -16,8 +16,10 @@ from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_keeper import Keeper
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+from jupiter_addons.storage.evidence_upkeep import Upkeep
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
 from jupiter_addons.storage.signing_keys import Keys
+from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
 from jupiter_addons.telemetry.alerts import Alerts
 
 
@@ -29,11 +31,14 @@ class Stores:
         keys = signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
         self.pseudonym_key = keys.pseudonym
         self._key_store = KeyStore(settings.keys_path)
+        self.subject_keys: SubjectKeys | None = None
         try:
+            self.subject_keys = _subject_keys(settings)
             self.log, self._keeper = _open_log(settings, keys, version, worker)
         except BaseException:
-            self._key_store.close()
+            self._let_go()
             raise
+        self.upkeep = Upkeep(self.log, self.subject_keys, records_erasures=worker == 0)
         self.keys = Passes(KeyView(self._key_store), os.urandom)
         self.ledger = Ledger()
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
@@ -50,7 +55,20 @@ class Stores:
         self._keeper.stop()
         self.log.close()
         self._keeper.anchor()
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._key_store.close()
+        if self.subject_keys is not None:
+            self.subject_keys.close()
+
+
+def _subject_keys(settings: Configuration) -> SubjectKeys | None:
+    """Open the keys of subjects if content is kept now, or was: users can still be forgotten then."""
+    path, kept = settings.subject_keys_path, settings.evidence.content == "encrypted"
+    if not kept and not path.exists():
+        return None
+    return SubjectKeys(path, load_master(settings.content_key_path, create=not path.exists()))
 
 
 def _open_log(settings: Configuration, keys: Keys, version: str, worker: int) -> tuple[EvidenceLog, Keeper]:

@@ -37,19 +37,20 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """First name below the package -> what it may import besides itself."""
 
-SHARED_BY_STAGES = {"stage", "leaves", "facts", "detect", "judge", "relay", "router", "fallbacks"}
+SHARED_BY_STAGES = {"stage", "leaves", "content", "tape", "facts", "detect", "judge", "relay", "router", "fallbacks"}
 """What stages have in common; no stage imports another."""
 
 ONLY: dict[str, tuple[str, ...]] = {
     "mitmproxy": ("host/", "stages/", "chain.py", "service.py", "cli/run.py"),
     "sqlite3": ("storage/",),
-    "nacl": ("evidence/signing.py",),
+    "nacl": ("evidence/signing.py", "evidence/keyring.py"),
     "click": ("cli/",),
     "pydantic": ("settings/",),
     "pydantic_core": ("settings/",),
     "re2": ("policy/patterns.py", "enrichment/detectors/"),
     "lark": ("policy/expression.py", "policy/trees.py"),
     "genai_prices": ("enrichment/prices.py",),
+    "arro3": ("storage/parquet.py",),
     "prometheus_client": ("telemetry/",),
     "tornado": ("telemetry/", "service.py"),
     "asyncio": (

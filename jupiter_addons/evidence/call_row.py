@@ -16,9 +16,7 @@ type Columns = dict[str, Any]
 def decided(leaf: Mapping[str, Any]) -> Columns:
     """Return the row that a decision leaf makes."""
     gen_ai, principal, http = leaf.get("gen_ai", {}), leaf.get("principal", {}), leaf.get("http", {})
-    denied = leaf.get("verdict") != "allow"
-    rules = [rule for rule in leaf.get("guardrail", ()) if denied == (rule.get("verdict.type") == "deny")]
-    decisive = rules[-1] if rules else {}
+    decisive = decider(leaf, leaf.get("verdict")) or {}
     ended_here = leaf.get("outcome", {})
     return {
         "call_id": leaf["id"],
@@ -34,7 +32,7 @@ def decided(leaf: Mapping[str, Any]) -> Columns:
         "verdict": leaf.get("verdict"),
         "policy": decisive.get("policy"),
         "rule": decisive.get("rule"),
-        "tags": orjson.dumps(leaf["tags"], option=orjson.OPT_SORT_KEYS).decode() if leaf.get("tags") else None,
+        "tags": _tags(leaf),
         "status": ended_here.get("status", "open"),
         "code": ended_here.get("code"),
         "http_status": http.get("status"),
@@ -51,7 +49,8 @@ def attempted(leaf: Mapping[str, Any]) -> Columns:
 
 
 def ended(leaf: Mapping[str, Any]) -> Columns:
-    """Return what an outcome changes."""
+    """Return what an outcome changes; None for the rule, if none denied the answer, and the tags, if it brings none."""
+    decisive = decider(leaf, "deny") or {}
     gen_ai, end = leaf.get("gen_ai", {}), leaf["outcome"]
     used = [gen_ai.get("usage.input_tokens"), gen_ai.get("usage.output_tokens")]
     known = [tokens for tokens in used if tokens is not None]
@@ -63,4 +62,17 @@ def ended(leaf: Mapping[str, Any]) -> Columns:
         "output_tokens": used[1],
         "tokens": sum(known) if known else None,
         "cost_nusd": leaf.get("cost", {}).get("nusd"),
+        "policy": decisive.get("policy"),
+        "rule": decisive.get("rule"),
+        "tags": _tags(leaf),
     }
+
+
+def decider(leaf: Mapping[str, Any], verdict: str | None) -> Mapping[str, Any] | None:
+    """Return the rule that decided: the last that fired, not on trial, and says what holds; None if none does."""
+    rules = [rule for rule in leaf.get("guardrail", ()) if rule["verdict.type"] == verdict and "mode" not in rule]
+    return rules[-1] if rules else None
+
+
+def _tags(leaf: Mapping[str, Any]) -> str | None:
+    return orjson.dumps(leaf["tags"], option=orjson.OPT_SORT_KEYS).decode() if leaf.get("tags") else None

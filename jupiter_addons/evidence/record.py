@@ -23,6 +23,8 @@ from typing import Any, Literal
 
 import orjson
 
+from jupiter_addons.evidence.payload import Kept, Withheld
+
 VERSION = 1
 MAX_TEXT = 256
 """Text from outside that is longer than so many bytes of UTF-8 is cut; what is cut ends in `…`."""
@@ -101,6 +103,8 @@ class Payload:
     role: Role
     sha256: str
     length: int
+    kept: Kept | Withheld | None = None
+    """None: nothing is stored of it, or it is the same as one before it in the leaf or in the call's decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +370,14 @@ def _held(held: Held) -> Fields:
 
 
 def _payload(payload: Payload) -> Fields:
-    return {"role": payload.role, "alg": "sha256", "sha256": payload.sha256, "len": payload.length}
+    fields: Fields = {"role": payload.role, "alg": "sha256", "sha256": payload.sha256, "len": payload.length}
+    match payload.kept:
+        case None:
+            return fields
+        case Kept(key, ct_sha256, commit):
+            return {**fields, "key": key, "ct_sha256": ct_sha256, "commit": commit}
+        case withheld:
+            return {**fields, "withheld": withheld}
 
 
 def _outcome(end: End) -> Fields:

@@ -59,6 +59,16 @@ class Configuration(Settings):
         return first, *(found[number] for number in sorted(filter(str.isdigit, found), key=int))
 
     @property
+    def subject_keys_path(self) -> Path:
+        """The database of the keys under which content is kept."""
+        return self._at(self.proxy.state_dir / "subject_keys.db")
+
+    @property
+    def content_key_path(self) -> Path:
+        """The master key of those keys."""
+        return self.signing_dir / "content.key"
+
+    @property
     def signing_dir(self) -> Path:
         """Where the signing keys are."""
         return self._at(self.evidence.signing_key_path or self.proxy.state_dir / "signing")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from jupiter_addons.settings.types import Count, Section, Timeout, later, only
+from jupiter_addons.settings.types import Count, Duration, Section, Size, Timeout, later, only
 
 type Scalar = str | int | float | bool
 
@@ -163,6 +163,14 @@ class Evidence(Section):
     """How often a leaf is written when nothing happens, so that silence is proved."""
     signing_key_path: Path | None = None
     """The directory of the signing keys; default `<state_dir>/signing`."""
+    content: Literal["none", "encrypted"] = "none"
+    """Prompts and answers: digests alone, or encrypted under a key of each user, so that one user can be forgotten."""
+    content_max: Annotated[Size, Field(le=64 * 1024**2)] = 1024**2
+    """The longest body that is kept; of a longer one the record says that it was too large."""
+    content_redacted: bool = False
+    """Whether bodies are kept in which there is what a redaction of a rule took out."""
+    backups_kept: Duration | None = None
+    """How long backups of the state directory are kept: an erasure names the day on which the last has gone."""
     retention: Retention = Retention()
     """How long evidence is kept."""
 

@@ -3,18 +3,21 @@
 Commit and record write through this one place, so that a decision and an outcome describe the same call in the same words.
 """
 
-import asyncio
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from jupiter_addons.errors import CODES
 from jupiter_addons.evidence import record
+from jupiter_addons.evidence.keyring import Subject
+from jupiter_addons.evidence.payload import Sealed
 from jupiter_addons.evidence.record import End, Payload, Rule, Status, Who
-from jupiter_addons.exchange import AttemptFailure, Connect, Digest, Exchange, new_call_id
+from jupiter_addons.exchange import AttemptFailure, Connect, Exchange, new_call_id
 from jupiter_addons.policy.decide import Decision
 from jupiter_addons.policy.effects import routing
 from jupiter_addons.routing.checks import STRATEGY, checked
+from jupiter_addons.stages.content import Body, Content, attempt_bodies, request_bodies, response_bodies
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog
 
 MAX_ADDRESSES = 1024
@@ -24,19 +27,24 @@ MAX_ADDRESSES = 1024
 class Leaves:
     """Writes leaves.  Every method raises StoreError if a leaf will not become durable."""
 
-    def __init__(self, log: EvidenceLog, pseudonym_key: bytes, config_sha256: str) -> None:
+    def __init__(
+        self, log: EvidenceLog, pseudonym_key: bytes, config_sha256: str, content: Content | None = None
+    ) -> None:
+        """`content` is what keeps prompts and answers; None keeps their digests alone."""
         self._log = log
         self._pseudonym_key = pseudonym_key
         self._config_sha256 = config_sha256
+        self._content = content
         self._refused: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._refused_second = 0
 
-    def decision(self, x: Exchange, *, status: int | None) -> asyncio.Future[int]:
+    async def decision(self, x: Exchange, *, status: int | None) -> int:
         """Append the decision leaf; `status` is the client's answer if the call ends here, else None."""
+        payloads, sealed = await self._kept(x, request_bodies(x))
         end = None if status is None else self._end(x, status)
         decided = x.decision if x.filled("decision") else None
         profile = x.outgoing.profile if x.filled("outgoing") else x.profile if x.filled("profile") else None
-        return self._log.append(
+        return await self._log.append(
             record.decision(
                 call_id=x.call_id,
                 correlation=x.request_id,
@@ -62,14 +70,17 @@ class Leaves:
                     "output_tokens_max": profile.output_tokens_max,
                 },
                 hold_nusd=profile.hold_nusd if profile is not None and x.filled("reservation") else 0,
-                payloads=self._request_payloads(x),
+                payloads=payloads,
                 end=end,
-            )
+            ),
+            sealed,
         )
 
-    def attempt(self, x: Exchange, number: int, before: AttemptFailure) -> asyncio.Future[int]:
+    async def attempt(self, x: Exchange, number: int, before: AttemptFailure) -> int:
         """Append the leaf of a further attempt, before it is dialled; `before` says how the last one failed."""
-        return self._log.append(
+        known = [] if self._content is None else [record.digest("request", x.received).sha256]
+        [sent], sealed = await self._kept(x, attempt_bodies(x, number), known)
+        return await self._log.append(
             record.attempt(
                 call_id=x.call_id,
                 number=number,
@@ -77,17 +88,19 @@ class Leaves:
                 model=x.candidate.model,
                 failed=before.reason if before.status is None else f"status {before.status}",
                 elapsed_us=(time.monotonic_ns() - x.times_ns["committed"]) // 1000,
-                sent=record.digest("request_upstream", x.sent),
+                sent=sent,
                 translated=x.translated,
                 changed=_notes(x),
-            )
+            ),
+            sealed,
         )
 
-    def outcome(self, x: Exchange, *, status: int) -> asyncio.Future[int]:
+    async def outcome(self, x: Exchange, *, status: int) -> int:
         """Append the outcome leaf of a call that was sent."""
+        payloads, sealed = await self._kept(x, response_bodies(x))
         charge = x.charge if x.filled("charge") else None
         judged = x.reply_decision if x.filled("reply_decision") else None
-        return self._log.append(
+        return await self._log.append(
             record.outcome(
                 call_id=x.call_id,
                 end=self._end(x, status),
@@ -96,11 +109,12 @@ class Leaves:
                 usage_source=charge.source if charge else None,
                 charge_nusd=charge.nusd if charge else 0,
                 price_source=x.outgoing.price.source if x.outgoing.price else None,
-                payloads=self._response_payloads(x),
+                payloads=payloads,
                 rules=_rules(judged),
                 tags=dict(judged.tags) if judged else {},
                 changed=_taken_out(x),
-            )
+            ),
+            sealed,
         )
 
     async def tunnel(self, connect: Connect) -> None:
@@ -162,31 +176,14 @@ class Leaves:
             found["translated"] = x.translated
         return found
 
-    @staticmethod
-    def _request_payloads(x: Exchange) -> list[Payload]:
-        if not x.filled("received"):
-            return []
-        received = record.digest("request", x.received)
-        if not x.filled("sent"):
-            return [received]
-        if x.sent is x.received:
-            return [received, Payload("request_upstream", received.sha256, received.length)]
-        return [received, record.digest("request_upstream", x.sent)]
-
-    @staticmethod
-    def _response_payloads(x: Exchange) -> list[Payload]:
-        if x.filled("relay"):
-            answered, delivered = x.relay.digests(x.refusal)
-            return [_payload("response", answered), _payload("delivered", delivered)]
-        if not x.filled("answered"):
-            return []
-        answered_whole = record.digest("response", x.answered)
-        if x.refusal is not None:
-            return [answered_whole]
-        whole = x.delivered if x.filled("delivered") else x.rendered if x.filled("rendered") else x.answered
-        if whole is not x.answered:
-            return [answered_whole, record.digest("delivered", whole)]
-        return [answered_whole, Payload("delivered", answered_whole.sha256, answered_whole.length)]
+    async def _kept(
+        self, x: Exchange, bodies: list[Body], known: Sequence[str] = ()
+    ) -> tuple[list[Payload], Sequence[Sealed]]:
+        """Return the payloads of a leaf, and what is stored beside it; without content on record, nothing."""
+        if self._content is None or not bodies:
+            return [body.payload for body in bodies], ()
+        subject = Subject(user=self._pseudonym(x.principal.user), team=x.principal.team or "")
+        return await self._content.seal(x, subject, bodies, known)
 
     @staticmethod
     def _end(x: Exchange, status: int) -> End:
@@ -279,7 +276,3 @@ def _taken_out(x: Exchange) -> list[tuple[str, str, int]]:
     if not x.filled("rewriter"):
         return []
     return [(str(by), "response.content", count) for by, count in x.rewriter.counts.items()]
-
-
-def _payload(role: Any, digest: Digest) -> Payload:
-    return Payload(role, digest.sha256, digest.length)

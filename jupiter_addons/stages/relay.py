@@ -5,8 +5,6 @@ changes its text or it comes in another dialect than the client's.  Only whole e
 can follow at any moment and still be read as one.  What is read, held and edited is what the client gets.
 """
 
-import hashlib
-
 from jupiter_addons.dialects import envelope, translate
 from jupiter_addons.dialects.call import DialectName, ErrorFamily, Reply
 from jupiter_addons.dialects.registry import STREAM_READERS, WIRES
@@ -17,6 +15,7 @@ from jupiter_addons.dialects.translation.conversation import Asked
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Digest
 from jupiter_addons.policy.rewrite import EventEditor
+from jupiter_addons.stages.tape import Tape
 
 
 class Translator:
@@ -64,10 +63,12 @@ class EventRelay:
         hold: bool = False,
         most_held_bytes: int = MAX_EVENT_BYTES,
         translator: Translator | None = None,
+        keep_bytes: int = 0,
     ) -> None:
         """`dialect` is the client's; `translator` is there if the provider speaks another.
 
-        `hold` keeps every event back until the end, and its text: a rule has to see the whole answer first.
+        `hold` keeps every event back until the end, and its text: a rule has to see the whole answer first.  What passes is
+        kept for the record if it is no more than `keep_bytes`.
         """
         self._translator = translator
         self._splitter = translator or WIRES[dialect].splitter()
@@ -85,8 +86,7 @@ class EventRelay:
         self._rest = b""
         """What never became a whole event."""
         self._editor: EventEditor | None = None
-        self._answered, self._answered_bytes = hashlib.sha256(), 0
-        self._delivered, self._delivered_bytes = hashlib.sha256(), 0
+        self._answered, self._delivered = Tape(keep_bytes), Tape(keep_bytes)
         self.begun = self.ending = False
 
     def edit(self, editor: EventEditor) -> None:
@@ -100,8 +100,7 @@ class EventRelay:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Read the events in `data`; return those before the terminal one."""
-        self._answered.update(data)
-        self._answered_bytes += len(data)
+        self._answered.add(data)
         ready: list[bytes] = []
         for frame in self._splitter.feed(data):
             self.begun = self.begun or frame.data is not None
@@ -168,12 +167,7 @@ class EventRelay:
     def digests(self, refusal: Refusal | None) -> tuple[Digest, Digest]:
         """Return the digests of what was answered and of what will have been delivered."""
         last = self._end() if refusal is None else self._last_word(refusal)
-        delivered = self._delivered.copy()
-        delivered.update(last)
-        return (
-            Digest(self._answered.hexdigest(), self._answered_bytes),
-            Digest(delivered.hexdigest(), self._delivered_bytes + len(last)),
-        )
+        return self._answered.digest(), self._delivered.digest(last)
 
     def _end(self) -> bytes:
         return b"".join([*self._last, *(frame.raw for frame in self._held), self._rest])
@@ -187,6 +181,5 @@ class EventRelay:
     def _deliver(self, data: bytes) -> list[bytes]:
         if not data:
             return []  # never b"": mitmproxy would write the end of a chunked body
-        self._delivered.update(data)
-        self._delivered_bytes += len(data)
+        self._delivered.add(data)
         return [data]

@@ -34,11 +34,18 @@ class ReadReply:
     """Provider's answer -> reply, and on to the client."""
 
     def __init__(
-        self, *, holds_streams: bool, most_held_bytes: int, rate_headers: Callable[[Reservation], dict[str, str]]
+        self,
+        *,
+        holds_streams: bool,
+        most_held_bytes: int,
+        rate_headers: Callable[[Reservation], dict[str, str]],
+        keep_bytes: int = 0,
     ) -> None:
+        """`keep_bytes`: how long a streamed answer may be to be kept for the record."""
         self._holds_streams = holds_streams
         self._most_held_bytes = most_held_bytes
         self._rate_headers = rate_headers
+        self._keep_bytes = keep_bytes
 
     @stage
     def responseheaders(self, flow: http.HTTPFlow, x: Exchange) -> None:
@@ -58,6 +65,7 @@ class ReadReply:
                 hold=self._holds_streams,
                 most_held_bytes=self._most_held_bytes,
                 translator=None if x.spoken == x.call.dialect else Translator(x.spoken, x.call.dialect, _asked(x)),
+                keep_bytes=self._keep_bytes,
             )
             response.stream = True
             response.headers.pop("content-length", None)  # an error event may have to follow

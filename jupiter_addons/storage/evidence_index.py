@@ -69,12 +69,18 @@ def _derive(db: sqlite3.Connection, idx: int, kind: str, leaf: bytes) -> None:
         db.execute(_UPDATES[kind], (*columns.values(), call))
 
 
-def _update(*names: str) -> str:
-    return f"UPDATE call_index SET {', '.join(f'{name} = ?' for name in names)} WHERE call_id = ?"  # noqa: S608 - ours
+def _update(*changes: str) -> str:
+    return f"UPDATE call_index SET {', '.join(changes)} WHERE call_id = ?"  # noqa: S608 - ours
 
 
+_PLAIN = ("status", "code", "http_status", "input_tokens", "output_tokens", "tokens", "cost_nusd")
 _INSERT = f"INSERT OR REPLACE INTO call_index VALUES ({', '.join('?' * 21)})"  # noqa: S608 - ours
 _UPDATES = {
-    "attempt": _update("provider", "attempts"),
-    "outcome": _update("status", "code", "http_status", "input_tokens", "output_tokens", "tokens", "cost_nusd"),
+    "attempt": _update("provider = ?", "attempts = ?"),
+    "outcome": _update(
+        *(f"{name} = ?" for name in _PLAIN),
+        "policy = coalesce(?, policy)",
+        "rule = coalesce(?, rule)",
+        "tags = nullif(json_patch(coalesce(tags, '{}'), coalesce(?, '{}')), '{}')",
+    ),
 }

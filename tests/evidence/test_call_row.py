@@ -9,13 +9,20 @@ PLACED = {"idx": 7, "t_us": 8}
 
 
 def rules(*verdicts: str):
-    return [{"policy": "p", "rule": f"r{n}", "verdict.type": verdict} for n, verdict in enumerate(verdicts)]
+    """Return what fired, in order; `?deny` is on trial."""
+    fired = [{"policy": "p", "rule": f"r{n}", "verdict.type": verdict.strip("?")} for n, verdict in enumerate(verdicts)]
+    return [
+        {**rule, "mode": "shadow"} if verdict[0] == "?" else rule for rule, verdict in zip(fired, verdicts, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(
     ("verdict", "fired", "decisive"),
     [
-        ("deny", ("allow", "deny", "tag"), "r1"),
+        ("deny", ("allow", "deny", "note"), "r1"),
+        ("deny", ("deny", "?deny"), "r0"),
+        ("allow", ("allow", "note"), "r0"),
+        ("allow", ("note", "?allow"), None),
         ("allow", ("allow", "allow"), "r1"),
         ("allow", (), None),
         ("deny", (), None),

@@ -6,6 +6,7 @@ import pytest
 from support.logs import SIGNING, a_decision, an_outcome
 
 from jupiter_addons.errors import StoreError
+from jupiter_addons.evidence.record import Rule
 from jupiter_addons.storage.evidence_index import advance, indexed
 from jupiter_addons.storage.evidence_schema import MIGRATIONS
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
@@ -67,3 +68,23 @@ def test_a_leaf_that_cannot_be_read_stops_the_index_before_it(db, leaf):
     with pytest.raises(StoreError, match="cannot be read"):
         advance(db)
     assert (indexed(db), [row[0] for row in found(db)], db.in_transaction) == (3, ["a"], False)
+
+
+def test_a_rule_that_denies_the_answer_is_the_one_that_decided_and_tags_add_up(tmp_path):
+    async def main():
+        log = EvidenceLog(tmp_path / "r.db", Identity(SIGNING, "test", "0"))
+        await log.append(a_decision("a", rules=[Rule("p", "let-in", "allow")], tags={"x": "1"}))
+        await log.append(an_outcome("a", "refused", rules=[Rule("p", "late", "deny")], tags={"y": "2"}))
+        await log.append(a_decision("b", rules=[Rule("p", "let-in", "allow")], tags={"x": "1"}))
+        await log.append(an_outcome("b"))
+        log.close()
+
+    asyncio.run(main())
+    db = connect(tmp_path / "r.db", MIGRATIONS)
+    while advance(db):
+        pass
+    assert db.execute("SELECT call_id, rule, tags FROM call_index ORDER BY idx").fetchall() == [
+        ("a", "late", '{"x":"1","y":"2"}'),
+        ("b", "let-in", '{"x":"1"}'),
+    ]
+    db.close()

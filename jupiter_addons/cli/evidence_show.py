@@ -1,0 +1,106 @@
+"""`jupiter evidence show`: one call, what its leaves say, and what was said in it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import orjson
+
+from jupiter_addons.cli.options import config_option, configuration, format_option
+from jupiter_addons.cli.text import columns
+from jupiter_addons.evidence.query import COLUMNS, Call, joined
+from jupiter_addons.evidence.verify import Row
+from jupiter_addons.settings.load import Configuration
+from jupiter_addons.storage.evidence_content import Body, bodies_of
+from jupiter_addons.storage.evidence_query import leaves_of
+from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
+
+_STATES = {
+    "not kept": "only its digest is on record",
+    "too_large": "longer than what is kept",
+    "redacted": "not kept: it has what a rule took out",
+    "credential": "not kept: it holds a credential",
+    "erased": "its key was destroyed: nobody can read it any more",
+    "pruned": "no longer kept: its time was over",
+}
+
+
+@click.command()
+@config_option
+@format_option
+@click.argument("call_id", metavar="ID")
+@click.option("--content", is_flag=True, help="Prompts and answers, too, decrypted while their key is there.")
+@click.option("--leaves", is_flag=True, help="The leaves as they were signed.")
+def show(config_path: Path | None, form: str, call_id: str, content: bool, leaves: bool) -> int:
+    """Show one call by the id of its answer's x-jupiter-evidence-id."""
+    settings = configuration(config_path)
+    rows = leaves_of(settings.evidence_paths, call_id)
+    call = joined(rows)
+    if call is None:
+        click.echo(f"jupiter: there is no call `{call_id}` in the record", err=True)
+        return 1
+    bodies = _bodies(settings, call_id) if content else []
+    if form == "json":
+        _show_json(call, rows if leaves else (), bodies)
+    else:
+        _show_text(call, rows if leaves else (), bodies)
+    return 0
+
+
+def _bodies(settings: Configuration, call_id: str) -> list[Body]:
+    keys = None
+    if settings.subject_keys_path.exists():
+        keys = SubjectKeys(settings.subject_keys_path, load_master(settings.content_key_path))
+    try:
+        return bodies_of(settings.evidence_paths, call_id, keys)
+    finally:
+        if keys is not None:
+            keys.close()
+
+
+def _show_text(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:
+    width = max(map(len, COLUMNS)) + 2
+    for name, value in call.items():
+        if value not in (None, [], {}):
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            click.echo(f"{name:{width}}{_printable(text)}")
+    for row in rows:
+        click.echo(f"\nleaf {row.idx}, as it was signed:")
+        click.echo(_printable(row.leaf.decode("utf-8", "replace")))
+    for body in bodies:
+        head = f"{body.role}, {body.length} bytes, sha256 {body.sha256[:16]}…"
+        if body.body is None:
+            said = f"the same as {body.same_as}" if body.state == "same" else _STATES[body.state]
+            click.echo(f"\n{head}: {said}")
+            continue
+        click.echo(f"\n{head}:")
+        click.echo("─" * columns())
+        for line in body.body.decode("utf-8", "replace").split("\n"):
+            click.echo(_printable(line))
+        click.echo("─" * columns())
+
+
+def _show_json(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:
+    shown = dict(call)
+    if rows:
+        shown["leaves"] = [orjson.loads(row.leaf) for row in rows]
+    if bodies:
+        shown["content"] = [
+            {
+                "role": body.role,
+                "sha256": body.sha256,
+                "bytes": body.length,
+                "state": body.state,
+                "same_as": body.same_as,
+                "text": None if body.body is None else body.body.decode("utf-8", "replace"),
+                "record_key": None if body.record_key is None else body.record_key.hex(),
+            }
+            for body in bodies
+        ]
+    click.echo(json.dumps(shown))
+
+
+def _printable(text: str) -> str:
+    """Return text that does nothing to a terminal."""
+    return "".join(one if one.isprintable() or one == "\t" else "\N{REPLACEMENT CHARACTER}" for one in text)

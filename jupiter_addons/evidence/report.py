@@ -1,0 +1,168 @@
+"""What calls come to: money, denials, by whatever they have in common; and the budgets, replayed.
+
+Everything is added up in one pass over rows of `query.calls`, so that a report of a year takes no more memory than there are
+users and models.  Money is whole nano-dollars throughout: sums are exact.
+"""
+
+import datetime
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from jupiter_addons.evidence.query import Call
+
+Grouping = Literal["day", "user", "team", "model", "provider", "rule", "code"]
+
+
+def day(t_us: int) -> str:
+    """Return the UTC day of a time."""
+    return datetime.datetime.fromtimestamp(t_us // 1_000_000, datetime.UTC).strftime("%Y-%m-%d")
+
+
+def _plain(name: str) -> Callable[[Call], str | None]:
+    return lambda call: call[name]
+
+
+def _rule(call: Call) -> str | None:
+    return None if call["rule"] is None else f"{call['policy']}/{call['rule']}"
+
+
+_KEYS: Mapping[Grouping, Callable[[Call], str | None]] = {
+    "day": lambda call: day(call["t_us"]),
+    "user": _plain("user"),
+    "team": _plain("team"),
+    "model": _plain("model"),
+    "provider": _plain("provider"),
+    "rule": _rule,
+    "code": _plain("code"),
+}
+GROUPINGS: tuple[Grouping, ...] = tuple(_KEYS)
+NOBODY = "-"
+"""What stands for a call of which it is not known, or that no rule decided."""
+
+
+@dataclass(slots=True)
+class Sums:
+    """What some calls come to."""
+
+    calls: int = 0
+    denied: int = 0
+    """Refused before they were sent."""
+    failed: int = 0
+    """Sent, and neither answered well nor closed by the client."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nusd: int = 0
+
+    def add(self, call: Call) -> None:
+        """Take a call into account."""
+        self.calls += 1
+        self.denied += call["verdict"] == "deny"
+        self.failed += call["verdict"] != "deny" and call["status"] not in ("ok", "open", "client_closed")
+        self.input_tokens += call["input_tokens"] or 0
+        self.output_tokens += call["output_tokens"] or 0
+        self.cost_nusd += call["cost_nusd"] or 0
+
+    def as_json(self) -> dict[str, int]:
+        """Return the sums by name."""
+        return {name: getattr(self, name) for name in Sums.__slots__}
+
+
+@dataclass(slots=True)
+class Balance:
+    """Reservations and settlements of one user on one day, replayed."""
+
+    held_nusd: int = 0
+    """Held in all, when calls were admitted."""
+    charged_nusd: int = 0
+    given_back_nusd: int = 0
+    still_held_nusd: int = 0
+    """Of calls that are still open."""
+    over_nusd: int = 0
+    """Charged beyond what had been held: an estimate was too low."""
+    over_calls: int = 0
+
+    def add(self, call: Call) -> None:
+        """Replay a call."""
+        held, charged = call["hold_nusd"] or 0, call["cost_nusd"] or 0
+        self.held_nusd += held
+        if call["status"] == "open":
+            self.still_held_nusd += held
+            return
+        self.charged_nusd += charged
+        if charged > held:
+            self.over_nusd += charged - held
+            self.over_calls += 1
+        else:
+            self.given_back_nusd += held - charged
+
+    def as_json(self) -> dict[str, int]:
+        """Return the balance by name."""
+        return {name: getattr(self, name) for name in Balance.__slots__}
+
+
+@dataclass(slots=True)
+class Report:
+    """What a report adds up."""
+
+    total: Sums = field(default_factory=Sums)
+    first_us: int | None = None
+    last_us: int | None = None
+    by: dict[Grouping, dict[str, Sums]] = field(default_factory=dict)
+    statuses: Counter[str] = field(default_factory=Counter)
+    unpriced: int = 0
+    """Calls that were answered and cost nothing, because their model has no price or costs nothing."""
+    estimated: int = 0
+    """Calls whose usage the provider did not say, so that it was counted here."""
+    balances: dict[tuple[str, str], Balance] | None = None
+    """Day and user -> balance, if budgets are replayed."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for programs."""
+        found: dict[str, Any] = {
+            "first_us": self.first_us,
+            "last_us": self.last_us,
+            "total": self.total.as_json(),
+            "statuses": dict(self.statuses),
+            "unpriced": self.unpriced,
+            "estimated": self.estimated,
+            "by": {
+                name: [{name: key, **sums.as_json()} for key, sums in ranked(name, groups)]
+                for name, groups in self.by.items()
+            },
+        }
+        if self.balances is not None:
+            found["budgets"] = [
+                {"day": on, "user": user, **balance.as_json()} for (on, user), balance in sorted(self.balances.items())
+            ]
+        return found
+
+
+def report(calls: Iterable[Call], groupings: Iterable[Grouping] = GROUPINGS, *, budgets: bool = False) -> Report:
+    """Add calls up.
+
+    `budgets` replays what leaves say of reservations: what was held when a call was admitted, and what it was charged.
+    The limits themselves, and which of them a call counted against, are not in leaves of this version.
+    """
+    found = Report(by={name: {} for name in groupings}, balances={} if budgets else None)
+    for call in calls:
+        found.total.add(call)
+        found.first_us = call["t_us"] if found.first_us is None else min(found.first_us, call["t_us"])
+        found.last_us = call["t_us"] if found.last_us is None else max(found.last_us, call["t_us"])
+        found.statuses[call["status"] or NOBODY] += 1
+        found.unpriced += call["status"] == "ok" and not call["cost_nusd"]
+        found.estimated += call["usage"] not in (None, "provider")
+        for name, groups in found.by.items():
+            key = _KEYS[name](call) or NOBODY
+            groups.setdefault(key, Sums()).add(call)
+        if found.balances is not None and call["user"] is not None:
+            found.balances.setdefault((day(call["t_us"]), call["user"]), Balance()).add(call)
+    return found
+
+
+def ranked(name: Grouping, groups: Mapping[str, Sums]) -> list[tuple[str, Sums]]:
+    """Return groups, the dearest first, then those with the most calls; days in their order."""
+    if name == "day":
+        return sorted(groups.items())
+    return sorted(groups.items(), key=lambda item: (-item[1].cost_nusd, -item[1].calls, item[0]))

@@ -1,0 +1,104 @@
+"""What was said is shown if it is what was committed to, and otherwise what became of it."""
+
+import asyncio
+import sqlite3
+
+import pytest
+from support.logs import SIGNING, a_decision, an_attempt, an_outcome
+
+from jupiter_addons.errors import VerificationError
+from jupiter_addons.evidence.keyring import Subject
+from jupiter_addons.evidence.payload import Kept, seal_body
+from jupiter_addons.evidence.record import Payload, digest
+from jupiter_addons.storage.evidence_content import bodies_of
+from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+from jupiter_addons.storage.subject_keys import SubjectKeys
+
+ALICE = Subject("lab", "hmac:alice")
+ASKED, ANSWERED, AGAIN = b"what was asked", b"what was answered", b"asked once more"
+
+
+@pytest.fixture
+def keys(tmp_path):
+    store = SubjectKeys(tmp_path / "keys.db", b"\x07" * 32)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def log(tmp_path, keys):
+    path = tmp_path / "e.db"
+
+    async def main():
+        log = EvidenceLog(path, Identity(SIGNING, "test", "0"))
+
+        def sealed(role, body, stored_as=None):
+            stored, commit = seal_body(
+                body, keys.key_of(ALICE, 1), origin=log.origin, call_id="c", role=stored_as or role
+            )
+            plain = digest(role, body)
+            return Payload(role, plain.sha256, plain.length, Kept(stored.key_id, stored.sha256, commit)), stored
+
+        asked, asked_row = sealed("request", ASKED)
+        same = digest("request_upstream", ASKED)
+        await log.append(a_decision("c", payloads=[asked, same]), [asked_row])
+        again, again_row = sealed("request_upstream", AGAIN, "request_upstream.2")
+        attempt = {**an_attempt("c", 2, "q"), "payload": a_decision("c", payloads=[again])["payload"]}
+        await log.append(attempt, [again_row])
+        answered, answered_row = sealed("response", ANSWERED)
+        large = Payload("delivered", "0" * 64, 10**9, "too_large")
+        await log.append(an_outcome("c", payloads=[answered, large]), [answered_row])
+        await log.append(a_decision("bare", payloads=[digest("request", b"x")]))
+        log.close()
+
+    asyncio.run(main())
+    return path
+
+
+def test_every_body_is_shown_or_said_what_became_of_it(log, keys):
+    found = bodies_of([log], "c", keys)
+    assert [(body.role, body.state, body.body, body.same_as) for body in found] == [
+        ("request", "kept", ASKED, None),
+        ("request_upstream", "same", None, "request"),
+        ("request_upstream.2", "kept", AGAIN, None),
+        ("response", "kept", ANSWERED, None),
+        ("delivered", "too_large", None, None),
+    ]
+    assert [body.state for body in bodies_of([log], "bare", keys)] == ["not kept"]
+    assert bodies_of([log], "nowhere", keys) == []
+
+
+def test_without_the_keys_nothing_is_shown(log, keys):
+    assert {body.body for body in bodies_of([log], "c", None)} == {None}
+    keys.erase("hmac:alice", 2, "", None)
+    assert [body.state for body in bodies_of([log], "c", keys)] == ["erased", "same", "erased", "erased", "too_large"]
+
+
+def test_what_is_no_longer_stored_is_said_so(log, keys):
+    with sqlite3.connect(log) as db:
+        db.execute("DELETE FROM payload")
+    db.close()
+    assert bodies_of([log], "c", keys)[0].state == "pruned"
+
+
+@pytest.mark.parametrize("at", [0, 1, 80, -1])
+def test_what_was_changed_is_not_shown(log, keys, at):
+    with sqlite3.connect(log) as db:
+        (stored,) = db.execute("SELECT ct FROM payload WHERE role = 'request'").fetchone()
+        changed = bytearray(stored)
+        changed[at] ^= 1
+        db.execute("UPDATE payload SET ct = ? WHERE role = 'request'", (bytes(changed),))
+    db.close()
+    with pytest.raises(VerificationError, match="not what its leaf commits to"):
+        bodies_of([log], "c", keys)
+
+
+def test_two_payloads_that_changed_places_are_not_shown(log, keys):
+    with sqlite3.connect(log) as db:
+        db.execute(
+            "UPDATE payload SET role = CASE role WHEN 'request' THEN 'x' WHEN 'response' THEN 'request' ELSE role END"
+        )
+        db.execute("UPDATE payload SET role = 'response' WHERE role = 'x'")
+    db.close()
+    with pytest.raises(VerificationError):
+        bodies_of([log], "c", keys)
