@@ -7,7 +7,7 @@ import asyncio
 import logging
 
 from jupiter_addons.errors import StoreError
-from jupiter_addons.storage.evidence_sqlite import EvidenceLog
+from jupiter_addons.storage.evidence_writer import LogWriter
 from jupiter_addons.storage.subject_keys import SubjectKeys, erased
 
 logger = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 class Upkeep:
     """The upkeep of one process's log; one of several processes records what was done to the keys that all share."""
 
-    def __init__(self, log: EvidenceLog, keys: SubjectKeys | None, *, records_erasures: bool) -> None:
+    def __init__(self, log: LogWriter, keys: SubjectKeys | None, *, records_erasures: bool) -> None:
         self._log = log
         self._keys = keys
         self._records_erasures = records_erasures
@@ -39,7 +39,7 @@ class Upkeep:
             logger.error("an erasure could not be put on record, and will be later: %s", error)
 
 
-async def record_erasures(log: EvidenceLog, keys: SubjectKeys) -> None:
+async def record_erasures(log: LogWriter, keys: SubjectKeys) -> None:
     """Put the erasures on the signed record that are not there yet.  Raises StoreError."""
     for erasure in keys.unrecorded():
         await log.append(erased(erasure))
