@@ -43,6 +43,7 @@ SHARED_BY_STAGES = {"stage", "leaves", "content", "tape", "facts", "detect", "ju
 ONLY: dict[str, tuple[str, ...]] = {
     "mitmproxy": ("host/", "stages/", "chain.py", "service.py", "cli/run.py"),
     "sqlite3": ("storage/",),
+    "psycopg": ("storage/",),
     "nacl": ("evidence/signing.py", "evidence/keyring.py"),
     "click": ("cli/",),
     "pydantic": ("settings/",),

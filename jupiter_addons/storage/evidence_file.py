@@ -53,7 +53,7 @@ class LogFile(LogStore):
             tail, signed_by = self._read_tail(db, origin)
             anchored = self._anchored(origin)
             if anchored is not None:
-                evidence_tree.check_anchor(db, tail.edge.size, anchored)
+                evidence_tree.check_anchor(evidence_tree.tiles(db), tail.edge.size, anchored)
             open_calls = {found[0] for found in db.execute("SELECT id FROM open_call")}
             newest = evidence_tree.newest(db)
             inode = self.path.stat().st_ino
@@ -67,6 +67,10 @@ class LogFile(LogStore):
         self.late |= late
         self._kept = Kept(None if newest is None else newest[:2])
         self.note = "" if newest is None else newest[2]
+
+    def begin_at_once(self) -> bool:
+        """Whether the next `write` waits for nothing but the disk."""
+        return True
 
     def _commit(self, batch: Batch) -> str:
         assert self._db is not None, "opened before"

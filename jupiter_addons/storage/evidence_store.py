@@ -26,6 +26,8 @@ from jupiter_addons.storage.evidence_tail import LeafRow, Sealer, Tail
 
 logger = logging.getLogger(__name__)
 
+ROW_BYTES = 256
+"""What a row takes beside its leaf and signature, or its ciphertext."""
 KEEP_EVERY_US = 1_000_000
 """How far apart the checkpoints are that are kept for good."""
 
@@ -54,6 +56,12 @@ class Batch:
     tail: Tail
     """The end of the log with them; its `calls` and `tiles` are what they have changed."""
     head: Checkpoint
+
+    @property
+    def bytes(self) -> int:
+        """About how much it is."""
+        leaves = sum(ROW_BYTES + len(row[4]) + len(row[5]) for row in self.leaves)
+        return leaves + sum(ROW_BYTES + len(row[4]) for row in self.payloads)
 
     @property
     def opened(self) -> list[str]:
@@ -116,6 +124,10 @@ class LogStore(ABC):
 
         Opened again, it must be the log that was being written, with every acknowledged leaf in it.
         """
+
+    @abstractmethod
+    def begin_at_once(self) -> bool:
+        """Whether the next `write` is made without waiting for anybody: only then may the event loop make it."""
 
     @abstractmethod
     def derive(self, most: int) -> int:

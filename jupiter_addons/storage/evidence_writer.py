@@ -93,7 +93,8 @@ class LogWriter:
         self._failed_at_s: float | None = None
         self._lock = lock
         try:
-            self._store.open()
+            if not self._store.is_open:
+                self._store.open()
             self._write_all(self._opening(heartbeat_s))
             self._behind = self._store.tail.edge.size - self._store.derived()
         except BaseException:
@@ -151,6 +152,8 @@ class LogWriter:
         if not self._waiting.empty() or not self._turn.acquire(blocking=False):
             return False
         try:
+            if not self._store.begin_at_once():
+                return False
             self._write(items, inline=True)
         finally:
             self._turn.release()

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.log_places import Place, SqlitePlace
+from support.log_places import Place, PostgresPlace, SqlitePlace
 from support.logs import LOG_KEY, a_decision, an_attempt, an_outcome
+from support.postgres import needs_postgres
 from support.wire import wait_until
 
 from jupiter_addons.errors import StoreError
@@ -22,10 +23,11 @@ from jupiter_addons.evidence.merkle import Edge, hash_leaf
 from jupiter_addons.evidence.payload import Sealed
 from jupiter_addons.storage import evidence_writer
 
-PLACES: dict[str, Callable[[Path], Place]] = {"sqlite": SqlitePlace}
+PLACES: dict[str, Callable[[Path], Place]] = {"sqlite": SqlitePlace, "postgres": PostgresPlace}
+NEEDED = {"postgres": needs_postgres}
 
 
-@pytest.fixture(params=[pytest.param(make, id=name) for name, make in PLACES.items()])
+@pytest.fixture(params=[pytest.param(make, id=name, marks=NEEDED.get(name, ())) for name, make in PLACES.items()])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     made: Place = request.param(tmp_path)
     with contextlib.closing(made):
@@ -163,10 +165,11 @@ def test_the_index_of_calls_follows_the_leaves(place, monkeypatch):
     monkeypatch.setattr(evidence_writer, "IDLE_S", 0.02)
 
     def indexed() -> list[tuple[Any, ...]]:
-        return place.sql(
-            f"SELECT call_id, model, provider, attempts, verdict, status, tokens, cost_nusd, tags "
+        found = place.sql(
+            f"SELECT call_id, model, provider, attempts, verdict, status, tokens, cost_nusd, CAST(tags AS TEXT) "
             f"FROM {place.table('call_index')} ORDER BY call_id"
         )
+        return [(*columns, tags and json.loads(tags)) for *columns, tags in found]
 
     async def main():
         log = place.open()
@@ -179,7 +182,7 @@ def test_the_index_of_calls_follows_the_leaves(place, monkeypatch):
 
     asyncio.run(main())
     assert indexed() == [
-        ("a", "m", "q", 2, "allow", "ok", 7, 5, '{"x":"1"}'),
+        ("a", "m", "q", 2, "allow", "ok", 7, 5, {"x": "1"}),
         ("b", "m", "p", 1, "allow", "open", None, None, None),
     ]
 
