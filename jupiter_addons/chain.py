@@ -26,14 +26,16 @@ from jupiter_addons.stages.connect import ConnectTo, InterceptRules
 from jupiter_addons.stages.cors import AllowOrigin, CorsRules
 from jupiter_addons.stages.decide import Decide
 from jupiter_addons.stages.detect import find
+from jupiter_addons.stages.downgrade import Downgrade
 from jupiter_addons.stages.enrich import Enrich
 from jupiter_addons.stages.facts import Surroundings
 from jupiter_addons.stages.fallbacks import Fallbacks
+from jupiter_addons.stages.hold import HoldProvider
 from jupiter_addons.stages.judge import Judge
 from jupiter_addons.stages.lease import Learn, TakeLease
 from jupiter_addons.stages.notice import NoticeTunnels
 from jupiter_addons.stages.observe import Observe
-from jupiter_addons.stages.parse import Parse
+from jupiter_addons.stages.parse import Parse, ParseRules
 from jupiter_addons.stages.record import CountRefused, Record
 from jupiter_addons.stages.reply import ReadReply
 from jupiter_addons.stages.reserve import Reserve
@@ -43,6 +45,7 @@ from jupiter_addons.stages.settle import Settle
 from jupiter_addons.stages.stage import end_refused, is_cancelled
 from jupiter_addons.stages.tell import TellOfAnswer, TellOfRequest
 from jupiter_addons.stages.translate import Translate
+from jupiter_addons.stages.warn import Warn
 from jupiter_addons.telemetry.metrics import METRICS
 
 logger = logging.getLogger(__name__)
@@ -56,6 +59,7 @@ def build(parts: Parts) -> Sequence[object]:
         environment=settings.environment,
         emergency_mode=settings.policy.emergency_mode,
         usage=parts.usage,
+        usage_waits=parts.usage_waits,
         window=parts.window_of,
         providers=parts.router.facts,
     )
@@ -87,9 +91,26 @@ def build(parts: Parts) -> Sequence[object]:
             ),
             parts.leaves.tunnel,
         ),
-        Parse(parts.models, canonical=parts.registry.canonical, body_limit_bytes=settings.proxy.limits.body),
+        Parse(
+            parts.models,
+            canonical=parts.registry.canonical,
+            rules=ParseRules(
+                body_limit_bytes=settings.proxy.limits.body,
+                upload_limit_bytes=max(settings.proxy.limits.upload, settings.proxy.limits.body),
+                unknown_endpoints=settings.intercept.unknown_endpoints,
+                batches=settings.proxy.batches,
+            ),
+        ),
         Enrich(price_for=parts.price_for, default_max_output_tokens=max_output),
         Decide(requests),
+        Downgrade(
+            parts.stores.ledger,
+            models=settings.limits.enforcement.model_downgrades,
+            limits_for=parts.limits_for,
+            price_for=parts.price_for,
+            default_max_output_tokens=max_output,
+            judge=requests,
+        ),
         Amend(
             price_for=parts.price_for,
             canonical=parts.registry.canonical,
@@ -104,20 +125,30 @@ def build(parts: Parts) -> Sequence[object]:
             refuse_unpriced=refuse_unpriced,
             stand_ins=settings.intercept.failover,
         ),
-        Reserve(parts.stores.ledger, parts.limits_for, requests),
+        Reserve(
+            parts.stores.ledger,
+            limits_for=parts.limits_for,
+            limits_at=parts.limits_at,
+            counters_for=parts.counters_for,
+            price_at=parts.price_at,
+            judge=requests,
+            lines=parts.lines,
+        ),
+        Warn(parts.stores.ledger, parts.stores.alerts.send, settings.limits.enforcement.alert_webhook),
         TellOfRequest(parts.stores.alerts.send),
         Translate(client_key=settings.intercept.client_key, default_max_output_tokens=max_output),
+        HoldProvider(parts.stores.ledger, parts.limits_at),
         TakeLease(parts.router),
         Commit(parts.leaves),
         ReadReply(
             holds_streams=parts.policies.waits_for_answer,
             most_held_bytes=settings.proxy.limits.response,
-            rate_headers=parts.rate_headers,
+            ledger=parts.stores.ledger,
             keep_bytes=settings.evidence.content_max if settings.evidence.content == "encrypted" else 0,
         ),
         Screen(answers, waits=parts.policies.waits_for_answer, find=find),
         TellOfAnswer(parts.stores.alerts.send),
-        Settle(parts.stores.ledger),
+        Settle(parts.stores.ledger, parts.price_at),
         Record(parts.leaves),
         CountRefused(parts.leaves),
         Learn(parts.router),
@@ -216,7 +247,7 @@ class Chain:
         """Settle and record an exchange whose stages have not: the guard's last resort.  Raises what they raise."""
         for stage in self._generation_of(x).stages:
             if isinstance(stage, Settle):
-                stage.settle(x)
+                await stage.settle(x)
             elif isinstance(stage, Record):
                 await stage.record(flow, x)
         if not x.recorded:

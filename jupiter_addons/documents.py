@@ -7,8 +7,9 @@ aliases are allowed, their expansion is bounded.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import yaml
 
@@ -23,9 +24,8 @@ type Scalar = bool | int | float | str | None
 type Plain = Scalar | list[Plain] | dict[str, Plain]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A place in a file; lines and columns count from 1."""
+class Mark(NamedTuple):
+    """A place in a file; lines and columns count from 1.  A tuple, as a file has two for each value."""
 
     file: str
     line: int
@@ -83,25 +83,47 @@ class Node:
         return node.mark
 
 
-class _Loader(yaml.SafeLoader):
-    """The core schema of YAML 1.2 (section 10.3.2) instead of the guesses of 1.1."""
+type _Tag = type | str
+"""What a value is, if it has no tag; else the tag, as it is written."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own class attribute
-
-
-for _tag, _pattern, _first in (
-    ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("tag:yaml.org,2002:int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    ("tag:yaml.org,2002:float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),
-):
-    _Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
+_WORDS: Mapping[str, type] = dict.fromkeys(("~", "null", "Null", "NULL", ""), type(None)) | dict.fromkeys(
+    ("true", "True", "TRUE", "false", "False", "FALSE"), bool
+)
+_NUMBER_BEGINS = frozenset("-+.0123456789")
+_IS_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_IS_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
 
-class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # one of two classes
+class _CoreSchema:
+    """The core schema of YAML 1.2 (section 10.3.2) instead of the guesses of 1.1, in the place of PyYAML's resolver.
+
+    That tries a list of expressions on every scalar and keeps a stack of paths, a third of the time a file takes.  And what has
+    been given a tag by its author cannot be taken for what this says.
+    """
+
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: tuple[bool, bool] | bool) -> type:
+        """Return what a value without a tag is; of a scalar, `implicit` says first whether it is plain."""
+        if kind is not yaml.ScalarNode:
+            return list if kind is yaml.SequenceNode else dict
+        if value is None or isinstance(implicit, bool) or not implicit[0]:
+            return str
+        if value[:1] in _NUMBER_BEGINS:
+            return int if _IS_INTEGER.fullmatch(value) else float if _IS_FLOAT.fullmatch(value) else str
+        return _WORDS.get(value, str)
+
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: object) -> None:
+        """Take no note of the path: no tag depends on it."""
+
+    def ascend_resolver(self) -> None:
+        """Take no note of the path: no tag depends on it."""
+
+
+class _Loader(_CoreSchema, yaml.SafeLoader):
+    pass
+
+
+class _FastLoader(_CoreSchema, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # one of two classes
     """The same with libyaml's parser, where PyYAML was built with it, as its wheels are: ten times as fast, same marks."""
-
-    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -153,63 +175,57 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def node(self, raw: yaml.Node, depth: int) -> Node:
-        mark = Mark(self._name, raw.start_mark.line + 1, raw.start_mark.column + 1)
+        start = raw.start_mark
+        mark = Mark(self._name, start.line + 1, start.column + 1)
         self._count += 1
         if depth > MAX_DEPTH or self._count > MAX_NODES:
             what = f"nested deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"larger than {MAX_NODES} values"
             raise ConfigError([mark.problem(f"the file is {what}")])
-        match raw:
-            case yaml.MappingNode():
-                return self._mapping(raw, mark, depth)
-            case yaml.SequenceNode():
-                self._check_tag(raw, mark, "tag:yaml.org,2002:seq")
-                return Node(mark, items=[self.node(item, depth + 1) for item in raw.value])
-            case yaml.ScalarNode():
-                return Node(mark, scalar=self._scalar(raw, mark))
-        raise AssertionError(raw)
+        if isinstance(raw, yaml.ScalarNode):
+            return Node(mark, self._scalar(raw.tag, raw.value, mark))
+        if isinstance(raw, yaml.MappingNode):
+            return self._mapping(raw, mark, depth)
+        self._check(raw.tag, list, mark)
+        return Node(mark, items=[self.node(item, depth + 1) for item in raw.value])
 
     def _mapping(self, raw: yaml.MappingNode, mark: Mark, depth: int) -> Node:
-        self._check_tag(raw, mark, "tag:yaml.org,2002:map")
-        node = Node(mark, entries={})
-        assert node.entries is not None
+        self._check(raw.tag, dict, mark)
+        entries: dict[str, Node] = {}
+        marks: dict[str, Mark] = {}
         for raw_key, raw_value in raw.value:
-            at = Mark(self._name, raw_key.start_mark.line + 1, raw_key.start_mark.column + 1)
+            start = raw_key.start_mark
+            at = Mark(self._name, start.line + 1, start.column + 1)
             if not isinstance(raw_key, yaml.ScalarNode) or raw_key.value == "<<":
                 self.problems.append(at.problem("a key must be plain text"))
                 continue
             key = raw_key.value
-            if key in node.entries:
-                first = node.key_marks[key].line
-                self.problems.append(at.problem(f"`{key}` is given twice; the first is in line {first}"))
+            if key in entries:
+                self.problems.append(at.problem(f"`{key}` is given twice; the first is in line {marks[key].line}"))
                 continue
-            node.entries[key] = self.node(raw_value, depth + 1)
-            node.key_marks[key] = at
-        return node
+            entries[key] = self.node(raw_value, depth + 1)
+            marks[key] = at
+        return Node(mark, entries=entries, key_marks=marks)
 
-    def _scalar(self, raw: yaml.ScalarNode, mark: Mark) -> Scalar:
-        value: str = raw.value
-        match raw.tag:
-            case "tag:yaml.org,2002:str":
-                return value
-            case "tag:yaml.org,2002:null":
-                return None
-            case "tag:yaml.org,2002:bool":
-                return value.lower() == "true"
-            case "tag:yaml.org,2002:int" | "tag:yaml.org,2002:float" if len(value) > MAX_DIGITS:
-                self.problems.append(mark.problem(f"the number has more than {MAX_DIGITS} characters", "quote it"))
-                return None
-            case "tag:yaml.org,2002:int":
-                return int(value, 0) if value[:2] in ("0o", "0x") else int(value)
-            case "tag:yaml.org,2002:float":
-                if math.isinf(number := float(value)):
-                    self.problems.append(mark.problem(f"the number `{value}` is too large"))
-                return number
-        self.problems.append(mark.problem(f"the tag `{raw.tag}` is not allowed"))
-        return None
+    def _scalar(self, tag: _Tag, value: str, mark: Mark) -> Scalar:
+        if tag is str:
+            return value
+        if tag is bool:
+            return value.lower() == "true"
+        if tag is not int and tag is not float:
+            self._check(tag, type(None), mark)
+            return None
+        if len(value) > MAX_DIGITS:
+            self.problems.append(mark.problem(f"the number has more than {MAX_DIGITS} characters", "quote it"))
+            return None
+        if tag is int:
+            return int(value, 0) if value[:2] in ("0o", "0x") else int(value)
+        if math.isinf(number := float(value)):
+            self.problems.append(mark.problem(f"the number `{value}` is too large"))
+        return number
 
-    def _check_tag(self, raw: yaml.Node, mark: Mark, expected: str) -> None:
-        if raw.tag != expected:
-            self.problems.append(mark.problem(f"the tag `{raw.tag}` is not allowed"))
+    def _check(self, tag: _Tag, expected: type, mark: Mark) -> None:
+        if tag is not expected:
+            self.problems.append(mark.problem(f"the tag `{tag}` is not allowed"))
 
 
 def walk(node: Node) -> Iterator[Node]:

@@ -98,6 +98,7 @@ class Refusal:
     message: str
     param: str | None = None
     retry_after_s: float | None = None
+    """When the same request would do better; infinite if never, although others of its kind would."""
     status: int | None = None
     by_rule: bool = False
     """A rule denied the call: whatever code it names, trying again cannot help."""

@@ -16,12 +16,14 @@ from typing import Literal, Protocol
 from weakref import WeakKeyDictionary
 
 from jupiter_addons.dialects.call import Call, DialectName, Endpoint, ErrorFamily, Reply
-from jupiter_addons.enrichment.describe import Charge, Profile
+from jupiter_addons.enrichment.charges import Charge
+from jupiter_addons.enrichment.describe import Profile
 from jupiter_addons.enrichment.findings import Findings
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.errors import Refusal, StageOrderError
 from jupiter_addons.identity.principals import Principal
-from jupiter_addons.limits.ledger import Reservation
+from jupiter_addons.limits.headers import rate_headers
+from jupiter_addons.limits.ledger import Exceeded, Reservation
 from jupiter_addons.policy.amend import Change
 from jupiter_addons.policy.decide import Decision
 from jupiter_addons.policy.redact import Rewriter
@@ -61,6 +63,9 @@ class Permit:
     timeouts: Timeouts = field(default_factory=Timeouts)
     max_connections: int = 1000
     """How many connections there may be to this address."""
+    once: bool = False
+    """It may do something each time it is sent: it goes over a new connection, which nobody was closing as it was written to,
+    and is sent again only where a status says that it was not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +144,19 @@ class Exchange:
     route: Route = field(init=False)  # route
     next_candidate: int = field(init=False)  # route: which of the route's candidates is asked next
     reservation: Reservation = field(init=False)  # reserve
+    hold_price: Price | None = field(init=False)  # reserve: none of its candidates is dearer
+    exceeded: Exceeded = field(init=False)  # reserve, of a call that was too much
     target: str = field(init=False)  # translate: the path and query that the client asked for
     candidate: Candidate = field(init=False)  # translate
     spoken: DialectName = field(init=False)  # translate: the dialect in which the candidate is asked, and answers
+    capped: tuple[str, str] | None = field(init=False)  # translate: the limit that has set a cap, and where
     notes: tuple[str, ...] = field(init=False)  # translate: what became of fields that this dialect has no place for
     sent: bytes = field(init=False)  # translate
     permit: Permit = field(init=False)  # commit
     opened: bool = field(default=False, init=False)  # reply: the answer may be delivered
     upstream_status: int = field(init=False)  # reply
     relay: "Relay" = field(init=False)  # reply, of a stream
+    meter: "MeterOfStream" = field(init=False)  # reply, of a stream that limits bound
     answered: bytes = field(init=False)  # reply, of a whole answer
     rendered: bytes = field(init=False)  # reply, of a whole answer: as the client's dialect has it
     reply: Reply = field(init=False)  # reply
@@ -158,6 +167,8 @@ class Exchange:
     settled: bool = field(default=False)  # settle
     recorded: bool = field(default=False)  # record
 
+    held_at: dict[str, Reservation] = field(default_factory=dict, init=False)
+    """hold: provider -> what is taken of its limits, where it is not the first candidate's."""
     generation: object = field(init=False)
     """The stages this request travels through, whatever is reloaded meanwhile; set by the chain."""
     refusal: Refusal | None = field(default=None, init=False)
@@ -207,7 +218,7 @@ class Exchange:
     def forget_answer(self) -> None:
         """Take back what a failed attempt's answer had filled in; the next one's fills it again."""
         self.opened = False
-        for slot in ("upstream_status", "relay", "reply", "reply_decision", "rewriter"):
+        for slot in ("upstream_status", "relay", "meter", "reply", "reply_decision", "rewriter"):
             if self.filled(slot):
                 delattr(self, slot)
 
@@ -231,9 +242,34 @@ class Exchange:
         self.refusal = refusal
 
     @property
+    def is_passed_on(self) -> bool:
+        """Whether it goes on as it came, and so does its answer."""
+        return self.endpoint is not None and self.endpoint.dialect == "passthrough"
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether its body may be a form with files."""
+        return self.endpoint is not None and self.endpoint.body in ("form", "json or form")
+
+    @property
     def dialect(self) -> DialectName | None:
         """The dialect the client speaks, where its endpoint has one."""
         return self.endpoint.dialect if self.endpoint else None
+
+
+class MeterOfStream(Protocol):
+    """What holds a stream to its limits."""
+
+    @property
+    def held_tokens(self) -> int:
+        """How much output is held for it."""
+
+    @property
+    def spent(self) -> str | None:
+        """What gave no more; None if nothing has run out."""
+
+    def close(self) -> None:
+        """Ask for no more: the call is being settled."""
 
 
 class Relay(Protocol):
@@ -249,6 +285,14 @@ class Relay(Protocol):
     @property
     def ending(self) -> bool:
         """Whether the terminal event was seen: nothing but the end of the stream is awaited."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether it has ended the stream itself, because what it may say is used up: the provider is not to say any more."""
+
+    @property
+    def is_framed(self) -> bool:
+        """Whether it passes whole events on, so that an error can follow; bytes that break off can only be cut."""
 
     def edit(self, editor: EventEditor) -> None:
         """Edit the events that have not gone out yet, and those that will come."""
@@ -327,6 +371,10 @@ def response_headers(x: Exchange) -> Mapping[str, str]:
         headers["x-jupiter-evidence-id"] = x.call_id
         if x.filled("decision"):
             headers["x-jupiter-decision"] = x.verdict
+    if x.filled("reservation"):
+        headers.update(rate_headers(x.reservation.standings, time.time()))
+    elif x.filled("exceeded") and x.exceeded.standing is not None:
+        headers.update(rate_headers([x.exceeded.standing], time.time()))
     if x.filled("candidate"):
         headers["x-jupiter-provider"] = x.candidate.provider.name
     if x.filled("cors"):

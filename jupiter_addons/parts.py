@@ -4,29 +4,37 @@ Whatever can be wrong with a configuration, a policy or a certificate is found h
 on a reload while the old parts are still in place.
 """
 
+import asyncio
 import datetime
 import itertools
-import time
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from jupiter_addons.dialects.call import Call, DialectName
 from jupiter_addons.dialects.registry import WIRES
-from jupiter_addons.enrichment.prices import NOT_BILLED, Price, PriceTable, dearest
-from jupiter_addons.errors import ConfigError, Problem
+from jupiter_addons.enrichment.prices import NOT_BILLED, Context, Price, PriceTable, context_of, dearest
+from jupiter_addons.errors import ConfigError, Problem, StoreError
+from jupiter_addons.evidence.record import control
 from jupiter_addons.host import certificates
 from jupiter_addons.identity.principals import Principal, Profile
-from jupiter_addons.limits.demand import Limit, LimitPlan
-from jupiter_addons.limits.ledger import Reservation
+from jupiter_addons.limits import store as limits_store
+from jupiter_addons.limits.limit import Limit
+from jupiter_addons.limits.plan import Caller
+from jupiter_addons.limits.store import Soon
+from jupiter_addons.limits.usage import meters
 from jupiter_addons.policy.load import impossible
 from jupiter_addons.policy.load import load as load_policies
+from jupiter_addons.policy.mentions import mentions_usage
 from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.routing.provider import Provider, ProviderType
 from jupiter_addons.routing.registry import Registry, undated
 from jupiter_addons.routing.report import Report, report
+from jupiter_addons.settings.limits import limit_plan
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.policies import read_files
 from jupiter_addons.settings.routing import (
@@ -41,8 +49,12 @@ from jupiter_addons.settings.schema_governance import ModelPrice
 from jupiter_addons.stages.content import Content
 from jupiter_addons.stages.leaves import Leaves
 from jupiter_addons.stages.router import Router, announce
+from jupiter_addons.stages.waiting import Lines
 from jupiter_addons.stores import Stores
+from jupiter_addons.telemetry.logs import FIELDS
 from jupiter_addons.telemetry.metrics import METRICS
+
+logger = logging.getLogger(__name__)
 
 VERSION = version("mercator-jupiter")
 
@@ -55,6 +67,8 @@ _CATALOGUES: Mapping[ProviderType, str] = {
     "rehearsal": "rehearsal",
 }
 """Type of a provider -> where the price library has its models."""
+UNPRICED = replace(NOT_BILLED, source="unpriced")
+"""Of what nobody here knows a price of, and which is sent all the same: said in its record."""
 _REMEMBERED = 4096
 """How many models are remembered with their catalogues; a client can make up as many as it likes."""
 
@@ -70,7 +84,7 @@ class Parts:
         self.providers: Sequence[Provider] = providers(settings)
         self.registry = Registry(self.providers, settings.routing.aliases)
         if problems := [
-            *impossible(self.policies, providers=settings.providers, workers=settings.proxy.workers),
+            *impossible(self.policies, providers=settings.providers),
             *fallback_problems(settings, self.registry),
         ]:
             raise ConfigError(problems)
@@ -84,14 +98,10 @@ class Parts:
             _written(costs.default_price) if costs.unknown_model == "price" and costs.default_price else None,
         )
         self._priced_by: dict[tuple[DialectName, str], tuple[str, ...]] = {}
-        limits = settings.limits
-        self._limit_plan = LimitPlan(
-            default=limits.default.given(),
-            by_user={user: rates.given() for user, rates in limits.by_user.items()},
-            by_team={team: rates.given() for team, rates in limits.by_team.items()},
-            by_model={model: rates.given() for model, rates in limits.by_model.items()},
-            overall=limits.overall.given(),
-        )
+        self.limit_plan = limit_plan(settings.limits)
+        enforcement = settings.limits.enforcement
+        self.lines = Lines(enforcement.queue_depth, enforcement.queue_timeout)
+        self._counts_usage = mentions_usage(self.policies)
         self.trusted = self._trusted(settings)
         """Authorities that providers are checked against; None for the public ones alone."""
         self.ca_certificate: Path | None = None
@@ -143,7 +153,6 @@ class Parts:
     def tend(self) -> None:
         """Do what needs doing once a second."""
         self.leaves.flush()
-        self.stores.ledger.sweep(time.monotonic_ns())
         self.stores.upkeep.tend()
         state = self.router.state
         state.configure(state_rules(self.settings.routing))  # here, because a reload is read in another thread
@@ -156,18 +165,66 @@ class Parts:
         """Return what is known of the providers."""
         return report(self.providers, self.router.state, datetime.datetime.now(datetime.UTC))
 
+    async def tend_counters(self) -> None:
+        """Do what counters need once a second; a store that does not answer is tried again in the next one."""
+        try:
+            expired = await self.stores.ledger.tend()
+        except StoreError as error:
+            METRICS.faults.labels("counters").inc()
+            logger.warning("counters could not be tended: %s", error)
+            await self._tell_counters()
+            return
+        for call in expired:
+            self.stores.log.append_nowait(control("limits.expire", call=call.call_id))
+            logger.warning("a call was not settled in time, and counts in full", extra={FIELDS: {"call": call.call_id}})
+
+    async def _tell_counters(self) -> None:
+        """Tell a store that has lost it what was taken, if it has; what cannot be told now is told in the next second."""
+        if not self.stores.counters_are_lost:
+            return
+        try:
+            taken = await asyncio.to_thread(self.stores.evidence_says)
+            await self.stores.tell_counters(taken)
+        except StoreError as error:
+            logger.error("counters cannot be told what was taken: %s", error)
+        else:
+            logger.warning("counters were told what was taken: %d entries of the evidence", len(taken))
+
     def readiness(self) -> Mapping[str, bool]:
         """Return what a governed call needs, and whether it is there."""
         return {"evidence": self.stores.log.probe()}
 
-    def limits_for(self, user: str, team: str | None, model: str) -> Sequence[Limit]:
-        """Return the limits on a call."""
+    def limits_for(self, principal: Principal, model: str) -> tuple[Limit, ...]:
+        """Return the limits on a call, but those of its provider."""
         known = model if model in self.settings.limits.by_model else undated(model)
-        return self._limit_plan.limits_for(user, team, known)
+        organisation = principal.attributes.get("organisation")
+        caller = Caller(
+            principal.user, principal.key_id, principal.team, None if organisation is None else str(organisation)
+        )
+        return self.limit_plan.limits_for(caller, known)
 
-    def usage(self, user: str, model: str) -> Mapping[str, int | float]:
+    def limits_at(self, provider: str) -> tuple[Limit, ...]:
+        """Return the limits on what a provider is asked."""
+        return self.limit_plan.limits_at(provider)
+
+    def counters_for(self, user: str, model: str) -> Sequence[limits_store.Counter]:
+        """Return what counts a call for rules to read; nothing does if no rule reads it."""
+        return tuple(meters(user, model).values()) if self._counts_usage else ()
+
+    def usage(self, user: str, model: str) -> Soon[Mapping[str, int | float]]:
         """Return what a user has taken lately, by the names that rules have for it."""
-        return self.stores.ledger.usage(user, model, time.monotonic_ns())
+        if not self._counts_usage:
+            return {}
+        known = self.directory.get(user, Profile())
+        limits = self.limits_for(Principal(user, "", known.team, known.roles, known.attributes), model)
+        own = (limit for limit in limits if limit.subject == f"user:{user}" and limit.name == "tokens_per_day")
+        daily = next((limit.terms.amount for limit in own), None)
+        return self.stores.ledger.usage(user, model, daily_tokens=daily)
+
+    @property
+    def usage_waits(self) -> bool:
+        """Whether rules read what users have taken, and that has to be waited for."""
+        return self._counts_usage and self.stores.ledger.answers_later
 
     def window_of(self, call: Call) -> int | None:
         """Return how many tokens a call's model can take at whoever can be asked; the fewest, if they differ."""
@@ -178,9 +235,16 @@ class Parts:
 
     def price_for(self, call: Call) -> Price | None:
         """Return the price of a call's model at the providers that can be asked for it; the dearest, if they differ."""
-        if call.operation == "count_tokens":
+        if call.operation in ("count_tokens", "moderations", "files"):
             return NOT_BILLED
-        return dearest([self.prices.lookup(catalogue, call.model) for catalogue in self._catalogues(call)])
+        if call.operation in ("unknown", "batches"):
+            return UNPRICED
+        context = context_of(call)
+        if call.dialect == "passthrough":
+            found = dearest([self.prices.lookup(c, call.model, context, media=True) for c in self._catalogues(call)])
+            free = self.settings.processing.costs.unknown_model == "free"
+            return UNPRICED if found is None and free else found
+        return dearest([self.prices.lookup(catalogue, call.model, context) for catalogue in self._catalogues(call)])
 
     def _catalogues(self, call: Call) -> Sequence[str]:
         """Return where the price library has a call's model, at whoever can be asked for it."""
@@ -194,6 +258,12 @@ class Parts:
             found = self._priced_by[key] = tuple(names)
         return found
 
+    def price_at(self, candidate: Candidate, call: Call) -> Price | None:
+        """Return the price of a call at one of its candidates."""
+        if call.operation == "count_tokens":
+            return NOT_BILLED
+        return self.price_of(candidate, call.dialect, context_of(call))
+
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
         known = (self.prices.names(catalogue) for catalogue in {_CATALOGUES[p.type] for p in self.providers})
@@ -201,21 +271,13 @@ class Parts:
         listed = self.registry.listing(itertools.chain(named, itertools.chain.from_iterable(known)))
         return tuple(name for name in listed if self.router.may_ask(principal, name))
 
-    def price_of(self, candidate: Candidate, dialect: DialectName | None = None) -> Price | None:
-        """Return the price of a model at one provider, for a client of a dialect; by the name that limits have for it, too."""
-        return self.prices.lookup(_catalogue(candidate.provider.type, dialect), candidate.routed)
-
-    @staticmethod
-    def rate_headers(reservation: Reservation) -> dict[str, str]:
-        """Return the `x-ratelimit-*` headers of the tightest limit, in OpenAI's spelling."""
-        tightest = reservation.tightest
-        if tightest is None:
-            return {}
-        return {
-            "x-ratelimit-limit-requests": str(tightest.limit.amount),
-            "x-ratelimit-remaining-requests": str(tightest.remaining),
-            "x-ratelimit-reset-requests": f"{tightest.reset_s:.3f}s",
-        }
+    def price_of(self, candidate: Candidate, dialect: DialectName | None = None, context: Context = ()) -> Price | None:
+        """Return the price of a model at one provider, for a client of a dialect: by the name that limits have for it, or else
+        by the provider's own."""
+        where = _catalogue(candidate.provider.type, dialect)
+        return self.prices.lookup(where, candidate.routed, context) or self.prices.lookup(
+            where, candidate.model, context
+        )
 
 
 def _catalogue(kind: ProviderType, dialect: DialectName | None) -> str:

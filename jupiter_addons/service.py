@@ -26,9 +26,11 @@ from jupiter_addons.exchange import AttemptFailure, Exchange
 from jupiter_addons.host import options, seams, shortcuts
 from jupiter_addons.host.drain import drain
 from jupiter_addons.host.state import EdgeLimits, Host
+from jupiter_addons.inspection import Inspection
 from jupiter_addons.parts import VERSION, Parts
 from jupiter_addons.settings.load import Configuration, find, load
 from jupiter_addons.stages.answer import Answer
+from jupiter_addons.standings import Standings, token_in
 from jupiter_addons.stores import Stores
 from jupiter_addons.telemetry import admin
 from jupiter_addons.telemetry.logs import FIELDS
@@ -68,6 +70,7 @@ class Service:
         self.parts = Parts(settings, lambda: Stores(settings, VERSION, place.worker))
         self.stores = self.parts.stores
         self._stages = build(self.parts)
+        self.standings = Standings(self.parts, token_in(settings.state_path))
         self._note_loaded()
         self.host.fault = lambda where, _error: METRICS.faults.labels(f"guard:{where}").inc()
         self.host.attempt_failed = _attempt_failed
@@ -101,7 +104,15 @@ class Service:
         """Let traffic in: from here on the guard has a chain to ask.  Raises OSError if the admin port cannot be had."""
         where = self._place.admin_socket or self.settings.proxy.admin_address
         render = self._render if self.settings.telemetry.metrics.enabled else None
-        self._admin = admin.serve(where, self._probe, self._reports(), render)
+        inspect = Inspection(lambda: self._started_with.evidence_paths, self.stores.pseudonym)
+        self._admin = admin.serve(
+            where,
+            self._probe,
+            self._reports(),
+            render,
+            limits=self.standings.answer,
+            inspect=None if self._place.admin_socket else inspect,
+        )
         self._tending = asyncio.get_running_loop().create_task(self._tend())
         self.chain.install(self._stages)
         self.host.close = self.chain.close
@@ -118,9 +129,10 @@ class Service:
 
     async def _tend(self) -> None:
         while True:
-            await asyncio.sleep(TICK_S)
             self.parts.tend()
+            await self.parts.tend_counters()
             self.host.tend()
+            await asyncio.sleep(TICK_S)
 
     async def _probe(self, path: str) -> tuple[int, bytes]:
         return next(stage for stage in self._stages if isinstance(stage, Answer)).probe(path)
@@ -168,6 +180,7 @@ class Service:
             logger.warning("`%s` has changed, which takes effect after a restart", key)
         self.parts.leaves.flush()
         self.settings, self.parts = settings, parts
+        self.standings.parts = parts
         self._stages = build(parts)
         self.host.limits = edge_limits(settings)
         self.host.private_tunnels = settings.intercept.private_tunnels
@@ -212,6 +225,7 @@ RESTART = (
     "proxy.state_dir",
     "proxy.workers",
     "intercept.ca_dir",
+    "limits.storage",
     "evidence",
     "identity.keys",
     "telemetry",
@@ -233,6 +247,7 @@ def edge_limits(settings: Configuration) -> EdgeLimits:
     proxy, limits, workers = settings.proxy, settings.proxy.limits, settings.proxy.workers
     return EdgeLimits(
         body_bytes=limits.body,
+        upload_bytes=max(limits.upload, limits.body),
         answer_bytes=limits.response,
         header_bytes=limits.header_bytes,
         header_count=limits.header_count,

@@ -1,22 +1,28 @@
 """What is opened once and outlives every reload: the evidence log, the keys, the counters, the alerts on their way, and what
 has been learned of providers."""
 
+import contextlib
 import math
 import os
 import random
 import time
+from collections.abc import Callable, Sequence
 
-from jupiter_addons.evidence.record import control
+from jupiter_addons.counters import RemoteStore, evidence_says, local_store, remote_store, users
+from jupiter_addons.evidence.record import control, pseudonym
+from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.identity.passes import Passes
 from jupiter_addons.limits.ledger import Ledger
+from jupiter_addons.limits.store import Taken, come
 from jupiter_addons.routing.state import RoutingState
 from jupiter_addons.settings.load import Configuration
+from jupiter_addons.settings.retention import terms
 from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_keeper import Keeper
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
-from jupiter_addons.storage.evidence_upkeep import Upkeep
+from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
 from jupiter_addons.storage.signing_keys import Keys
 from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
@@ -28,21 +34,57 @@ class Stores:
 
     def __init__(self, settings: Configuration, version: str, worker: int = 0) -> None:
         """`worker` is the process's number: each has an evidence log of its own."""
+        self._settings, self._evidence_path = settings, settings.evidence_path_of(worker)
         keys = signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
         self.pseudonym_key = keys.pseudonym
         self._key_store = KeyStore(settings.keys_path)
         self.subject_keys: SubjectKeys | None = None
         try:
-            self.subject_keys = _subject_keys(settings)
+            self.subject_keys = open_subject_keys(settings)
             self.log, self._keeper = _open_log(settings, keys, version, worker)
+            try:
+                self.ledger = self._open_ledger()
+            except BaseException:
+                self._keeper.stop()
+                self.log.close()
+                raise
         except BaseException:
             self._let_go()
             raise
-        self.upkeep = Upkeep(self.log, self.subject_keys, records_erasures=worker == 0)
+        path = settings.evidence_path_of(worker)
+        retention = _retention(settings, self.pseudonym)
+        self.upkeep = Upkeep(self.log, path, self.subject_keys, retention, records_erasures=worker == 0)
         self.keys = Passes(KeyView(self._key_store), os.urandom)
-        self.ledger = Ledger()
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)
+
+    def pseudonym(self, user: str) -> str:
+        """Return what leaves call a user."""
+        return pseudonym(self.pseudonym_key, user)
+
+    def _open_ledger(self) -> Ledger:
+        settings = self._settings
+        counters = local_store(settings, users(settings, self._key_store), self.pseudonym_key)
+        self._remote: RemoteStore | None = None
+        if counters is None:
+            counters = self._remote = remote_store(settings, self.log.origin)
+        return Ledger(counters, share=settings.proxy.workers)
+
+    @property
+    def counters_are_lost(self) -> bool:
+        """Whether the store of counters is known not to know what was taken."""
+        return self._remote is not None and self._remote.is_lost
+
+    def evidence_says(self) -> Sequence[Taken]:
+        """Return what this process's evidence says was taken; may take long.  Raises StoreError."""
+        with contextlib.closing(KeyStore(self._settings.keys_path)) as keys:  # another thread's
+            known = users(self._settings, keys)
+        return list(evidence_says([self._evidence_path], known, self.pseudonym_key))
+
+    async def tell_counters(self, taken: Sequence[Taken]) -> None:
+        """Tell a store of counters that has lost it what was taken.  Raises StoreError."""
+        if self._remote is not None:
+            await come(self._remote.restore(taken))
 
     def note_loaded(self, settings_digest: str, policies_digest: str, rules: int) -> None:
         """Record which configuration and which policies are in force from now on."""
@@ -52,6 +94,7 @@ class Stores:
     def close(self) -> None:
         """Write what is still to be written, and let go of everything."""
         self.alerts.stop()
+        self.ledger.close()
         self._keeper.stop()
         self.log.close()
         self._keeper.anchor()
@@ -63,7 +106,13 @@ class Stores:
             self.subject_keys.close()
 
 
-def _subject_keys(settings: Configuration) -> SubjectKeys | None:
+def _retention(settings: Configuration, named: Callable[[str], str]) -> Retention:
+    given = settings.evidence.retention
+    schedule = None if given.schedule is None else parse(given.schedule)
+    return Retention(terms(given, named), schedule)
+
+
+def open_subject_keys(settings: Configuration) -> SubjectKeys | None:
     """Open the keys of subjects if content is kept now, or was: users can still be forgotten then."""
     path, kept = settings.subject_keys_path, settings.evidence.content == "encrypted"
     if not kept and not path.exists():

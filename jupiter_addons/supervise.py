@@ -1,6 +1,7 @@
 """The supervisor's life: prepare what workers share, start them, answer for all of them, and end with the last."""
 
 import asyncio
+import contextlib
 import datetime
 import logging
 import signal
@@ -11,12 +12,16 @@ from typing import Any
 
 import orjson
 
+from jupiter_addons.counters import local_store, users
+from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.host import certificates, workers
 from jupiter_addons.host.workers import Supervisor
+from jupiter_addons.inspection import Inspection
 from jupiter_addons.routing import report
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.keys_sqlite import KeyStore
+from jupiter_addons.stores import open_subject_keys
 from jupiter_addons.telemetry import admin, tunnels
 from jupiter_addons.telemetry.aggregate import Sums
 
@@ -40,7 +45,11 @@ async def supervise(settings: Configuration) -> int:
             loop.add_signal_handler(number, supervisor.stop)
         loop.add_signal_handler(signal.SIGHUP, supervisor.signal, signal.SIGHUP)
         render = _render(supervisor, sums) if settings.telemetry.metrics.enabled else None
-        server = admin.serve(settings.proxy.admin_address, _probe(supervisor), _reports(supervisor), render)
+        key = signing_keys.pseudonym_key(settings.signing_dir)
+        inspect = Inspection(lambda: settings.evidence_paths, lambda user: pseudonym(key, user))
+        server = admin.serve(
+            settings.proxy.admin_address, _probe(supervisor), _reports(supervisor), render, inspect=inspect
+        )
         scraping = asyncio.ensure_future(_scrape(supervisor, sums))
         try:
             code = await supervisor.start()
@@ -55,8 +64,13 @@ async def supervise(settings: Configuration) -> int:
 
 def _make_once(settings: Configuration) -> None:
     """Create what workers that start together would each create."""
-    signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
-    KeyStore(settings.keys_path).close()
+    keys = signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
+    with contextlib.closing(KeyStore(settings.keys_path)) as store:
+        counters = local_store(settings, users(settings, store), keys.pseudonym)
+    if counters is not None:
+        counters.close()
+    if (subjects := open_subject_keys(settings)) is not None:
+        subjects.close()
     if settings.intercept.enabled:
         certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
 

@@ -40,6 +40,10 @@ REFUSED = {
     "not UTF-8": (b"a: \xff", "f: the file is not UTF-8 at byte 3"),
     "infinite": (b"a: 1e999", "f:1:4: the number `1e999` is too large"),
     "long number": (b"a: " + b"1" * 5000, "f:1:4: the number has more than 100 characters; hint: quote it"),
+    "tag": (b"a: !!int x", "f:1:4: the tag `tag:yaml.org,2002:int` is not allowed"),
+    "tag of its kind": (b"a: !!str x", "f:1:4: the tag `tag:yaml.org,2002:str` is not allowed"),
+    "tag of a list": (b"!!seq [a]", "f:1:1: the tag `tag:yaml.org,2002:seq` is not allowed"),
+    "own tag": (b"a: !x {b: c}", "f:1:4: the tag `!x` is not allowed"),
     "list as a key": (b"? [a]\n: b", "f:1:3: a key must be plain text"),
 }
 

@@ -33,7 +33,7 @@ def check(config_path: Path | None) -> None:
     policies = load(read_files(settings.policy_path), default=settings.policy.default)
     registry = Registry(providers(settings), settings.routing.aliases)
     if problems := [
-        *impossible(policies, providers=settings.providers, workers=settings.proxy.workers),
+        *impossible(policies, providers=settings.providers),
         *fallback_problems(settings, registry),
     ]:
         raise ConfigError(problems)

@@ -20,6 +20,7 @@ from jupiter_addons.evidence.encoding import leaf_hash
 from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.evidence.verify import Row
 from jupiter_addons.settings.load import Configuration
+from jupiter_addons.settings.retention import terms
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_query import newest
 from jupiter_addons.storage.evidence_upkeep import record_erasures
@@ -45,13 +46,19 @@ def erase(config_path: Path | None, form: str, subject: str, reason: str, yes: b
     if not settings.subject_keys_path.exists():
         click.echo("jupiter: nothing of what anybody said was ever kept here (`evidence.content: none`)", err=True)
         return 1
-    tag = subject
-    if not subject.startswith("hmac:"):
-        tag = pseudonym(signing_keys.pseudonym_key(settings.signing_dir), subject)
-    if not yes:
-        click.confirm(f"Destroy the keys of `{subject}` for good?", abort=True, err=True)
+    key = signing_keys.pseudonym_key(settings.signing_dir)
+    tag = subject if subject.startswith("hmac:") else pseudonym(key, subject)
     keys = SubjectKeys(settings.subject_keys_path, load_master(settings.content_key_path))
     try:
+        for hold in terms(settings.evidence.retention, lambda user: pseudonym(key, user)).holds:
+            if hold.protects(tag, keys.teams(tag)):
+                click.echo(f"jupiter: `{subject}` is under legal hold: {hold.reason}", err=True)
+                click.echo(
+                    "  hint: what is under a hold is kept; end it in `evidence.retention.legal_hold` first", err=True
+                )
+                return 1
+        if not yes:
+            click.confirm(f"Destroy the keys of `{subject}` for good?", abort=True, err=True)
         now_us = time.time_ns() // 1000
         kept_s = settings.evidence.backups_kept
         horizon_us = None if kept_s is None else now_us + int(kept_s * 1_000_000)

@@ -3,16 +3,19 @@
 import datetime
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
 from jupiter_addons.cli.evidence_filters import filter_options, wanted
+from jupiter_addons.cli.evidence_keys import subject_keys
 from jupiter_addons.cli.options import config_option, configuration, format_option
-from jupiter_addons.cli.text import columns
+from jupiter_addons.cli.text import columns, counted
 from jupiter_addons.evidence.query import Call, Sort
+from jupiter_addons.settings.load import Configuration
+from jupiter_addons.storage.evidence_content import says
 from jupiter_addons.storage.evidence_query import Order, every, page
 from jupiter_addons.units import NanoUsd, usd
 
@@ -89,6 +92,11 @@ def _columns(_context: click.Context, _parameter: click.Parameter, value: str) -
 @format_option
 @filter_options
 @click.option(
+    "--text",
+    metavar="WORDS",
+    help="Calls in which that was said, where it is kept and its key is there; reads what is chosen one by one.",
+)
+@click.option(
     "--sort", "by", type=click.Choice(["time", "cost", "tokens"]), default="time", help="Newest, dearest, longest."
 )
 @click.option("--ascending", is_flag=True, help="The other way round: the oldest, cheapest or shortest at the top.")
@@ -103,6 +111,7 @@ def query(
     form: str,
     by: Sort,
     ascending: bool,
+    text: str | None,
     limit: int,
     all_: bool,
     cursor: str | None,
@@ -117,6 +126,11 @@ def query(
     filter_, order = wanted(settings, given, time.time()), Order(by, descending=not ascending)
     show = _as_json if form == "json" else _Table(shown)
     try:
+        if text is not None:
+            _search(
+                settings, every(settings.evidence_paths, filter_, order, cursor), text, None if all_ else limit, show
+            )
+            return
         if all_:
             for call in every(settings.evidence_paths, filter_, order, cursor):
                 show(call)
@@ -130,6 +144,28 @@ def query(
         click.echo("there is no such call", err=True)
     if found.next is not None:
         click.echo(f"there are more: --cursor {found.next}, or --all", err=True)
+
+
+def _search(
+    settings: Configuration, found: Iterator[Call], text: str, limit: int | None, show: Callable[[Call], None]
+) -> None:
+    """Show calls in which something was said, and say what could not be searched."""
+    shown = searched = unreadable = 0
+    with subject_keys(settings) as keys:
+        for call in found:
+            said = says(settings.evidence_paths, call["id"], keys, text)
+            searched += 1
+            unreadable += said is None
+            if said:
+                show(call)
+                shown += 1
+                if shown == limit:
+                    break
+    click.echo(
+        f"found in {shown} of {counted(searched, 'call')}; nothing of {unreadable} of them can be read", err=True
+    )
+    if shown == limit:
+        click.echo("there may be more: --all, or a larger --limit", err=True)
 
 
 def _as_json(call: Call) -> None:

@@ -13,13 +13,13 @@ import click
 from jupiter_addons.cli.evidence_filters import filter_options, wanted
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.cli.text import counted
-from jupiter_addons.evidence.continuity import Continuity, passing
+from jupiter_addons.evidence.continuity import Continuity, continuity
 from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.evidence.report import GROUPINGS, NOBODY, Balance, Grouping, Report, Sums, ranked
 from jupiter_addons.evidence.report import report as add_up
-from jupiter_addons.evidence.verify import verify
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.evidence_audit import Audit
 from jupiter_addons.storage.evidence_query import OLDEST, every
 from jupiter_addons.storage.evidence_reader import rows
 from jupiter_addons.storage.keys_sqlite import KeyStore
@@ -86,12 +86,12 @@ def _names(settings: Configuration) -> dict[str, str]:
 
 
 def _check(settings: Configuration) -> Checked:
-    keys = signing_keys.public_keys(settings.signing_dir)
-    found: dict[str, tuple[Continuity, Counter[str]]] = {}
-    for path in settings.evidence_paths:
-        seen = Continuity()
-        verified = verify(passing(rows(path), seen), keys)
-        found[path.name] = seen, Counter(finding.check for finding in verified.findings)
+    audited, together = Audit(signing_keys.load_manifest(settings.signing_dir)).run(settings.evidence_paths, ())
+    found = {
+        log.path.name: (continuity(rows(log.path)), Counter(finding.check for finding in log.report.findings))
+        for log in audited
+    }
+    found[audited[0].path.name][1].update(finding.check for finding in together)
     return found
 
 

@@ -7,14 +7,15 @@ from pathlib import Path
 import click
 import orjson
 
+from jupiter_addons.cli.evidence_keys import subject_keys
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.cli.text import columns
-from jupiter_addons.evidence.query import COLUMNS, Call, joined
+from jupiter_addons.evidence.export import NAMES, row
+from jupiter_addons.evidence.query import Call, joined
 from jupiter_addons.evidence.verify import Row
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage.evidence_content import Body, bodies_of
 from jupiter_addons.storage.evidence_query import leaves_of
-from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
 
 _STATES = {
     "not kept": "only its digest is on record",
@@ -49,25 +50,19 @@ def show(config_path: Path | None, form: str, call_id: str, content: bool, leave
 
 
 def _bodies(settings: Configuration, call_id: str) -> list[Body]:
-    keys = None
-    if settings.subject_keys_path.exists():
-        keys = SubjectKeys(settings.subject_keys_path, load_master(settings.content_key_path))
-    try:
+    with subject_keys(settings) as keys:
         return bodies_of(settings.evidence_paths, call_id, keys)
-    finally:
-        if keys is not None:
-            keys.close()
 
 
 def _show_text(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:
-    width = max(map(len, COLUMNS)) + 2
-    for name, value in call.items():
+    width = max(map(len, NAMES)) + 2
+    for name, value in row(call).items():
         if value not in (None, [], {}):
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             click.echo(f"{name:{width}}{_printable(text)}")
-    for row in rows:
-        click.echo(f"\nleaf {row.idx}, as it was signed:")
-        click.echo(_printable(row.leaf.decode("utf-8", "replace")))
+    for leaf in rows:
+        click.echo(f"\nleaf {leaf.idx}, as it was signed:")
+        click.echo(_printable(leaf.leaf.decode("utf-8", "replace")))
     for body in bodies:
         head = f"{body.role}, {body.length} bytes, sha256 {body.sha256[:16]}…"
         if body.body is None:
@@ -84,7 +79,7 @@ def _show_text(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:
 def _show_json(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:
     shown = dict(call)
     if rows:
-        shown["leaves"] = [orjson.loads(row.leaf) for row in rows]
+        shown["leaves"] = [orjson.loads(leaf.leaf) for leaf in rows]
     if bodies:
         shown["content"] = [
             {

@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": ("jupiter_addons.cli.demo:demo", "Show a gateway at work, with or without an account."),
     "keys": ("jupiter_addons.cli.keys:keys", "Create, list and revoke Jupiter API keys."),
     "signing": ("jupiter_addons.cli.signing:signing", "Make, list and rotate the keys that sign evidence."),
+    "limits": ("jupiter_addons.cli.limits:limits", "Show, simulate and reset limits."),
     "policy": ("jupiter_addons.cli.policy:policy", "Check, try out and explain policies."),
     "evidence": ("jupiter_addons.cli.evidence:evidence", "Query and verify the signed record."),
     "config": ("jupiter_addons.cli.config:config", "Check and show the configuration."),

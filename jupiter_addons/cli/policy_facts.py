@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from jupiter_addons.dialects import endpoints, passthrough
 from jupiter_addons.dialects.call import Call, DialectName, Endpoint, Reply
 from jupiter_addons.dialects.registry import PARSERS, WIRES
 from jupiter_addons.dialects.strict import scan
@@ -30,7 +31,7 @@ from jupiter_addons.stages.facts import Surroundings, facts
 NOBODY = Principal(user="somebody", key_id="")
 """Who asks, where nobody is named."""
 
-_DIALECTS: Mapping[str, DialectName] = {wire.path: dialect for dialect, wire in WIRES.items()}
+_DIALECTS: Mapping[str, DialectName] = {wire.path: dialect for dialect, wire in WIRES.items() if wire.path}
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Gateway:
         around = Surroundings(
             environment=self.environment,
             emergency_mode=self.emergency_mode,
-            usage=lambda user, model: Ledger().usage(user, model, 0),
+            usage=lambda user, model: Ledger().usage(user, model),
             window=lambda call: self._prices.window(catalogue(call), call.model),
             providers=lambda _model: {},
         )
@@ -98,6 +99,10 @@ class Gateway:
 
 def _parsed(asked: Asked) -> Call:
     dialect = _DIALECTS.get(asked.path)
+    found = endpoints.find("POST", asked.path)
+    if not isinstance(found, Refusal) and found.dialect == "passthrough" and asked.body is not None:
+        call, _ = passthrough.parse_request(found, asked.path, "", asked.body)
+        return call
     if dialect is None:
         known = ", ".join(_DIALECTS)
         raise RequestError(Refusal("unknown_path", f"no call is read at `{asked.path}`; known paths are {known}"))

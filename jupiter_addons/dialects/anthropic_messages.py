@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from jupiter_addons.dialects.call import Call, DialectName, JsonObject, Message, Operation, Reply, Usage
+from jupiter_addons.dialects.endings import MessagesEnding
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
 from jupiter_addons.dialects.replies import Fold, error_reply, items, mapping, tokens, whole
 from jupiter_addons.dialects.sse import Frame
@@ -97,8 +98,10 @@ def reply(status: int, body: bytes) -> Reply:
 class StreamReader:
     """Folds the events of a stream into a reply, with its text or without it."""
 
-    def __init__(self, *, keep_text: bool = True) -> None:
+    def __init__(self, *, keep_text: bool = True, ends: bool = False) -> None:
+        """`ends`: it may have to be ended before the provider ends it."""
         self._fold = _Fold(keep_text=keep_text)
+        self._ending = MessagesEnding() if ends else None
         self._stopped = False
 
     def read(self, frame: Frame) -> bool:
@@ -112,6 +115,8 @@ class StreamReader:
             event = mapping(orjson.loads(frame.data))
         except orjson.JSONDecodeError:
             return False  # passed on as it came; there is nothing in it to meter
+        if self._ending is not None:
+            self._ending.take(event)
         match event.get("type"):
             case "content_block_delta":
                 self._fold.delta(mapping(event.get("delta")))
@@ -133,6 +138,15 @@ class StreamReader:
         """Return the answer so far."""
         return self._fold.reply(complete=self._stopped)
 
+    @property
+    def own_tokens(self) -> int:
+        """How many tokens the answer is so far, by our own count."""
+        return self._fold.text.tokens
+
+    def ending(self) -> bytes:
+        """Return the events that end the answer here; nothing if it was not to be ended."""
+        return b"" if self._ending is None else self._ending.events(self.own_tokens)
+
 
 class Counts:
     """The newest sane counts of a message: those of `message_delta` are cumulative and may be fewer."""
@@ -147,6 +161,8 @@ class Counts:
                 self._counted[name] = value
         if (value := tokens(mapping(usage.get("output_tokens_details")), "thinking_tokens")) is not None:
             self._counted["thinking_tokens"] = value
+        if (value := tokens(mapping(usage.get("cache_creation")), "ephemeral_1h_input_tokens")) is not None:
+            self._counted["ephemeral_1h_input_tokens"] = value
 
     def usage(self) -> Usage | None:
         """Return the canonical usage: Anthropic counts cached input apart, we count it in."""
@@ -161,6 +177,7 @@ class Counts:
             cache_read_tokens=read,
             cache_write_tokens=written,
             reasoning_tokens=min(output, self._counted.get("thinking_tokens", 0)),
+            cache_write_1h_tokens=min(written, self._counted.get("ephemeral_1h_input_tokens", 0)),
         )
 
 

@@ -23,12 +23,33 @@ DialectName = Literal[
     "ollama_chat",
     "ollama_generate",
     "ollama_embed",
+    "passthrough",
 ]
+"""`passthrough` is no dialect: what is sent on as it came, to providers that have the same path, read as far as it can be."""
 
-Operation = Literal["chat", "text_completion", "embeddings", "count_tokens", "models", "passthrough"]
+Operation = Literal[
+    "chat",
+    "text_completion",
+    "embeddings",
+    "count_tokens",
+    "models",
+    "moderations",
+    "speech",
+    "transcriptions",
+    "translations",
+    "image_generations",
+    "image_edits",
+    "image_variations",
+    "files",
+    "batches",
+    "unknown",
+]
 """What an endpoint does, whatever the dialect: the OpenTelemetry `gen_ai.operation.name` where there is one.
 
-`models` is a list that the gateway answers itself; `passthrough` is sent on as it came, its content unread."""
+`models` is a list that the gateway answers itself; `unknown` is whatever is at a path that nobody here knows."""
+
+Body = Literal["json", "form", "json or form", "none", "any"]
+"""What an endpoint takes."""
 
 ErrorFamily = Literal["openai", "anthropic", "ollama"]
 """Whose error envelope a client of this endpoint expects."""
@@ -39,11 +60,13 @@ class Endpoint:
     """One path of the allow-list, as `dialects.endpoints` finds it."""
 
     path: str
-    method: Literal["GET", "POST", "DELETE"]
+    """As it is asked for; with `{id}` where a segment names something that was made before."""
+    method: str
     dialect: DialectName | None
-    """None where no call is parsed (a list, a passthrough)."""
+    """None where no call is parsed."""
     operation: Operation
     errors: ErrorFamily
+    body: Body = "json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +79,25 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A file in a form, as far as anybody looks at it."""
+
+    field: str
+    name: str
+    media_type: str | None
+    """What the client calls it; nobody has looked."""
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One model call, in no particular dialect."""
 
     dialect: DialectName
     operation: Operation
     model: str
-    """The *requested* model: as the client spelled it in `body`, here under the one name that rules and prices have for it."""
+    """The *requested* model: as the client spelled it in `body`, here under the one name that rules and prices have for it.
+    Empty where none is named."""
     stream: bool
     messages: tuple[Message, ...]
     """System prompt first where the dialect keeps it apart."""
@@ -77,7 +112,10 @@ class Call:
     body: JsonObject = field(repr=False)
     """The whole parsed body; never mutated."""
     opaque: tuple[str, ...] = ()
-    """Paths of what the model will read and nobody here can: token numbers, conversations kept at the provider."""
+    """Paths of what the model will read and nobody here can: token numbers, conversations kept at the provider, files."""
+    files: tuple[Upload, ...] = ()
+    is_json: bool = True
+    """Whether the body received is the JSON that `body` was read from: what changes its members by splice can be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +127,8 @@ class Usage:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    """Of `cache_write_tokens`: what is kept for an hour, which costs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +149,7 @@ class Reply:
     """Whether the provider's own terminal mark was seen (a JSON body: whether it was whole)."""
     error: str | None = None
     """The provider's own error type, from a JSON error body or an error event."""
+    own_tokens: int = 0
+    """How many tokens its text is, by our own count."""
+    unread: bool = False
+    """Whether there is something in it that nobody here can read: sound, pictures, a file."""

@@ -71,7 +71,7 @@ def headers(refusal: Refusal) -> list[tuple[str, str]]:
     row = refusal.row
     found = [("content-type", "application/json"), ("cache-control", "no-store")]
     wait_s = refusal.retry_after_s
-    if wait_s is not None:
+    if wait_s is not None and wait_s < math.inf:
         found.append(("retry-after", str(max(1, math.ceil(wait_s)))))
     if not row.retry or (wait_s is not None and wait_s > MAX_RETRY_WAIT_S):
         found.append(("x-should-retry", "false"))

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from jupiter_addons.dialects.call import Call, DialectName, JsonObject, Message, Operation, Reply, Usage
+from jupiter_addons.dialects.endings import OllamaEnding
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, invalid, objects, text
 from jupiter_addons.dialects.openai_completions import texts
 from jupiter_addons.dialects.replies import Fold, error_reply, items, mapping, tokens
@@ -156,8 +157,10 @@ def _answer(status: int, body: bytes) -> Mapping[str, Any]:
 class StreamReader:
     """Folds the lines of a stream into a reply, with its text or without it."""
 
-    def __init__(self, *, keep_text: bool = True) -> None:
+    def __init__(self, *, keep_text: bool = True, ends: bool = False) -> None:
+        """`ends`: it may have to be ended before the provider ends it."""
         self._fold = _Fold(keep_text=keep_text)
+        self._ending = OllamaEnding() if ends else None
         self._done = False
 
     def read(self, frame: Frame) -> bool:
@@ -168,6 +171,8 @@ class StreamReader:
             line = mapping(orjson.loads(frame.data))
         except orjson.JSONDecodeError:
             return self._done  # passed on as it came; there is nothing in it to meter
+        if self._ending is not None:
+            self._ending.take(line)
         if (fault := line.get("error")) is not None:
             self._fold.error = fault[:64] if isinstance(fault, str) else "error"
             return self._done
@@ -178,6 +183,15 @@ class StreamReader:
     def reply(self) -> Reply:
         """Return the answer so far."""
         return self._fold.reply(complete=self._done)
+
+    @property
+    def own_tokens(self) -> int:
+        """How many tokens the answer is so far, by our own count."""
+        return self._fold.text.tokens
+
+    def ending(self) -> bytes:
+        """Return the events that end the answer here; nothing if it was not to be ended."""
+        return b"" if self._ending is None else self._ending.events(self.own_tokens)
 
 
 class _Fold(Fold):

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from jupiter_addons.dialects.call import Call, JsonObject, Message, Reply, Usage
+from jupiter_addons.dialects.endings import ResponsesEnding
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
 from jupiter_addons.dialects.replies import Fold, error_reply, items, mapping, tokens, whole
 from jupiter_addons.dialects.sse import Frame, is_done
@@ -110,8 +111,10 @@ def reply(status: int, body: bytes) -> Reply:
 class StreamReader:
     """Folds the events of a stream into a reply, with its text or without it."""
 
-    def __init__(self, *, keep_text: bool = True) -> None:
+    def __init__(self, *, keep_text: bool = True, ends: bool = False) -> None:
+        """`ends`: it may have to be ended before the provider ends it."""
         self._fold = _Fold(keep_text=keep_text)
+        self._ending = ResponsesEnding() if ends else None
         self._ended = False
 
     def read(self, frame: Frame) -> bool:
@@ -125,6 +128,8 @@ class StreamReader:
             event = mapping(orjson.loads(frame.data))
         except orjson.JSONDecodeError:
             return self._ended  # passed on as it came; there is nothing in it to meter
+        if self._ending is not None:
+            self._ending.take(event)
         kind, response = event.get("type"), mapping(event.get("response"))
         match kind:
             case "response.output_item.added":
@@ -148,6 +153,15 @@ class StreamReader:
     def reply(self) -> Reply:
         """Return the answer so far."""
         return self._fold.reply(complete=self._ended)
+
+    @property
+    def own_tokens(self) -> int:
+        """How many tokens the answer is so far, by our own count."""
+        return self._fold.text.tokens
+
+    def ending(self) -> bytes:
+        """Return the events that end the answer here; nothing if it was not to be ended."""
+        return b"" if self._ending is None else self._ending.events(self.own_tokens)
 
 
 class _Fold(Fold):

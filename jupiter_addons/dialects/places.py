@@ -1,11 +1,11 @@
-"""Where the words are: the places of text in requests, answers and stream events, and of parameters in requests.
+"""Where the words are: the places of text in requests, answers and stream events.
 
 Whatever text is found in a message counts, named here or not, so that a field of tomorrow is not a hole in a redaction;
 left out is what only identifies, describes or encodes (`NO_TEXT`).  Messages are numbered as rules number them: a system
 prompt that stands apart is the first.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,8 @@ NO_TEXT = frozenset(
     ]
 )
 """Members of a message, or of a part of it, that hold no words of anybody."""
+BYTES = frozenset({"b64_json", "audio", "partial_image_b64"})
+"""Members of what is passed on that hold pictures or sound."""
 JSON_TEXT = frozenset({"arguments", "partial_json"})
 """Text that is itself JSON: what is put into it has to be escaped."""
 WHOLE = "whole"
@@ -56,38 +58,6 @@ WHOLE = "whole"
 _NAMED_BY_OTHERS = frozenset({"input", "arguments"})
 """Objects whose members a model or a client has named: every text in them counts."""
 _OLLAMA_TEXT = ("message", "response", "thinking")
-_SAMPLING = frozenset(
-    (
-        "max_tokens",
-        "temperature",
-        "top_p",
-        "top_k",
-        "n",
-        "seed",
-        "stop",
-        "frequency_penalty",
-        "presence_penalty",
-        "stream",
-    )
-)
-"""Parameters of what generates text."""
-_GENERATES_NOTHING: frozenset[DialectName] = frozenset({"openai_embeddings", "ollama_embed", "anthropic_count_tokens"})
-_ANTHROPIC_NAMES = {"stop": "stop_sequences", "user": "metadata.user_id"}
-_OLLAMA_NAMES = {
-    "max_tokens": "options.num_predict",
-    **{
-        name: f"options.{name}"
-        for name in ("temperature", "top_p", "top_k", "seed", "stop", "frequency_penalty", "presence_penalty")
-    },
-}
-_NAMES: Mapping[DialectName, Mapping[str, str]] = {
-    "anthropic_messages": _ANTHROPIC_NAMES,
-    "anthropic_count_tokens": _ANTHROPIC_NAMES,
-    "openai_responses": {"max_tokens": "max_output_tokens"},
-    "ollama_chat": _OLLAMA_NAMES,
-    "ollama_generate": _OLLAMA_NAMES,
-}
-"""Dialect -> canonical name of a parameter -> the dialect's own, where it has another."""
 _OF_EVENTS = frozenset({"item_id", "obfuscation", "partial_image_b64"})
 """Members of a responses event that hold no words of anybody."""
 _LAST_OF_RESPONSE = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
@@ -135,6 +105,11 @@ def _messages(dialect: DialectName, body: JsonObject) -> Iterator[_Message]:
         case "openai_completions":
             yield from _inputs("prompt", body.get("prompt"))
             yield from _named(("suffix", "user"), body=body)
+        case "passthrough":
+            yield from _named(("instructions", "system"), body=body)
+            for name in ("prompt", "input"):
+                if body.get(name) is not None:
+                    yield from _passed(name, body[name])
         case "openai_embeddings" | "ollama_embed":
             yield from _inputs("input", body.get("input"))
         case "ollama_generate":
@@ -168,6 +143,14 @@ def _inputs(name: str, value: Any) -> Iterator[_Message]:
         yield "user", (name, index), (name, index), item if isinstance(item, str) else None
 
 
+def _passed(name: str, value: Any) -> Iterator[_Message]:
+    """Yield what a field holds that takes a text, or several texts or parts of one."""
+    for path, item in (
+        [((name, i), item) for i, item in enumerate(value)] if isinstance(value, list) else [((name,), value)]
+    ):
+        yield "user", path, path, item
+
+
 def _input_items(body: JsonObject) -> Iterator[_Message]:
     if body.get("instructions") is not None:
         yield "system", ("instructions",), ("instructions",), body["instructions"]
@@ -178,32 +161,6 @@ def _input_items(body: JsonObject) -> Iterator[_Message]:
         path: Path = ("input", index)
         content = "output" if "content" not in item and "output" in item else "content"
         yield str(role_of(item)), (*path, content), path, item
-
-
-def parameter(dialect: DialectName, body: JsonObject, name: str) -> list[Path]:
-    """Return where a parameter of a request is set; `name` is the canonical one, dots lead into objects.
-
-    More than one place if the client has set it under more than one name; none if it means nothing in the dialect, because
-    nothing is generated.
-    """
-    if dialect in _GENERATES_NOTHING and name in _SAMPLING:
-        return []
-    if dialect == "openai_chat" and name == "max_tokens":
-        given: list[Path] = [(n,) for n in ("max_completion_tokens", "max_tokens") if body.get(n) is not None]
-        return given or [("max_completion_tokens",)]
-    return [tuple(_NAMES.get(dialect, {}).get(name, name).split("."))]
-
-
-def given(dialect: DialectName, body: JsonObject, names: Iterable[str]) -> dict[str, Json]:
-    """Return what a request sets of parameters, by their canonical names; None for what it does not set."""
-    own = _NAMES.get(dialect, {})
-    found: dict[str, Json] = {}
-    for name in names:
-        value: Any = body
-        for step in own[name].split(".") if name in own else (name,):
-            value = mapping(value).get(step)
-        found[name] = value
-    return found
 
 
 def strings(value: Json) -> list[tuple[Path, str]]:
@@ -220,6 +177,8 @@ def answer(dialect: DialectName, body: JsonObject) -> list[Place]:
             holders = [(("output",), body.get("output"))]
         case "ollama_chat" | "ollama_generate":
             holders = [((name,), body.get(name)) for name in _OLLAMA_TEXT]
+        case "passthrough":
+            return [Place(path, text) for path, text in _passed_texts((), body)]
         case _:
             return [
                 Place(p, t, number, p[-1] in JSON_TEXT)
@@ -227,6 +186,19 @@ def answer(dialect: DialectName, body: JsonObject) -> list[Place]:
                 for p, t in _texts(("choices", number), choice)
             ]
     return [Place(p, t, 0, p[-1] in JSON_TEXT) for path, value in holders for p, t in _texts(path, value)]
+
+
+def _passed_texts(path: Path, value: Json) -> Iterator[tuple[Path, str]]:
+    """Yield the texts in an answer that is passed on: whatever its objects are called, their texts may be words."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            yield from _passed_texts((*path, index), element)
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            if not (isinstance(member, str) and (name in NO_TEXT or name in BYTES)):
+                yield from _passed_texts((*path, name), member)
 
 
 def token_probabilities(body: JsonObject) -> list[Path]:
@@ -289,6 +261,8 @@ def event(dialect: DialectName, chunk: JsonObject) -> list[Place]:
             return [_piece(holder, p, t, (number,)) for holder, value in holders for p, t in _texts(holder, value)]
         case "openai_responses":
             return list(_response_event(chunk))
+        case "passthrough":
+            return [place for place in _response_event(chunk) if place.path[-1] not in BYTES]
         case "ollama_chat" | "ollama_generate":
             found = [(p, t) for name in _OLLAMA_TEXT for p, t in _texts((name,), chunk.get(name))]
             return [
@@ -342,6 +316,9 @@ def closed(dialect: DialectName, chunk: JsonObject) -> frozenset[object] | None:
             if kind in _LAST_OF_RESPONSE:
                 return None
             return frozenset({WHOLE, _number(chunk, "output_index", None)} if kind.endswith(".done") else {WHOLE})
+        case "passthrough":
+            ends = str(chunk.get("type")).endswith((".done", ".completed")) or "error" in chunk
+            return None if ends else frozenset({WHOLE})
         case "ollama_chat" | "ollama_generate":
             return None if chunk.get("done") is True or "error" in chunk else frozenset({WHOLE})
     if "error" in chunk:

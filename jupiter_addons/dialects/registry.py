@@ -12,6 +12,7 @@ from jupiter_addons.dialects import (
     openai_completions,
     openai_embeddings,
     openai_responses,
+    passthrough,
     sse,
 )
 from jupiter_addons.dialects.call import Call, DialectName, ErrorFamily, JsonObject, Reply
@@ -27,6 +28,13 @@ class StreamReader(Protocol):
 
     def reply(self) -> Reply:
         """Return the answer so far."""
+
+    @property
+    def own_tokens(self) -> int:
+        """How many tokens the answer is so far, by our own count."""
+
+    def ending(self) -> bytes:
+        """Return the events that end the answer here, because it is long enough."""
 
 
 class Splitter(Protocol):
@@ -49,6 +57,7 @@ PARSERS: Mapping[DialectName, Callable[[JsonObject], Call]] = {
     "ollama_chat": ollama.parse_chat,
     "ollama_generate": ollama.parse_generate,
     "ollama_embed": ollama.parse_embed,
+    "passthrough": passthrough.parse,
 }
 
 REPLIES: Mapping[DialectName, Callable[[int, bytes], Reply]] = {
@@ -61,6 +70,7 @@ REPLIES: Mapping[DialectName, Callable[[int, bytes], Reply]] = {
     "ollama_chat": ollama.reply,
     "ollama_generate": ollama.reply,
     "ollama_embed": ollama.reply_embed,
+    "passthrough": passthrough.reply,
 }
 
 STREAM_READERS: Mapping[DialectName, Callable[..., StreamReader]] = {
@@ -73,6 +83,7 @@ STREAM_READERS: Mapping[DialectName, Callable[..., StreamReader]] = {
     "ollama_chat": ollama.StreamReader,
     "ollama_generate": ollama.StreamReader,
     "ollama_embed": NoStream,
+    "passthrough": passthrough.StreamReader,
 }
 
 
@@ -80,6 +91,7 @@ class Wire(NamedTuple):
     """How a dialect travels: where a provider is asked, with which headers, and what a streamed answer is."""
 
     path: str
+    """Empty if it is the one that the client asks for."""
     family: ErrorFamily
     headers: tuple[tuple[str, str], ...] = ()
     """What a provider wants besides its key, and a client of another dialect did not send."""
@@ -100,4 +112,5 @@ WIRES: Mapping[DialectName, Wire] = {
     "ollama_chat": Wire("/api/chat", "ollama", (), _NDJSON, ndjson.Splitter),
     "ollama_generate": Wire("/api/generate", "ollama", (), _NDJSON, ndjson.Splitter),
     "ollama_embed": Wire("/api/embed", "ollama", (), _NDJSON, ndjson.Splitter),
+    "passthrough": Wire("", "openai"),
 }

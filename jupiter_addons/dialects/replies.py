@@ -15,22 +15,43 @@ MAX_TOKENS = 1_000_000_000
 """A provider's count beyond it is not believed."""
 
 
+FEW = 8
+"""With fewer deltas than that nothing can be said of how long they are."""
+
+
 class Text:
-    """The text of an answer as it grows: kept up to a bound, counted beyond it; or only counted."""
+    """The text of an answer as it grows: kept up to a bound, counted beyond it; or only counted.
+
+    Our own count of its tokens: where deltas are as short as tokens are, there is one in each; otherwise by the text, at four
+    ASCII characters a token, one CJK character, or two of the letters in between.  Never less than there were deltas: several
+    tokens may come in one, a token never comes in several.
+    """
 
     def __init__(self, *, keep: bool = True) -> None:
         self._most = MAX_KEPT_CHARS if keep else 0
         self._parts: list[str] = []
         self._kept = 0
+        self._deltas = self._chars = 0
         self.length_bytes = 0
 
     def add(self, part: object) -> None:
         """Append a delta; anything but text is ignored."""
         if isinstance(part, str) and part:
             self.length_bytes += len(part) if part.isascii() else len(part.encode("utf-8", "replace"))
+            self._chars += len(part)
+            self._deltas += 1
             if self._kept < self._most:
                 self._parts.append(part)
                 self._kept += len(part)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens it is, by our own count."""
+        beyond = (
+            self.length_bytes - self._chars
+        )  # UTF-8 takes two bytes more for a CJK character, one for letters in between
+        by_text = -(-(2 * self._chars + 3 * beyond) // 8)
+        return self._deltas if self._deltas >= FEW and by_text <= 2 * self._deltas else max(self._deltas, by_text)
 
     def __str__(self) -> str:
         return "".join(self._parts)
@@ -56,6 +77,7 @@ class Fold:
             model=self.model,
             text=str(self.text),
             text_bytes=self.text.length_bytes,
+            own_tokens=self.text.tokens,
             tool_calls=tuple(self.tools),
             finish_reasons=tuple(self.finish),
             usage=self.usage,
@@ -117,7 +139,9 @@ def told(said: Reply, counted: Reply) -> Reply:
 class NoStream:
     """Reads the stream of a dialect that has none."""
 
-    def __init__(self, *, keep_text: bool = True) -> None:
+    own_tokens = 0
+
+    def __init__(self, *, keep_text: bool = True, ends: bool = False) -> None:
         pass
 
     def read(self, frame: Frame) -> Never:
@@ -127,3 +151,7 @@ class NoStream:
     def reply(self) -> Reply:
         """Return that nothing is known."""
         return Reply()
+
+    def ending(self) -> bytes:
+        """Return nothing: there is nothing to end."""
+        return b""

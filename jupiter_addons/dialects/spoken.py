@@ -29,6 +29,8 @@ _BESIDE: Mapping[str, str] = {
     "prediction": "assistant",
 }
 """What a model reads beside the messages, and as whose word it counts."""
+_PASSED_TURNS = frozenset({"model", "instructions", "prompt", "input"})
+"""The members of what is passed on that are messages, or name who reads them."""
 STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 """A string in a JSON text, its quotes included."""
 _HIDING = ("\\u", "\\/")
@@ -49,6 +51,10 @@ def spoken(call: Call) -> list[str]:
 
 def beside(call: Call) -> Iterator[tuple[str, str]]:
     """Yield what a model reads beside the messages, as JSON, and the names that speakers are given: role and text."""
+    if call.dialect == "passthrough":  # which member is read by whom is not known: all of them may be
+        if rest := {name: value for name, value in call.body.items() if name not in _PASSED_TURNS}:
+            yield "user", orjson.dumps(rest).decode()
+        return
     for name, role in _BESIDE.items():
         if value := call.body.get(name):
             yield role, orjson.dumps(value).decode()

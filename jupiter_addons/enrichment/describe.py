@@ -1,17 +1,27 @@
-"""Before the call: what it may take.  After it: what it took.
+"""Before the call: what it may take.
 
-The hold is an upper bound of the price, the charge the price of what the provider counted, or of our own count where the
-provider's is missing.  Both round up, once per line item.
+The hold is an upper bound of the price, and rounds up, once per line item; what the call took is for `charges`.
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from jupiter_addons.dialects.call import Call, Reply, Usage
+from jupiter_addons.dialects.call import Call, Json
+from jupiter_addons.dialects.parts import parts
 from jupiter_addons.dialects.spoken import beside, spoken
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.enrichment.tokens import estimate, family_of, length_bytes, upper_bound
 from jupiter_addons.units import NanoUsd, cost
+
+IMAGE_TOKENS = 6_000
+"""What a picture comes to at most at most models, of which only the address stands in the body."""
+DEAR_IMAGE_TOKENS = 50_000
+"""The same for models that are cheap by the token and count pictures many times over: `mini` and `nano` of GPT-4o and after."""
+FETCHED_TOKENS = 32_000
+"""What else only stands at an address, a file or a conversation, is taken to come to.  Nobody can say before it is read;
+what it came to is charged all the same."""
+_FETCHED = frozenset({"file", "audio", "video"})
+_CARRIES = frozenset({"data", "file_data"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +37,26 @@ class Profile:
     hold_nusd: NanoUsd
     turns: int
     """Messages from the user."""
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """What a call took."""
-
-    nusd: NanoUsd
-    usage: Usage
-    source: Literal["provider", "estimate"]
+    text_bytes: int = 0
+    """How long the texts of its messages are."""
+    unread: bool = False
+    """Whether there is something in it that nobody here can read, and so not estimate either."""
 
 
 def describe(call: Call, price: Price | None, body_bytes: int, default_max_output_tokens: int) -> Profile:
     """Return the profile of a call whose body is `body_bytes` long.  Without a price, its costs are zero."""
     family = family_of(call.model)
-    text_bytes = sum(map(length_bytes, spoken(call))) + sum(length_bytes(text) for _, text in beside(call))
+    said_bytes = sum(map(length_bytes, spoken(call)))
+    text_bytes = said_bytes + sum(length_bytes(text) for _, text in beside(call))
     likely = estimate(text_bytes, len(call.messages), family)
-    upper = max(likely, upper_bound(body_bytes, call.messages, family))
+    besides, drawn_bytes = _beside_text(call)
+    upper = max(likely, upper_bound(max(0, body_bytes - drawn_bytes), call.messages, family)) + besides
     out = (call.max_tokens or default_max_output_tokens) * call.n
     if price is None:
         into_cost = out_cost = hold = NanoUsd(0)
     else:
-        into_cost, out_cost = cost(likely, price.input), cost(out, price.output)
-        hold = NanoUsd(cost(upper, max(price.input, price.cache_write)) + out_cost)
+        into_cost, out_cost = cost(likely, price.for_input(likely).input), cost(out, price.output)
+        hold = hold_of(upper, out, price)
     return Profile(
         input_tokens_estimate=likely,
         input_tokens_upper=upper,
@@ -57,35 +64,44 @@ def describe(call: Call, price: Price | None, body_bytes: int, default_max_outpu
         cost_estimate=(into_cost, out_cost),
         hold_nusd=hold,
         turns=sum(message.role == "user" for message in call.messages),
+        text_bytes=said_bytes,
+        unread=call.dialect == "passthrough" and bool(call.opaque),
     )
 
 
-def charge(reply: Reply | None, profile: Profile, price: Price | None) -> Charge:
-    """Return what a call took that was sent.
+def hold_of(input_tokens: int, output_tokens: int, price: Price) -> NanoUsd:
+    """Return what so many tokens cost at most, however they are cached."""
+    dearest = max(price.input, price.cache_write, price.cache_write_1h or price.input)
+    return NanoUsd(cost(input_tokens, dearest) + cost(output_tokens, price.output))
 
-    The provider's usage counts if it gave one.  Otherwise the estimated input and the tokens of what it answered: a request
-    that was sent may be billed, answered or not.  Of a stream that broke off the larger output counts: Anthropic's first
-    event already has a usage, of one token.  An error answer without usage is free: providers do not bill it.
+
+def _beside_text(call: Call) -> tuple[int, int]:
+    """Return how many tokens the model will read that are no text of the body, and how many bytes of it are pictures.
+
+    A picture costs by its size, of which the length of its file says nothing.
     """
-    usage = reply.usage if reply is not None else None
-    if usage is not None and reply is not None and reply.complete:
-        return Charge(_price(usage, price), usage, "provider")
-    if reply is not None and reply.error is not None and not reply.text_bytes:
-        return Charge(NanoUsd(0), Usage(0, 0), "estimate")
-    answered_bytes = reply.text_bytes if reply is not None else 0
-    own = Usage(profile.input_tokens_estimate, -(-answered_bytes // 3))
-    if usage is not None:  # of a stream that broke off: what had been counted when it began
-        own = replace(usage, output_tokens=max(usage.output_tokens, own.output_tokens))
-    return Charge(_price(own, price), own, "estimate")
+    if call.opaque and call.dialect == "openai_responses":
+        return FETCHED_TOKENS, 0
+    if all(message.parts <= 1 for message in call.messages) and not call.dialect.startswith(("openai_resp", "ollama")):
+        return 0, 0
+    each = DEAR_IMAGE_TOKENS if any(mark in call.model for mark in ("mini", "nano")) else IMAGE_TOKENS
+    tokens = drawn_bytes = 0
+    for _, of_message in parts(call):
+        for part in of_message:
+            if part["type"] == "image":
+                tokens += each
+                drawn_bytes += _inline_bytes(part)
+            elif part["type"] in _FETCHED and not _inline_bytes(part):
+                tokens += FETCHED_TOKENS
+    return tokens, drawn_bytes
 
 
-def _price(usage: Usage, price: Price | None) -> NanoUsd:
-    if price is None:
-        return NanoUsd(0)
-    plain = max(0, usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens)
-    return NanoUsd(
-        cost(plain, price.input)
-        + cost(usage.cache_read_tokens, price.cache_read)
-        + cost(usage.cache_write_tokens, price.cache_write)
-        + cost(usage.output_tokens, price.output)
+def _inline_bytes(part: Mapping[str, Json]) -> int:
+    """Return how long what a part carries with it is; 0 if it only says where that is."""
+    holders = [part, *(value for value in part.values() if isinstance(value, Mapping))]
+    return sum(
+        len(value)
+        for holder in holders
+        for name, value in holder.items()
+        if isinstance(value, str) and (name in _CARRIES or value.startswith("data:"))
     )

@@ -1,12 +1,15 @@
 """What a token costs, and how many a model takes: the price library's snapshot, and the operator's own prices before it.
 
 Prices are integers, nano-dollars per million tokens.  Where a price has tiers (long contexts cost more), the dearest one
-holds: a budget that turns out too cautious gives money back, one that turns out too bold cannot.
+is *held*: a budget that turns out too cautious gives money back, one that turns out too bold cannot.  What is *charged* is the
+tier that the call turned out to be in.  A price that changes on a date, or by the hour, is the one of now.
 """
 
+import datetime
 import functools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
@@ -29,6 +32,15 @@ class Price:
     cache_write: NanoUsdPerMillion
     source: str
     """Where the price is from: `genai-prices <version>` or `configuration`."""
+    cache_write_1h: NanoUsdPerMillion | None = None
+    """Of what is written to a cache for an hour; None: as for any other time."""
+    tiers: tuple[tuple[int, "Price"], ...] = ()
+    """If the price depends on how long the input is: from more than so many tokens on, it is this.  What stands above is the
+    dearest then."""
+
+    def for_input(self, tokens: int) -> "Price":
+        """Return the price of a call with so many tokens of input."""
+        return next((price for above, price in reversed(self.tiers) if tokens > above or not above), self)
 
 
 _NOTHING = NanoUsdPerMillion(0)
@@ -41,11 +53,18 @@ def dearest(prices: Iterable[Price | None]) -> Price | None:
     known = [price for price in prices if price is not None]
     if len(known) < 2:
         return known[0] if known else None
+    return replace(_highest(known), source=" or ".join(dict.fromkeys(price.source for price in known)))
+
+
+def _highest(prices: Iterable[Price]) -> Price:
+    """Return what each kind costs at most; the source is the first one's."""
+    known = list(prices)
     into, out, read, write = (
         NanoUsdPerMillion(max(getattr(price, kind) for price in known))
         for kind in ("input", "output", "cache_read", "cache_write")
     )
-    return Price(into, out, read, write, " or ".join(dict.fromkeys(price.source for price in known)))
+    longest = NanoUsdPerMillion(max(price.cache_write_1h or price.cache_write for price in known))
+    return Price(into, out, read, write, known[0].source, longest if longest != write else None)
 
 
 def per_million(usd: Decimal | str | float) -> NanoUsdPerMillion:
@@ -62,7 +81,22 @@ def from_override(entry: Mapping[str, str]) -> Price:
         cache_read=per_million(entry["cache_read"]) if "cache_read" in entry else into,
         cache_write=per_million(entry["cache_write"]) if "cache_write" in entry else into,
         source="configuration",
+        cache_write_1h=per_million(entry["cache_write_1h"]) if "cache_write_1h" in entry else None,
     )
+
+
+type Context = tuple[tuple[str, str], ...]
+"""What of a request its price depends on, by the library's names: `service_tier`, `speed`, `processing`."""
+
+
+def context_of(call: Call) -> Context:
+    """Return what of a call its price depends on, beside its length.
+
+    What a client leaves to the provider (`auto`) is priced as the standard: nobody else knows what it will be.
+    """
+    named = "speed" if call.dialect == "anthropic_messages" else "service_tier"
+    value = call.body.get(named)
+    return ((named, value),) if isinstance(value, str) and value not in ("auto", "standard") else ()
 
 
 def catalogue(call: Call) -> str:
@@ -70,11 +104,21 @@ def catalogue(call: Call) -> str:
     return "anthropic" if call.dialect == "anthropic_messages" else "openai"
 
 
+_MEDIA_IN, _MEDIA_OUT = ("input_audio_mtok", "input_image_mtok"), ("output_audio_mtok", "output_image_mtok")
+
+
 class PriceTable:
     """Model -> price.  Built once; looking up never leaves the process."""
 
-    def __init__(self, overrides: Mapping[str, Mapping[str, str]], default: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        overrides: Mapping[str, Mapping[str, str]],
+        default: Mapping[str, str] | None = None,
+        *,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
         """`default` is what a model costs that nobody has a price for; None leaves it without one."""
+        self._now_s = now_s
         import genai_prices.data_snapshot  # a sixth of a second that no other command should wait for
 
         self._snapshot: Any = genai_prices.data_snapshot.get_snapshot()
@@ -85,12 +129,17 @@ class PriceTable:
         self._model = functools.lru_cache(_CACHED)(self._model_of)
         self._known = functools.lru_cache(_CACHED)(self._find)
 
-    def lookup(self, provider: str, model: str) -> Price | None:
-        """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), the default, or None."""
+    def lookup(self, provider: str, model: str, context: Context = (), *, media: bool = False) -> Price | None:
+        """Return the price of `model` at a provider of the library's naming (`openai`, `anthropic`), the default, or None.
+
+        `media`: its tokens may be of sound or pictures, and the dearest kind holds for all.
+        """
         if (override := self._overrides.get(model)) is not None:
             return override
-        known = self._known(provider, model) if len(model) <= MAX_NAME_CHARS else None
-        return known or self._default
+        if len(model) > MAX_NAME_CHARS:
+            return self._default
+        context = tuple((name, value[:MAX_NAME_CHARS]) for name, value in context)
+        return self._known(provider, model, context, media, int(self._now_s()) // _STEP_S) or self._default
 
     def window(self, provider: str, model: str) -> int | None:
         """Return how many tokens a model takes in and gives out together, or None if the library does not say."""
@@ -112,28 +161,56 @@ class PriceTable:
         except LookupError:
             return None
 
-    def _find(self, provider: str, model: str) -> Price | None:
+    def _find(self, provider: str, model: str, context: Context, media: bool, step: int) -> Price | None:
         found = self._model(provider, model)
         if found is None:
             return None
-        prices = found.prices
-        dearest = [prices] if not isinstance(prices, list) else [entry.prices for entry in prices]
-        into = max((_dearest(entry.input_mtok) for entry in dearest), default=None)
-        out = max((_dearest(entry.output_mtok) for entry in dearest), default=None)
-        if into is None or out is None or (into == 0 and out == 0):
+        now = datetime.datetime.fromtimestamp(step * _STEP_S, datetime.UTC)
+        prices = found.get_prices(now, dict(context) or None)
+        starts = {0, *(tier.start for kind in _KINDS for tier in getattr(getattr(prices, kind, None), "tiers", ()))}
+        tiers = tuple((above, self._at(prices, above)) for above in sorted(starts))
+        if media:
+            tiers = tuple((above, _of_media(prices, price)) for above, price in tiers)
+        dearest = _highest(price for _, price in tiers)
+        if dearest.input == 0 and dearest.output == 0:
             return None  # a price of nothing is not a known price
-        read = max(_dearest(getattr(entry, "cache_read_mtok", None)) for entry in dearest) or into
-        write = max(_dearest(getattr(entry, "cache_write_mtok", None)) for entry in dearest) or into
-        return Price(per_million(into), per_million(out), per_million(read), per_million(write), self._source)
+        return dearest if len(tiers) == 1 else replace(dearest, tiers=tiers)
+
+    def _at(self, prices: Any, above: int) -> Price:
+        """Return the prices of a call whose input is longer than `above` tokens, and not so long as the next tier's."""
+        into, out, read, write, longest = (_of_tier(getattr(prices, kind, None), above) for kind in _KINDS)
+        return Price(
+            input=per_million(into or 0),
+            output=per_million(out or 0),
+            cache_read=per_million(read or into or 0),
+            cache_write=per_million(write or into or 0),
+            source=self._source,
+            cache_write_1h=per_million(longest) if longest else None,
+        )
 
 
-def _dearest(price: Any) -> Decimal:
-    """Return the highest of a price's tiers, in dollars per million."""
+_KINDS = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok")
+_STEP_S = 300
+"""How long a looked-up price is taken to be that of now."""
+
+
+def _of_media(prices: Any, price: Price) -> Price:
+    """Return a price at which tokens of sound and pictures count as what they may be at most."""
+    into, out = (
+        max(per_million(_of_tier(getattr(prices, kind, None), 0) or 0) for kind in kinds)
+        for kinds in (_MEDIA_IN, _MEDIA_OUT)
+    )
+    return replace(price, input=max(price.input, into), output=max(price.output, out))
+
+
+def _of_tier(price: Any, above: int) -> Decimal | None:
+    """Return a price in dollars per million, in the tier that begins above so many tokens of input."""
     if price is None:
-        return Decimal(0)
+        return None
     if isinstance(price, (Decimal, int, float)):
         return Decimal(str(price))
-    return max([Decimal(str(price.base)), *(Decimal(str(tier.price)) for tier in price.tiers)])
+    reached = [tier.price for tier in price.tiers if tier.start <= above]
+    return Decimal(str(reached[-1] if above and reached else price.base))
 
 
 def _version() -> str:

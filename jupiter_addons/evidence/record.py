@@ -12,7 +12,10 @@ client, a provider or a policy says makes a leaf that `encoding` accepts.  An ex
      "salt": "…", "t_us": 1764000000000000, "mono_ns": …, "boot": "…", "inst": "…", "build": "0.1.0", "kid": "evidence+5be0…",
      "principal": {"user": "hmac:…", "key_id": "k3…", "team": "lab", "auth": "key"}, "door": "gateway",
      "gen_ai": {"operation.name": "chat", "provider.name": "openai", "request.model": "gpt-4o", …},
-     "guardrail": [{"policy": "eu-guard", "rule": "…", "verdict.type": "deny", …}], …}
+     "guardrail": [{"policy": "eu-guard", "rule": "…", "verdict.type": "deny", …}],
+     "payload": [{"role": "request", "alg": "sha256", "sha256": "…", "len": 812,           a digest, always
+                  "key": "k_9d53…", "ct_sha256": "…", "commit": "…"},                       where it is kept encrypted
+                 {"role": "response", "alg": "sha256", "sha256": "…", "len": 9000000, "withheld": "too_large"}], …}
 """
 
 import hashlib
@@ -21,29 +24,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
-
+from jupiter_addons.evidence.bounds import cut, fitting, texts, without_none
 from jupiter_addons.evidence.payload import Kept, Withheld
 
 VERSION = 1
-MAX_TEXT = 256
-"""Text from outside that is longer than so many bytes of UTF-8 is cut; what is cut ends in `…`."""
 MAX_RULES_BYTES = 4096
 MAX_TAGS_BYTES = 2048
 MAX_CHANGED_BYTES = 2048
 MAX_DEMANDS_BYTES = 1024
+MAX_TAKEN_BYTES = 2048
 """What the rules, the tags, the changed places and the limits of rules may take of a leaf, encoded.  What is left out is
 counted in `omitted`."""
-FEW = 2
-"""So many rules or tags fit however long their texts are, and are not measured."""
-MAX_ITEMS, MAX_ITEM = 16, 32
-"""Of a list, finish reasons say, so many entries are kept, each cut to so many bytes."""
 MAX_ROLLED_UP = 64
 """So many checkpoints of other logs fit into a leaf."""
 MAX_NAME = 64
 """Names of tags are cut to this, without a mark: names are ASCII."""
-
-_CONTROLS = dict.fromkeys(range(32), "\ufffd")
 
 type Fields = dict[str, Any]
 
@@ -60,6 +55,8 @@ Control = Literal[
     "prune",
     "erase",
     "export",
+    "limits.expire",
+    "limits.reset",
 ]
 
 
@@ -148,29 +145,34 @@ def decision(
     route: Mapping[str, str] | None = None,
     score: int = 0,
     demands: Sequence[Held] = (),
+    taken: Sequence[Fields] = (),
+    held: Mapping[str, Any] | None = None,
     changed: Sequence[tuple[str, str, int]] = (),
 ) -> Fields:
     """Return a decision leaf.  `end` is given if the call ends here, refused or answered by the gateway itself;
     `route` says by which strategy the provider was chosen.  `changed` names what is sent otherwise than it was received: a
-    rule, a place, and how many times.
+    rule, a place, and how many times.  `taken` are the limits it was counted under (`counted`); `held` says more: what the call
+    was held at, at which price, where it was counted, or which limit refused it.
 
     Of too many rules the last ones are kept, because the last one decided.
     """
-    guardrail, rules_omitted = _fitting([_rule(rule) for rule in reversed(rules)], MAX_RULES_BYTES)
+    guardrail, rules_omitted = fitting([_rule(rule) for rule in reversed(rules)], MAX_RULES_BYTES)
     kept, tags_omitted = _tags(tags)
     places, places_omitted = _changed(changed)
-    held, held_omitted = _fitting([_held(one) for one in demands], MAX_DEMANDS_BYTES)
+    of_rules, demands_omitted = fitting([_held(one) for one in demands], MAX_DEMANDS_BYTES)
+    counted, taken_omitted = fitting(list(taken), MAX_TAKEN_BYTES)
     omitted = {
         name: count
         for name, count in (
             ("guardrail", rules_omitted),
             ("tags", tags_omitted),
             ("changed", places_omitted),
-            ("demands", held_omitted),
+            ("demands", demands_omitted),
+            ("taken", taken_omitted),
         )
         if count
     }
-    return _without_none(
+    return without_none(
         {
             "kind": "decision",
             "id": call_id,
@@ -178,17 +180,23 @@ def decision(
             "principal": _principal(who),
             "door": door,
             "verdict": verdict,
-            "http": _without_none(
+            "http": without_none(
                 {"method": cut(method), "path": cut(path), "status": end.http_status if end is not None else None}
             ),
-            "gen_ai": _texts(gen_ai),
+            "gen_ai": texts(gen_ai),
             "guardrail": guardrail[::-1],
             "policy_sha256": policy_sha256,
             "config_sha256": config_sha256,
             "tags": dict(kept),
             "omitted": omitted or None,
-            "route": None if route is None else _texts(route),
-            "limits": {"hold_nusd": hold_nusd, **tokens, **({"demands": held} if held else {})},
+            "route": None if route is None else texts(route),
+            "limits": {
+                "hold_nusd": hold_nusd,
+                **tokens,
+                **({"demands": of_rules} if of_rules else {}),
+                **({"taken": counted} if counted else {}),
+                **texts(held or {}),
+            },
             "score": score or None,
             "changed": places or None,
             "payload": [_payload(payload) for payload in payloads],
@@ -207,28 +215,34 @@ def outcome(
     usage_source: str | None,
     charge_nusd: int,
     price_source: str | None,
+    spent: str | None = None,
+    held_output_tokens: int | None = None,
     payloads: Sequence[Payload],
     rules: Sequence[Rule] = (),
     tags: Mapping[str, str] | None = None,
     changed: Sequence[tuple[str, str, int]] = (),
 ) -> Fields:
-    """Return an outcome leaf; `rules` are those that judged the answer, `changed` is what they had taken out of it."""
+    """Return an outcome leaf; `rules` are those that judged the answer, `changed` is what they had taken out of it.
+
+    `spent` is the limit that ended a stream, `held_output_tokens` what a stream was held at in the end.
+    """
     kept, tags_omitted = _tags(tags or {})
-    guardrail, rules_omitted = _fitting([_rule(rule) for rule in reversed(rules)], MAX_RULES_BYTES)
+    guardrail, rules_omitted = fitting([_rule(rule) for rule in reversed(rules)], MAX_RULES_BYTES)
     places, places_omitted = _changed(changed)
     left_out = (("guardrail", rules_omitted), ("tags", tags_omitted), ("changed", places_omitted))
     omitted = {name: count for name, count in left_out if count}
-    return _without_none(
+    return without_none(
         {
             "kind": "outcome",
             "id": call_id,
-            "http": _without_none({"status": end.http_status, "upstream_status": upstream_status}),
-            "gen_ai": _texts(gen_ai),
+            "http": without_none({"status": end.http_status, "upstream_status": upstream_status}),
+            "gen_ai": texts(gen_ai),
             "guardrail": guardrail[::-1] or None,
             "tags": dict(kept) or None,
             "changed": places or None,
             "omitted": omitted or None,
-            "cost": _without_none({"nusd": charge_nusd, "usage": usage_source, "price": price_source}),
+            "cost": without_none({"nusd": charge_nusd, "usage": usage_source, "price": price_source}),
+            "limits": without_none({"spent": spent, "held_output_tokens": held_output_tokens}) or None,
             "payload": [_payload(payload) for payload in payloads],
             "outcome": _outcome(end),
             "latency_us": _latency(end),
@@ -253,14 +267,14 @@ def attempt(
     `number` counts from 1, the one that the decision names; `failed` and `elapsed_us` say how the one before it ended.
     `translated` and `changed` say what this attempt's dialect made of the request.
     """
-    before = _without_none({"error": None if failed is None else cut(failed), "us": elapsed_us})
+    before = without_none({"error": None if failed is None else cut(failed), "us": elapsed_us})
     places, omitted = _changed(changed)
-    asked = _without_none({"provider.name": provider, "request.model": model, "translated": translated})
-    return _without_none(
+    asked = without_none({"provider.name": provider, "request.model": model, "translated": translated})
+    return without_none(
         {
             "kind": "attempt",
             "id": call_id,
-            "gen_ai": _texts(asked),
+            "gen_ai": texts(asked),
             "attempt": {"number": number, "before": before},
             "changed": places or None,
             "omitted": {"changed": omitted} if omitted else None,
@@ -301,46 +315,9 @@ def rollup(heads: Sequence[tuple[str, int, str]]) -> Fields:
     return {"kind": "rollup", "logs": [{"log": origin, "size": size, "root": root} for origin, size, root in heads]}
 
 
-def cut(text: str, most: int = MAX_TEXT) -> str:
-    """Return `text` fit for a leaf: bounded in bytes, without lone surrogates, which no UTF-8 can hold, or controls.
-
-    A control character takes six bytes of JSON and says nothing to a reader; it becomes U+FFFD.
-    """
-    if text.isascii() and text.isprintable():
-        return text if len(text) <= most else text[: most - 1] + "…"
-    clean = text[: most + 1].translate(_CONTROLS).encode("utf-8", "replace")
-    return clean.decode() if len(clean) <= most else clean[: most - 1].decode("utf-8", "ignore") + "…"
-
-
 def _principal(who: Who) -> Fields:
     team = None if who.team is None else cut(who.team)
-    return _without_none({"user": who.user, "key_id": cut(who.key_id), "team": team, "auth": "key"})
-
-
-def _texts(given: Mapping[str, Any]) -> Fields:
-    return {name: _bounded(value) for name, value in given.items()}
-
-
-def _bounded(value: Any) -> Any:
-    match value:
-        case str():
-            return cut(value)
-        case list() | tuple():
-            return [cut(item, MAX_ITEM) for item in value[:MAX_ITEMS]]
-        case _:
-            return value
-
-
-def _fitting[Entry](entries: list[Entry], most_bytes: int) -> tuple[list[Entry], int]:
-    """Return the first entries that fit when encoded, and how many did not."""
-    if len(entries) <= FEW or len(orjson.dumps(entries)) <= most_bytes:
-        return entries, 0
-    left_bytes = most_bytes - len("[]")
-    for number, entry in enumerate(entries):
-        left_bytes -= len(orjson.dumps(entry)) + len(",")
-        if left_bytes < 0:
-            return entries[:number], len(entries) - number
-    return entries, 0
+    return without_none({"user": who.user, "key_id": cut(who.key_id), "team": team, "auth": "key"})
 
 
 def _rule(rule: Rule) -> Fields:
@@ -352,17 +329,17 @@ def _rule(rule: Rule) -> Fields:
         "mode": None if rule.mode == "enforce" else rule.mode,
         "unknown": rule.unknown or None,
     }
-    return _without_none(entry)
+    return without_none(entry)
 
 
 def _tags(tags: Mapping[str, str]) -> tuple[list[tuple[str, str]], int]:
     pairs = [(name[:MAX_NAME], cut(value)) for name, value in tags.items() if name.isascii()]
-    return _fitting(pairs, MAX_TAGS_BYTES)
+    return fitting(pairs, MAX_TAGS_BYTES)
 
 
 def _changed(changed: Sequence[tuple[str, str, int]]) -> tuple[list[Fields], int]:
     entries = [{"rule": cut(rule), "field": cut(place), "count": count} for rule, place, count in changed]
-    return _fitting(entries, MAX_CHANGED_BYTES)
+    return fitting(entries, MAX_CHANGED_BYTES)
 
 
 def _held(held: Held) -> Fields:
@@ -381,12 +358,8 @@ def _payload(payload: Payload) -> Fields:
 
 
 def _outcome(end: End) -> Fields:
-    return _without_none({"status": end.status, "code": None if end.code is None else cut(end.code)})
+    return without_none({"status": end.status, "code": None if end.code is None else cut(end.code)})
 
 
 def _latency(end: End | None) -> Fields | None:
     return None if end is None or end.latency_us is None else dict(end.latency_us)
-
-
-def _without_none(fields: Fields) -> Fields:
-    return {name: value for name, value in fields.items() if value is not None}

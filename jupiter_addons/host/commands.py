@@ -87,8 +87,9 @@ class Adopt(commands.ConnectionCommand):
 
 
 class Dial(GetHttpConnection):
-    """Get a connection to a provider; a `fresh` one has not been used before."""
+    """Get a connection to a provider; a `fresh` one has not been used before, one that `replaces` takes an idle one's place."""
 
-    def __init__(self, address: tuple[str, int], use_tls: bool, *, fresh: bool = False) -> None:
+    def __init__(self, address: tuple[str, int], use_tls: bool, *, fresh: bool = False, replaces: bool = False) -> None:
         super().__init__(address, use_tls, None)
-        self.fresh = fresh
+        self.fresh = fresh or replaces
+        self.replaces = replaces

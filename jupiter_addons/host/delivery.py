@@ -104,7 +104,10 @@ class DeliveringStream(UpstreamStream):
             yield from self.end_refused(error.refusal)
             return
         yield from self._to_client(chunks)
-        if relay.ending and not self._ending:
+        if relay.cut:
+            yield from self.abandon("limit")
+            yield from self.end_stream()
+        elif relay.ending and not self._ending:
             self._wake_in(AFTER_TERMINAL_S)
             self._ending = True
 
@@ -139,6 +142,9 @@ class DeliveringStream(UpstreamStream):
         yield HttpResponseHook(flow)
         self.server_state = self.state_done
         if (yield from self.check_killed(False)):
+            return
+        if x is not None and x.refusal is not None and self._head_sent and x.filled("relay") and not x.relay.is_framed:
+            yield from self._cut()
             return
         if already_streamed and x is not None and x.filled("relay") and (self._head_sent or x.refusal is None):
             yield from self._to_client(x.relay.finish() if x.refusal is None else x.relay.abort(x.refusal))
@@ -206,6 +212,11 @@ class DeliveringStream(UpstreamStream):
             yield from self._deliver(x, x.refusal or refusal)
         self.client_state = self.state_errored
 
+    def _cut(self) -> Commands:
+        """Break off an answer of which part has gone out and which no error can follow: only a cut is honest."""
+        yield SendHttp(ResponseProtocolError(self.stream_id, "", ErrorCode.KILL), self.context.client)
+        yield DropStream(self.stream_id)
+
     def _deliver(self, x: Exchange, refusal: Refusal) -> Commands:
         if not self._head_sent:
             response = self.flow.response = refusal_response(x, refusal)
@@ -214,11 +225,10 @@ class DeliveringStream(UpstreamStream):
             self._head_sent = True
             yield SendHttp(ResponseHeaders(self.stream_id, response), self.context.client)
             yield SendHttp(ResponseData(self.stream_id, response.raw_content or b""), self.context.client)
-        elif x.filled("relay"):
+        elif x.filled("relay") and x.relay.is_framed:
             yield from self._to_client(x.relay.abort(refusal))
-        else:  # part of an answer of declared length: only a cut is honest
-            yield SendHttp(ResponseProtocolError(self.stream_id, "", ErrorCode.KILL), self.context.client)
-            yield DropStream(self.stream_id)
+        else:
+            yield from self._cut()
             return
         self._answered = True
         yield DropStream(self.stream_id)

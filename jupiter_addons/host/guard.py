@@ -13,6 +13,8 @@ It also owns the last net below all layers: no address is dialled that no permit
 """
 
 import asyncio
+import dataclasses
+import gc
 import logging
 import time
 from typing import Any
@@ -46,6 +48,9 @@ logger = logging.getLogger(__name__)
 
 QUIET_S = 1.0
 """After so long without an event a client connection holds on to no upstream connection."""
+
+LEFT_BYTES = 32 * 1024 * 1024
+"""So much of the bodies of requests that are over may wait for the collector, which by itself counts objects and not bytes."""
 
 TUNNEL_IDLE_S = 3600.0
 """After so long without a byte in either direction a blind tunnel is closed."""
@@ -118,6 +123,14 @@ class GuardedHandler(Pump):
         """End every exchange of this connection, with an error that its client can read."""
         for clock in self.clocks:
             self.dispatch(Overdue(clock, shutdown=True))
+
+    def leave_behind(self, body_bytes: int) -> None:
+        """A request is over that had so large a body: its stream holds on to itself, and with it to the body."""
+        host = self.host
+        host.left_bytes += body_bytes
+        if host.left_bytes > LEFT_BYTES and host.speed.tuned_collector:
+            host.left_bytes = 0
+            self._loop.call_soon(gc.collect)  # not now: the stream is still at work
 
     @property
     def is_idle(self) -> bool:
@@ -265,7 +278,9 @@ class GuardedHandler(Pump):
 
     def _allow_dial(self, flow: http.HTTPFlow) -> None:
         if is_permitted(flow):
-            _DIALS.setdefault(self.client, {})[flow.request.host, flow.request.port] = EXCHANGES[flow].permit
+            # Without the body: connections in the pool remember who used them last.
+            permit = dataclasses.replace(EXCHANGES[flow].permit, body=b"")
+            _DIALS.setdefault(self.client, {})[flow.request.host, flow.request.port] = permit
 
     def _require_grant(self, flow: http.HTTPFlow) -> None:
         connect = CONNECTS.get(flow.client_conn)
@@ -324,6 +339,7 @@ def _adopt(handler: GuardedHandler, command: Adopt) -> None:
 def _end(handler: GuardedHandler, command: Over) -> None:
     handler.live.discard(command.x)
     handler.host.live.discard(command.x)
+    handler.leave_behind(command.x.buffered_bytes)
 
 
 ACTIONS[Clock] = _start_clock

@@ -157,6 +157,8 @@ class GuardedHttpLayer(HttpLayer):
         """Find a connection for a request: one of ours, one from the pool, or a new one."""
         key = (event.address, event.tls, event.address[0] if event.tls else None)
         fresh = isinstance(event, Dial) and event.fresh
+        if isinstance(event, Dial) and event.replaces:
+            yield from self._retire(key)
         for upstream in () if fresh else self.upstreams.values():
             if upstream.key == key:
                 if upstream.server in self.waiting_for_establishment:
@@ -176,6 +178,14 @@ class GuardedHttpLayer(HttpLayer):
         upstream = self._new(event, key)
         self.waiting_for_establishment[upstream.server].append(event)
         yield from self.event_to_child(upstream.top, events.Start())
+
+    def _retire(self, key: Any) -> Commands:
+        """Close an idle connection for the new one that was asked for, so that asking for new ones does not pile them up."""
+        own = next((upstream for upstream in self.upstreams.values() if upstream.key == key and upstream.is_idle), None)
+        if own is not None:
+            yield commands.CloseConnection(own.server)
+        else:
+            self.host.pool.retire(key)
 
     def _granted(self, event: GetHttpConnection, upstream: Upstream) -> Commands:
         upstream.served += 1

@@ -131,6 +131,11 @@ class Pool:
                 return upstream, wire
         return None
 
+    def retire(self, key: Key) -> None:
+        """Close the connection that has been idle the longest: a new one is about to take its place."""
+        if queue := self._idle.get(key):
+            self._discard(queue[0][1])
+
     def give(self, upstream: Upstream, wire: Wire) -> None:
         """Keep a connection for whoever needs it next; one that somebody is waiting for the place of is closed."""
         self._used.pop(upstream.server, None)

@@ -27,6 +27,8 @@ class EdgeLimits:
     """What one client may cost before it is known.  Numbers: DESIGN's `proxy.limits`."""
 
     body_bytes: int = 10 * 1024 * 1024
+    upload_bytes: int = 32 * 1024 * 1024
+    """The largest body where files are uploaded."""
     answer_bytes: int = 64 * 1024 * 1024
     """The largest answer that is buffered whole (JSON)."""
     header_bytes: int = 64 * 1024
@@ -103,6 +105,8 @@ class Host:
     """Whether blind tunnels may lead to addresses that are not public."""
     ended: int = 0
     """Client connections that have ended since the collector has looked for what they left behind."""
+    left_bytes: int = 0
+    """What the large bodies of requests that have ended took, since then."""
     _http2: dict[Key, bool] = field(default_factory=dict)
 
     def has_room_for(self, address: str) -> bool:

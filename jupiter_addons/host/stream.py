@@ -162,6 +162,8 @@ class GuardedStream(DeliveringStream):
         connect = CONNECTS.get(self.flow.client_conn)
         intercepted = connect is not None or self._absolute or request.method == "CONNECT"
         found = None if request.method == "CONNECT" else endpoints.find(request.method, request.path)
+        if intercepted and isinstance(found, Refusal) and found.code == "unknown_path":
+            found = endpoints.unlisted(request.method, request.path)  # whether it may pass is for the chain to say
         peer = self.context.client.peername
         exchange = begin(
             door="intercept" if intercepted else "gateway",
@@ -201,8 +203,9 @@ class GuardedStream(DeliveringStream):
     def _too_much(self, size: int) -> Refusal | None:
         """Return why a body of this size cannot be taken now, or make a note of what it takes."""
         x, limits = self.exchange, self.host.limits
-        if size > limits.body_bytes:
-            return Refusal("request_too_large", f"the request body is larger than {limits.body_bytes} bytes")
+        most = limits.upload_bytes if x.takes_files else limits.body_bytes
+        if size > most:
+            return Refusal("request_too_large", f"the request body is larger than {most} bytes")
         held = 2 * size  # as bytes to be sent, and as the text that was read from them
         if held > x.buffered_bytes + SMALL_BODY_BYTES:
             if sum(other.buffered_bytes for other in self.host.live) - x.buffered_bytes + held > limits.buffered_bytes:

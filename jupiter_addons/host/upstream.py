@@ -46,6 +46,8 @@ type Commands = layer.CommandGenerator[Any]
 
 RETRYABLE = frozenset({429, 500, 502, 503, 504, 529})
 """Statuses by which a provider says that it, or now, is the problem, not the request.  529 is Anthropic's overload."""
+NOT_LOOKED_AT = frozenset({429, 503, 529})
+"""Those of them by which it says that it has not done anything."""
 EVENT_STREAMS = frozenset(wire.stream_type for wire in WIRES.values())
 HELD_BYTES = 64 * 1024
 """How much of such an answer is read before another provider is asked."""
@@ -148,7 +150,8 @@ class UpstreamStream(HttpStream):
             self._attempts += 1
             self.server_state = self.state_sending
             request = self.flow.request
-            connection, error = yield Dial((request.host, request.port), request.scheme == "https", fresh=self._stale)
+            place, in_tls = (request.host, request.port), request.scheme == "https"
+            connection, error = yield Dial(place, in_tls, fresh=self._stale, replaces=x.permit.once)
             if self._client_is_gone():
                 return  # the event that says so is next in the queue
             if not error:
@@ -223,7 +226,8 @@ class UpstreamStream(HttpStream):
         if failure.reason == "stale":
             self._stale = True
             self._attempts -= 1
-        if self._attempts < self.host.limits.attempts and time.monotonic() < self._ends:
+        again = not (x.permit.once and failure.sent and failure.status is None)
+        if again and self._attempts < self.host.limits.attempts and time.monotonic() < self._ends:
             self.server_state = self.state_between
             yield UpstreamAttemptFailedHook(attempt)
             if (yield from self.check_killed(True)):
@@ -312,10 +316,11 @@ class UpstreamStream(HttpStream):
         x.times_ns["first_byte"] = time.monotonic_ns()
         self._head = event
         status = event.response.status_code
-        if status in RETRYABLE and self._attempts < self.host.limits.attempts:
+        retryable = NOT_LOOKED_AT if x.permit.once else RETRYABLE
+        if status in retryable and self._attempts < self.host.limits.attempts:
             self.server_state = self.state_hold
             self._wake_in(x.permit.timeouts.idle)
-        elif is_event_stream(event.response):
+        elif is_event_stream(event.response) or (x.is_passed_on and 200 <= status < 300):
             self.server_state = self.state_wait_for_first_event
         else:
             self.server_state = self.state_read_whole

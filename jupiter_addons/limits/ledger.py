@@ -1,32 +1,46 @@
-"""The ledger: what has been taken, by whom; all limits of a call at once or none.
+"""The ledger: limits and amounts on one side, a store of counters on the other.
 
-One synchronous function on one event loop is atomic without a lock: it checks every limit, and only then takes from any.
-A call takes once, whatever is asked twice; a reservation is settled once, and what it held beyond its true charge goes back
-to the very buckets it came from.
+A call is reserved under all its limits at once or refused, may be extended while it runs, and is settled once.  What the store
+cannot take because it does not answer is kept here and settled when it does; until then it counts as held.
 """
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import inspect
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
 
-from jupiter_addons.limits.demand import Amounts, Kind, Limit
+from jupiter_addons.errors import StoreError
+from jupiter_addons.limits.limit import Amounts, Limit
+from jupiter_addons.limits.memory import MemoryStore
+from jupiter_addons.limits.sizes import Sizes
+from jupiter_addons.limits.store import (
+    BUCKETS,
+    MAX_AMOUNT,
+    Bucket,
+    Count,
+    Counter,
+    Expired,
+    Held,
+    Period,
+    Short,
+    Sliding,
+    Soon,
+    Store,
+    Take,
+    come,
+)
 from jupiter_addons.limits.usage import meters
-from jupiter_addons.limits.windows import Window
 from jupiter_addons.units import NANO_PER_USD
 
-_NS = 1_000_000_000
-MAX_WINDOWS = 100_000
-"""With so many windows, subjects that a client may have made up are counted together."""
-_NOTHING = Amounts()
+LEASE_S = 120.0
+"""So long a call is held if the process that runs it says nothing more of it."""
+RENEW_S = 30.0
+"""How often it does."""
 
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a limit stands after a call: for the `x-ratelimit-*` headers."""
-
-    limit: Limit
-    remaining: int
-    reset_s: float
+Branch = Literal["store", "local"]
+"""Where a call was counted: in the store, or, while that did not answer, in this process alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,121 +48,275 @@ class Reservation:
     """What a call has taken."""
 
     call_id: str
-    standings: tuple[Standing, ...]
-    amounts: Amounts = _NOTHING
-    taken_from: tuple[tuple[Window, Kind, int], ...] = field(default=(), repr=False, compare=False)
-    """Window, kind and number of the bucket."""
+    limits: tuple[Limit, ...]
+    takes: tuple[Take, ...]
+    """Those of the limits, in their order, then those that only count."""
+    remaining: tuple[int, ...]
+    amounts: Amounts
+    at_s: float
+    """When it was admitted, in seconds since 1970: the periods it belongs to."""
+    branch: Branch = "store"
 
     @property
-    def tightest(self) -> Standing | None:
-        """The limit on requests with the smallest share left."""
-        requests = (s for s in self.standings if s.limit.kind == "requests")
-        return min(requests, key=lambda s: s.remaining / s.limit.amount, default=None)
+    def standings(self) -> tuple["Standing", ...]:
+        """How its limits stand."""
+        return tuple(
+            Standing(limit, take, left)
+            for limit, take, left in zip(self.limits, self.takes, self.remaining, strict=False)
+        )
+
+    @property
+    def bounds_output(self) -> Limit | None:
+        """The first limit that a longer answer would take more of, and that refuses."""
+        units = ("tokens", "output_tokens", "nusd")
+        return next((limit for limit in self.limits if limit.refuses and limit.kind.unit in units), None)
+
+
+class Standing(NamedTuple):
+    """How a limit stands after a call."""
+
+    limit: Limit
+    take: Take
+    left: int
+    """Of the take's cap."""
+
+    @property
+    def remaining(self) -> int:
+        """What is left of the limit; less than nothing if it is one that lets too much pass."""
+        return self.left if self.limit.refuses else self.limit.most - (MAX_AMOUNT - self.left)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether more was taken than the limit allows, because it is one that only tells."""
+        return self.remaining < 0
+
+    def reset_s(self, now_s: float) -> float:
+        """Return in how many seconds nothing will be taken, if nothing more is; of a window, at most."""
+        taken = self.limit.most - self.remaining
+        match self.take.counter.shape:
+            case Sliding(window_s):
+                return window_s * (BUCKETS + 1) / BUCKETS if taken > 0 else 0.0
+            case Bucket(window_s):
+                return taken * window_s / max(1, self.limit.terms.amount)
+            case Period(ends_s=ends_s):
+                return math.inf if ends_s is None else max(0.0, ends_s - now_s)
+        return 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """The limit that refused a call, and when one of its size would be admitted again."""
+    """A call that was refused."""
 
     limit: Limit
+    """The one that is free last: a client that waits for it is admitted."""
     retry_after_s: float
+    """Infinite if that is never: the call alone is more than the limit."""
     every: Mapping[Limit, float] = field(default_factory=dict, compare=False)
     """All limits that refuse it, and when each would admit it."""
+    standing: Standing | None = None
+    """How that limit stands, without the call."""
+
+
+class NotCountedError(StoreError):
+    """Nobody can tell what was taken, and a limit says that then nothing is."""
+
+    def __init__(self, limit: Limit, error: StoreError) -> None:
+        super().__init__(f"`{limit.name}` of `{limit.subject}` cannot be counted: {error}")
+        self.limit = limit
 
 
 class Ledger:
-    """What has been taken under every limit."""
+    """What has been taken under every limit.  Belongs to one event loop."""
 
-    def __init__(self, max_windows: int = MAX_WINDOWS) -> None:
-        self._max_windows = max_windows
-        self._windows: OrderedDict[tuple[str, Kind, int], Window] = OrderedDict()
-        self._open: dict[str, Reservation] = {}
-
-    def reserve(
+    def __init__(
         self,
-        call_id: str,
-        limits: Sequence[Limit],
-        now_ns: int,
-        amounts: Amounts = _NOTHING,
+        store: Store | None = None,
         *,
-        usage_of: tuple[str, str] | None = None,
+        wall_s: Callable[[], float] = time.time,
+        steady_s: Callable[[], float] = time.monotonic,
+        share: int = 1,
+    ) -> None:
+        """`share`: how many processes count in the same store; each admits so much of a limit that can be counted locally."""
+        self.store: Store = MemoryStore() if store is None else store
+        self.wall_s = wall_s
+        self._steady_s = steady_s
+        self._share = share
+        self._local = MemoryStore()
+        self._open: dict[str, Reservation] = {}
+        self._owed: dict[str, tuple[int, ...]] = {}
+        """Calls that have ended and whose store did not answer -> what they came to."""
+        self._renewed_s = steady_s()
+        self.sizes = Sizes()
+        """How long answers turn out to be."""
+
+    async def reserve(
+        self, call_id: str, limits: Sequence[Limit], amounts: Amounts, *, counters: Iterable[Counter] = ()
     ) -> Reservation | Exceeded:
-        """Take one request, and its tokens and cost, under every limit, or nothing under any; `usage_of` names the
-        user and the model whose usage it is.
+        """Take what a call may come to under every limit, or nothing under any; `counters` only count it.
 
-        Of several exceeded limits the one that is free last is named: a client that waits for it is admitted.
+        Raises NotCountedError.
         """
-        if (held := self._open.get(call_id)) is not None:
-            return held
-        every = [*limits, *meters(*usage_of).values()] if usage_of is not None else limits
-        windows = [self._window(limit, now_ns) for limit in every]
-        needs = [amounts.of(limit.kind) for limit in every]
-        waits = {
-            limit: window.free_after_ns(window.taken + need - limit.amount, now_ns) / _NS
-            for limit, window, need in zip(every, windows, needs, strict=True)
-            if window.taken + need > limit.amount
-        }
-        if waits:
-            last = max(waits, key=lambda limit: waits[limit])
-            return Exceeded(last, waits[last], waits)
-        taken_from = tuple(
-            (window, limit.kind, window.take(need, now_ns))
-            for limit, window, need in zip(every, windows, needs, strict=True)
-        )
-        standings = tuple(
-            Standing(limit, limit.amount - window.taken, window.reset_after_ns(now_ns) / _NS)
-            for limit, window in zip(limits, windows, strict=False)
-        )
-        reservation = self._open[call_id] = Reservation(call_id, standings, amounts, taken_from)
-        return reservation
+        if (known := self._open.get(call_id)) is not None:
+            return known
+        at_s = self.wall_s()
+        takes = [limit.take(limit.counter(at_s), amounts.of(limit.kind.unit)) for limit in limits]
+        takes += [Take(counter, amounts.of(counter.unit)) for counter in counters]
+        branch: Branch = "store"
+        try:
+            outcome: Held | Short = Held(call_id, ())
+            if takes:
+                outcome = await come(self.store.reserve(call_id, takes, LEASE_S))
+        except StoreError as error:
+            strict = next((limit for limit in limits if limit.terms.on_store_failure == "deny"), None)
+            if strict is not None or not limits:
+                raise error if strict is None else NotCountedError(strict, error) from error
+            branch = "local"
+            takes = [
+                limit.take(take.counter, take.amount, self._share) for limit, take in zip(limits, takes, strict=False)
+            ]
+            outcome = self._local.reserve(call_id, takes, LEASE_S)
+        if isinstance(outcome, Short):
+            return _exceeded(outcome, limits, takes)
+        held = Reservation(call_id, tuple(limits), tuple(takes), outcome.remaining, amounts, at_s, branch)
+        self._open[call_id] = held
+        return held
 
-    def settle(self, reservation: Reservation, true: Amounts = _NOTHING) -> bool:
-        """End a reservation; return whether it was open.
+    def _store_of(self, held: Reservation) -> Store:
+        return self.store if held.branch == "store" else self._local
 
-        A request that was made stays counted, however it ended; of tokens and cost what they truly came to is counted.
+    def extend(self, held: Reservation, more: Amounts) -> Soon[Reservation | Exceeded]:
+        """Take more for a call that runs; at once if the store answers at once, because a stream cannot wait.
+
+        Raises StoreError if it cannot be taken, or the call is not open any more.
         """
-        if self._open.pop(reservation.call_id, None) is None:
+        wanted = tuple(more.of(take.counter.unit) for take in held.takes)
+        answer: Soon[Held | Short] = Held(held.call_id, held.remaining)
+        if any(wanted):
+            answer = self._store_of(held).extend(held.call_id, wanted)
+        if isinstance(answer, Held | Short):
+            return self._extended(held, more, answer)
+        return self._extended_later(held, more, answer)
+
+    async def _extended_later(
+        self, held: Reservation, more: Amounts, answer: Awaitable[Held | Short]
+    ) -> Reservation | Exceeded:
+        return self._extended(held, more, await answer)
+
+    def _extended(self, held: Reservation, more: Amounts, outcome: Held | Short) -> Reservation | Exceeded:
+        if isinstance(outcome, Short):
+            return _exceeded(outcome, held.limits, held.takes)
+        total = Amounts(
+            held.amounts.input_tokens + more.input_tokens,
+            held.amounts.output_tokens + more.output_tokens,
+            held.amounts.nusd + more.nusd,
+            held.amounts.requests + more.requests,
+        )
+        extended = replace(held, remaining=outcome.remaining, amounts=total)
+        if held.call_id in self._open:
+            self._open[held.call_id] = extended
+        return extended
+
+    async def settle(self, held: Reservation, true: Amounts, *, instead: Mapping[str, Amounts] | None = None) -> bool:
+        """End a reservation at what it came to; return whether it was open.  `instead`: what some subjects are charged.
+
+        If the store does not answer, the call counts as held until it does.
+        """
+        if self._open.pop(held.call_id, None) is None:
             return False
-        for window, kind, bucket in reservation.taken_from:
-            if change := true.of(kind) - reservation.amounts.of(kind):
-                window.correct(bucket, change)
-        return True
+        other = instead or {}
+        amounts = tuple(other.get(take.counter.subject, true).of(take.counter.unit) for take in held.takes)
+        if not amounts:
+            return True
+        try:
+            return await come(self._store_of(held).settle(held.call_id, amounts))
+        except StoreError:
+            self._owed[held.call_id] = amounts
+            return True
+
+    async def tend(self) -> Sequence[Expired]:
+        """Do what needs doing once a second: renew leases, settle what is owed, end what has run out.  Raises StoreError."""
+        self._local.tend()
+        now_s = self._steady_s()
+        if now_s - self._renewed_s >= RENEW_S:
+            self._local.renew([c for c, held in self._open.items() if held.branch == "local"], LEASE_S)
+            running = [c for c, held in self._open.items() if held.branch == "store" and held.takes]
+            await come(self.store.renew([*running, *self._owed], LEASE_S))
+            self._renewed_s = now_s
+        for call_id, amounts in list(self._owed.items()):
+            await come(self.store.settle(call_id, amounts))
+            del self._owed[call_id]
+        return await come(self.store.tend())
 
     @property
     def open_count(self) -> int:
-        """How many reservations are not settled."""
-        return len(self._open)
+        """How many reservations of this process are not settled."""
+        return len(self._open) + len(self._owed)
 
-    def usage(self, user: str, model: str, now_ns: int) -> dict[str, int | float]:
-        """Return what a user has taken lately, of one model or all, by the names of the facts; costs in dollars."""
-        found: dict[str, int | float] = {}
-        for name, limit in meters(user, model).items():
-            window = self._windows.get((limit.subject, limit.kind, limit.window_s))
-            if window is not None:
-                window.advance(now_ns)
-            taken = window.taken if window is not None else 0
-            found[name] = taken / NANO_PER_USD if limit.kind == "cost" else taken
-        return found
+    def usage(self, user: str, model: str, *, daily_tokens: int | None = None) -> Soon[dict[str, int | float]]:
+        """Return what a user has taken lately, of one model or all, by the names of the facts; costs in dollars.
 
-    def sweep(self, now_ns: int, most: int = 100) -> None:
-        """Forget windows that are empty, the longest unused first; looks at no more than `most`."""
-        for _ in range(min(most, len(self._windows))):
-            key, window = next(iter(self._windows.items()))
-            window.advance(now_ns)
-            if window.holds_nothing:
-                del self._windows[key]
-            else:
-                self._windows.move_to_end(key)
+        `daily_tokens` is what the user may take in a day, if that is limited.
+        """
+        counters = meters(user, model)
+        counts = self.store.usage(list(counters.values()))
+        if isinstance(counts, Sequence):
+            return _told(counters, counts, daily_tokens)
+        return _told_later(counters, counts, daily_tokens)
 
-    def _window(self, limit: Limit, now_ns: int) -> Window:
-        """Return the window of a limit, moved on to now.  The amount is not part of its name: changing it keeps the count."""
-        key = (limit.subject, limit.kind, limit.window_s)
-        if key not in self._windows and limit.crowd is not None and len(self._windows) >= self._max_windows:
-            key = (limit.crowd, limit.kind, limit.window_s)
-        window = self._windows.get(key)
-        if window is None:
-            window = self._windows[key] = Window(limit.window_s * _NS)
-        else:
-            window.advance(now_ns)
-            self._windows.move_to_end(key)
-        return window
+    @property
+    def answers_later(self) -> bool:
+        """Whether the store has to be waited for."""
+        return inspect.iscoroutinefunction(self.store.usage)
+
+    async def counts(self, limits: Sequence[Limit]) -> Sequence[Count]:
+        """Return what is taken and held under limits, as of now.  Raises StoreError."""
+        at_s = self.wall_s()
+        return await come(self.store.usage([limit.counter(at_s) for limit in limits]))
+
+    async def lacking(self, limits: Sequence[Limit], amounts: Amounts) -> Limit | None:
+        """Return a limit under which amounts could not be taken now, taking nothing.  Raises StoreError."""
+        for limit, count in zip(limits, await self.counts(limits), strict=True):
+            if count.taken + amounts.of(limit.kind.unit) > limit.most:
+                return limit
+        return None
+
+    async def reset(self, limits: Sequence[Limit]) -> None:
+        """Forget what was taken under limits, but for what runs.  Raises StoreError."""
+        at_s = self.wall_s()
+        await come(self.store.reset([limit.counter(at_s) for limit in limits]))
+
+    async def first(self, counter: Counter) -> bool:
+        """Whether nobody has asked this of a counter in its window before.  Raises StoreError."""
+        name = f"{counter.series} {counter.subject} {self.wall_s()}"
+        outcome: Held | Short = await come(self.store.reserve(name, [Take(counter, 1, 1)], LEASE_S))
+        if isinstance(outcome, Short):
+            return False
+        await come(self.store.settle(name, [1]))
+        return True
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.store.close()
+
+
+def _exceeded(short: Short, limits: Sequence[Limit], takes: Sequence[Take]) -> Exceeded:
+    last = short.last
+    every = {limits[number]: lack.retry_after_s for number, lack in short.lacking.items()}
+    lack = short.lacking[last]
+    return Exceeded(limits[last], lack.retry_after_s, every, Standing(limits[last], takes[last], lack.remaining))
+
+
+async def _told_later(
+    counters: Mapping[str, Counter], counts: Awaitable[Sequence[Count]], daily_tokens: int | None
+) -> dict[str, int | float]:
+    return _told(counters, await counts, daily_tokens)
+
+
+def _told(counters: Mapping[str, Counter], counts: Sequence[Count], daily_tokens: int | None) -> dict[str, int | float]:
+    found: dict[str, int | float] = {
+        name: count.taken / NANO_PER_USD if counter.unit == "nusd" else count.taken
+        for (name, counter), count in zip(counters.items(), counts, strict=True)
+    }
+    if daily_tokens is not None:
+        found["daily_tokens_remaining"] = max(0, daily_tokens - int(found["daily_token_usage"]))
+    return found

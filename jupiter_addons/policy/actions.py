@@ -93,7 +93,7 @@ def read_actions(rule: Node, reading: Reading, terms: Terms) -> tuple[Action, ..
             found += _READERS[given[0]](given[1])
     if sum(isinstance(action, (Allow, Deny)) for action in found) > 1:
         reading.wrong(listed, "a rule allows or denies once")
-    if _is_about_personal_data(rule):
+    if any(isinstance(action, Redact) for action in found) and _is_about_personal_data(rule):
         found = [_of_personal_data(action) for action in found]
     return tuple(found)
 

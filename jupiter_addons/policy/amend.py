@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from jupiter_addons.dialects import places
+from jupiter_addons.dialects import parameters, places
 from jupiter_addons.dialects.call import DialectName, Json, JsonObject
 from jupiter_addons.dialects.places import Turn
 from jupiter_addons.dialects.splice import REMOVED, Edits, Path, splice
@@ -93,7 +93,7 @@ class _Draft:
             return [_prompt(places.turns(self._dialect, body)).content]
         message = _MESSAGE.fullmatch(name)
         if message is None:
-            return places.parameter(self._dialect, body, name)
+            return parameters.parameter(self._dialect, body, name)
         turns, number = places.turns(self._dialect, body), int(message[1])
         if not -len(turns) <= number < len(turns):
             raise ValueError(f"there is no message {number}")
@@ -173,7 +173,7 @@ class _Draft:
     def _held(self, body: JsonObject, field: Field) -> list[Path]:
         """Return where a parameter is, or a place in the client's metadata: what is in it is the client's to shape."""
         if field.steps[1] != "metadata":
-            return places.parameter(self._dialect, body, field.text.removeprefix("request."))
+            return parameters.parameter(self._dialect, body, field.text.removeprefix("request."))
         path: Path = ()
         for step in field.steps[1:]:
             assert isinstance(step, (str, int))

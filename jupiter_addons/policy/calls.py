@@ -11,13 +11,13 @@ from jupiter_addons.documents import Mark, Node
 from jupiter_addons.policy.checks import a, kind_of
 from jupiter_addons.policy.fields import SEVERITIES
 from jupiter_addons.policy.functions import network
-from jupiter_addons.policy.localtime import zone
 from jupiter_addons.policy.nodes import Apply, Field, Literally, Subject
 from jupiter_addons.policy.paths import length_of
 from jupiter_addons.policy.patterns import BadPatternError, wildcard
 from jupiter_addons.policy.reading import Reading
 from jupiter_addons.policy.terms import Terms
 from jupiter_addons.policy.vocabulary import FUNCTIONS, PII_KINDS, REFUSED
+from jupiter_addons.zones import zone
 
 type Argument = tuple[Subject, Node | Mark]
 """An argument and its place."""
@@ -104,7 +104,9 @@ class Calls:
         if text is None:
             return None
         try:
-            return Apply("glob", (subject, Literally(text)), "boolean", mark, wildcard(text))
+            return Apply(
+                "glob", (subject, Literally(text)), "boolean", mark, wildcard(text, allowance=self._reading.allowance)
+            )
         except BadPatternError as bad:
             self._reading.wrong(wanted[1], str(bad))
             return None

@@ -84,7 +84,7 @@ class Checks:
 
     def _pattern(self, place: Node | Mark, text: Any) -> Any:
         try:
-            return expression(text)
+            return expression(text, allowance=self._reading.allowance)
         except BadPatternError as bad:
             self._reading.wrong(place, str(bad))
             return None

@@ -11,8 +11,8 @@ and fields that may be costly, or a surprise, where a condition first needs them
 text of a policy is ever part of the source.  Quantified conditions are left to the interpreter.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -31,7 +31,7 @@ from jupiter_addons.policy.nodes import (
     Subject,
 )
 from jupiter_addons.policy.operators import contain, judge, listed, match, may_match, same
-from jupiter_addons.policy.patterns import gate
+from jupiter_addons.policy.patterns import Gate, gate
 from jupiter_addons.policy.rules import Rule
 
 
@@ -49,7 +49,7 @@ class _Asked:
 
 def compiled(rules: tuple[Rule, ...]) -> Consult:
     """Return a function that consults rules as `interpret.interpreted` does, for as many evaluations as one likes."""
-    source = _Source(_gates(rules))
+    source = _Source(rules)
     body: list[str] = []
     for rule in rules:
         asked = source.condition(rule.condition)
@@ -68,8 +68,12 @@ def compiled(rules: tuple[Rule, ...]) -> Consult:
 class _Source:
     """Expressions, and the constants and variables they name."""
 
-    def __init__(self, gates: Mapping[str, Any]) -> None:
-        self._gates = gates
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        comparisons = list(_comparisons(rules))
+        self._gates = _gates(comparisons)
+        asked = Counter(_key(condition, field) for condition, field in comparisons)
+        self._repeated = {key for key, times in asked.items() if times > 1}
+        self._answers: dict[Hashable, _Asked] = {}
         self.names: dict[str, Any] = {
             "UNREAD": object(),
             "same": same,
@@ -119,22 +123,34 @@ class _Source:
     def _compare(self, condition: Compare) -> _Asked:
         subject, operator = condition.subject, condition.operator
         if isinstance(subject, Field) and not subject.many and not subject.lazy:
+            if operator in _WRITTEN:
+                return self._written(condition, subject)
             read = self._field(subject)
             if operator == "matches":
                 return self._matches(subject, read, condition.pattern)
-            if operator in _WRITTEN:
-                return _WRITTEN[operator](self, read, condition.value)
         else:
             read = self._read(subject)
         wanted = condition.value if condition.pattern is None else condition.pattern
         return _either(f"judge({operator!r}, {read}, {self.bind(wanted)})")
 
+    def _written(self, condition: Compare, field: Field) -> _Asked:
+        """Return the questions of a comparison that is written out; the first of many alike keeps its answer for all."""
+        write, key = _WRITTEN[condition.operator], _key(condition, field)
+        asked = self._answers.get(key)
+        if asked is None:
+            asked = write(self, self._field(field), condition.value)
+            if key is not None and key in self._repeated:
+                name = f"p{len(self._answers)}"
+                self._reads.append(f"{name} = {asked.possible}")
+                asked = self._answers[key] = _Asked(name, asked.doubtful)
+        return asked
+
     def _matches(self, field: Field, read: str, pattern: Any) -> _Asked:
         asked = _either(f"match({read}, {self.bind(pattern)})")
         gate = self._gates.get(field.text)
-        if gate is None:
+        if gate is None or pattern.pattern not in gate.sources:
             return asked
-        opens = self._once(f"gate {field.text}", lambda: f"may_match({read}, {self.bind(gate)})")
+        opens = self._once(f"gate {field.text}", lambda: f"may_match({read}, {self.bind(gate.expression)})")
         return _Asked(f"({opens} and {asked.possible})", f"(not {opens} or {asked.doubtful})")
 
     def _read(self, subject: Subject) -> str:
@@ -152,6 +168,14 @@ class _Source:
             self._reads.append(f"{name} = value({self.bind(field)})")
         return name
 
+    def kind(self, kind: str, variable: str) -> str:
+        """Return the name of what a field's value is known to be, which many conditions ask of the same one."""
+        name = self._variables.get(f"{kind} {variable}")
+        if name is None:
+            name = self._variables[f"{kind} {variable}"] = f"v{len(self._variables)}"
+            self._reads.append(f"{name} = {_KINDS[kind].format(v=variable)}")
+        return name
+
     def _lazily(self, subject: Subject) -> str:
         """Return an expression that works a subject out when it is needed."""
         return self._once(_spelling(subject), lambda: f"value({self.bind(subject)})")
@@ -165,9 +189,8 @@ class _Source:
         return f"({name} if {name} is not UNREAD else ({name} := {write()}))"
 
 
-def _gates(rules: Iterable[Rule]) -> dict[str, Any]:
-    """Return a gate for each field in which many expressions are searched."""
-    patterns: defaultdict[str, dict[bytes, Any]] = defaultdict(dict)
+def _comparisons(rules: Iterable[Rule]) -> Iterator[tuple[Compare, Field]]:
+    """Yield all comparisons with a field, and the field."""
     waiting: list[Condition] = [rule.condition for rule in rules]
     while waiting:
         condition = waiting.pop()
@@ -175,12 +198,31 @@ def _gates(rules: Iterable[Rule]) -> dict[str, Any]:
             waiting += condition.conditions
         elif isinstance(condition, Negation):
             waiting.append(condition.condition)
-        elif (
-            isinstance(condition, Compare) and condition.operator == "matches" and isinstance(condition.subject, Field)
-        ):
-            patterns[condition.subject.text][condition.pattern.pattern] = condition.pattern
+        elif isinstance(condition, Compare) and isinstance(condition.subject, Field):
+            yield condition, condition.subject
+
+
+def _gates(comparisons: Iterable[tuple[Compare, Field]]) -> dict[str, Gate]:
+    """Return a gate for each field in which many expressions are searched."""
+    patterns: defaultdict[str, dict[bytes, Any]] = defaultdict(dict)
+    for condition, field in comparisons:
+        if condition.operator == "matches":
+            patterns[field.text][condition.pattern.pattern] = condition.pattern
     gates = {text: gate(list(found.values())) for text, found in patterns.items()}
     return {text: made for text, made in gates.items() if made is not None}
+
+
+def _key(condition: Compare, field: Field) -> Hashable:
+    """Return what is equal for equal comparisons, or None if one should not be made before it is needed: `contains` reads
+    a whole text, and lists may hold anything."""
+    value = condition.value
+    if condition.operator == "contains" or condition.operator not in _WRITTEN or isinstance(value, dict):
+        return None
+    if isinstance(value, list):
+        if not all(isinstance(one, str) for one in value):
+            return None
+        value = tuple(value)
+    return field.text, condition.operator, value.__class__, value
 
 
 def _either(truth: str) -> _Asked:
@@ -226,7 +268,7 @@ def _exists(source: _Source, v: str, wanted: Any) -> _Asked:
 
 def _is_listed(source: _Source, v: str, wanted: Any) -> str:
     if all(isinstance(one, str) for one in wanted):
-        return f"(isinstance({v}, str) and {v} in {source.bind(frozenset(wanted))})"
+        return f"({source.kind('is_text', v)} and {v} in {source.bind(frozenset(wanted))})"
     return f"({v} is not None and listed({v}, {source.bind(wanted)}))"
 
 
@@ -240,18 +282,16 @@ def _not_in(source: _Source, v: str, wanted: Any) -> _Asked:
 
 def _ordered(operator: str) -> Callable[[_Source, str, Any], _Asked]:
     def write(source: _Source, v: str, wanted: Any) -> _Asked:
-        number, holds = f"{v}.__class__ is int or {v}.__class__ is float", f"{v} {operator} {source.bind(wanted)}"
-        return _Asked(f"({holds} if {number} else {v} is not None)", f"(not {holds} if {number} else True)")
+        number, holds = source.kind("is_number", v), f"{v} {operator} {source.bind(wanted)}"
+        return _Asked(f"({holds} if {number} else {v} is not None)", f"(not ({number} and {holds}))")
 
     return write
 
 
 def _text(holds: str) -> Callable[[_Source, str, Any], _Asked]:
     def write(source: _Source, v: str, wanted: Any) -> _Asked:
-        text = holds.format(v=v, wanted=source.bind(wanted))
-        return _Asked(
-            f"({text} if isinstance({v}, str) else {v} is not None)", f"(not {text} if isinstance({v}, str) else True)"
-        )
+        is_text, fits = source.kind("is_text", v), holds.format(v=v, wanted=source.bind(wanted))
+        return _Asked(f"({fits} if {is_text} else {v} is not None)", f"(not ({is_text} and {fits}))")
 
     return write
 
@@ -260,13 +300,15 @@ def _contain(source: _Source, v: str, wanted: Any) -> _Asked:
     constant = source.bind(wanted)
     rest = f"contain({v}, {constant})"
     if not isinstance(wanted, str):
-        return _Asked(f"({rest} is not False)", f"({rest} is not True)")
+        return _either(rest)
+    is_text = source.kind("is_text", v)
     return _Asked(
-        f"({constant} in {v} if isinstance({v}, str) else {rest} is not False)",
-        f"({constant} not in {v} if isinstance({v}, str) else {rest} is not True)",
+        f"({constant} in {v} if {is_text} else {rest} is not False)",
+        f"({constant} not in {v} if {is_text} else {rest} is not True)",
     )
 
 
+_KINDS = {"is_number": "{v}.__class__ is int or {v}.__class__ is float", "is_text": "isinstance({v}, str)"}
 _WRITTEN: Mapping[str, Callable[[_Source, str, Any], _Asked]] = {
     "==": _equal,
     "!=": _unequal,

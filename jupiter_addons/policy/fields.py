@@ -72,6 +72,13 @@ def _request() -> Iterator[Known]:
     yield Known("request.prompt", "string", "the text of the user's last message")
     yield Known("request.text", "string", "the text of all messages", nullable=False)
     yield Known("request.has_images", "boolean", "whether any message holds an image", nullable=False)
+    yield Known("request.endpoint", "string", "the path asked for, with `{id}` in the place of an id", nullable=False)
+    yield Known("request.method", "string", "the HTTP method", nullable=False)
+    yield Known("request.body_bytes", "number", "the length of the body as it came", nullable=False)
+    yield Known("request.files", "list", "the names of files uploaded", nullable=False, element="string")
+    types = "what the client says they are, such as `audio/mpeg`"
+    yield Known("request.file_types", "list", types, nullable=False, element="string")
+    yield Known("request.file_bytes", "number", "the length of all files together", nullable=False)
 
 
 def _processing() -> Iterator[Known]:

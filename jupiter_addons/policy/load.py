@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
 from jupiter_addons.errors import ConfigError, Problem
+from jupiter_addons.policy.patterns import Allowance
 from jupiter_addons.policy.policies import Policy, read_policy
 from jupiter_addons.policy.reading import suggestion
-from jupiter_addons.policy.rules import PolicySet, Quota, Route
+from jupiter_addons.policy.rules import PolicySet, Route
 
 MAX_RULES = 5000
 
@@ -28,8 +29,8 @@ def load(files: Mapping[str, bytes], *, default: Literal["allow", "deny"] = "all
     return PolicySet(tuple(rules), digest.hexdigest(), default)
 
 
-def impossible(policies: PolicySet, *, providers: Collection[str], workers: int) -> Iterator[Problem]:
-    """Yield the actions that a gateway with these providers and so many workers could not carry out."""
+def impossible(policies: PolicySet, *, providers: Collection[str]) -> Iterator[Problem]:
+    """Yield the actions that a gateway with these providers could not carry out."""
     for rule, route in policies.actions(Route):
         written = [route.provider[0]] if len(route.provider) == 1 and isinstance(route.provider[0], str) else []
         for name in (*written, *route.fallback):
@@ -37,19 +38,16 @@ def impossible(policies: PolicySet, *, providers: Collection[str], workers: int)
                 yield route.mark.problem(
                     f"rule `{rule.name}` routes to `{name}`, which is no provider here", suggestion(name, providers)
                 )
-    if workers > 1:
-        for rule, _ in policies.actions(Quota):
-            message = f"rule `{rule.name}` limits, and several workers cannot share a counter yet"
-            yield rule.mark.problem(message, "set `proxy.workers` to 1")
 
 
 def read_policies(files: Mapping[str, bytes]) -> tuple[Policy, ...]:
     """Return what each file says, by name.  Raises ConfigError with every problem of every file."""
     problems: list[Problem] = []
     found: dict[str, Policy] = {}
+    allowance = Allowance()
     for name in sorted(files):
         try:
-            found[name] = read_policy(name, files[name])
+            found[name] = read_policy(name, files[name], allowance)
         except ConfigError as error:
             problems += error.problems
     problems += _not_included(found, files)

@@ -1,18 +1,9 @@
 """The time in a zone.  The instant is given; nothing here reads a clock."""
 
 import datetime
-import functools
-import zoneinfo
 from typing import Any
 
-
-@functools.lru_cache(maxsize=64)
-def zone(name: str) -> zoneinfo.ZoneInfo | None:
-    """Return the zone of an IANA name, or None if there is none."""
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # the last two: names that are no file's
-        return None
+from jupiter_addons.zones import zone
 
 
 def local_time(timestamp: Any, name: str) -> dict[str, Any] | None:

@@ -148,7 +148,7 @@ class Parameters:
             return None
         text = self.text(key)
         try:
-            compiled = expression(text, places=True) if text else None
+            compiled = expression(text, places=True, allowance=self._reading.allowance) if text else None
         except BadPatternError as error:
             self.wrong(key, str(error))
             return None

@@ -3,7 +3,6 @@
 A path is read into steps in its canonical spelling, and found in the table of fields: its kind, and whether it may be costly.
 """
 
-import dataclasses
 import functools
 import re
 from collections.abc import Mapping
@@ -59,7 +58,9 @@ def resolve(
     their elements are messages.
     """
     found = _resolved(written, zone) if bound is None else _resolve(written, zone, bound)
-    return dataclasses.replace(found, mark=mark) if isinstance(found, Field) else found
+    if isinstance(found, BadPath):
+        return found
+    return Field(found.text, found.steps, found.kind, mark, found.lazy, found.owed)
 
 
 @functools.lru_cache(4096)

@@ -1,61 +1,227 @@
 """Expressions that policy authors write, compiled by RE2, which takes time linear in the text.
 
 They search UTF-8: where something is found is seldom asked, and searching text would cost as much again.
+
+Linear is not enough: where RE2's automaton does not fit into memory a megabyte takes seconds, so that what is too large is
+refused.  What is too large forwards may be small backwards, and is searched that way if only whether it is found is asked:
+a search for `ignore.{0,40}instructions` keeps apart all `ignore` that may still be near enough, but from the end of the text
+RE2 writes the count so that the last `instructions` is all there is to know.
 """
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import re2
 
+from jupiter_addons.policy.alphabet import Alphabet
+from jupiter_addons.policy.automaton import Direction, TooLargeError, measure
+from jupiter_addons.policy.repeats import ANYTHING, Tree, UnreadableError, asserts, counts, read_tree, recounted
+from jupiter_addons.policy.repeats import Sequence as InOrder
+
 MAX_BYTES = 4096
+MAX_WORK = 1_000_000
+"""What the expressions of one load may come to, in places of their automata and instructions of their programs: a second."""
 GATE_FROM = 4
 """So many expressions that are searched in the same text get a gate."""
+_ANYTHING = r"\C*?"
+_PROGRAM_BYTES = 1 << 20
+"""What RE2 may use to compile."""
+_PROGRAM = 10_000
+"""So many instructions find room in it.  RE2 takes 5 ms for them."""
+_MEMORY_BYTES = 32 << 20
+"""What RE2 may use to search, more than the largest automaton needs that is allowed."""
+_GATE_BYTES = 16_384
+"""What stands behind a gate: it has about as many states."""
+_MOST_BLAMED = 3
+"""So many counts are tried as the one that is to blame: each may take 50 ms."""
+
+# A pattern of ours, which finds the usual expressions: words, whose automaton has no more states than they have letters.
+_WORDS = re.compile(r"(\(\?i\))?(?:[A-Za-z0-9 _|,;:@/%&=<>'\"~#!-]|\\[b.()\[\]{}*+?^$|\\/-])*")
 
 
 class BadPatternError(Exception):
     """Why an expression cannot be used, in words for its author."""
 
 
-def expression(text: str, *, places: bool = False) -> Any:
-    """Return a compiled expression; with `places` it searches text, and says in characters where.  Raises BadPatternError."""
+class Allowance:
+    """What the expressions of one load may come to together."""
+
+    def __init__(self, work: int = MAX_WORK) -> None:
+        self._left = work
+
+    def take(self, work: int) -> None:
+        """Take some of it.  Raises BadPatternError if that is more than is left."""
+        self._left -= work
+        if self._left < 0:
+            raise BadPatternError("the expressions of all rules together are too large; use fewer, or smaller counts")
+
+
+def expression(text: str, *, places: bool = False, allowance: Allowance | None = None) -> Any:
+    """Return a compiled expression; with `places` it searches text, and says in characters where.
+
+    A megabyte takes 5 ms at most, whatever it holds.  Raises BadPatternError.
+    """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise BadPatternError(f"the expression is longer than {MAX_BYTES} bytes")
     try:
-        return re2.compile(text if places else text.encode(), _options())
+        text.encode()
     except UnicodeEncodeError as error:
         raise BadPatternError("the expression holds half a surrogate pair") from error
-    except re2.error as error:
-        detail = error.args[0] if error.args else "?"
-        detail = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
-        raise BadPatternError(f"not a valid RE2 expression: {detail}") from error
+    if _WORDS.fullmatch(text):
+        return _compile(text, places=places)
+    allowance = allowance or Allowance()
+    allowance.take(0)
+    judged = _judged(text, places=places)
+    allowance.take(judged.work)
+    if judged.wrong is not None:
+        raise BadPatternError(judged.wrong)
+    return _compile(judged.text, places=places)
 
 
-def wildcard(text: str) -> Any:
+def wildcard(text: str, *, allowance: Allowance | None = None) -> Any:
     """Return the compiled form of a text in which `*` is any text and `?` any character, for the whole of what it is
     searched in.  Raises BadPatternError."""
     parts = {"*": "(?s:.*)", "?": "(?s:.)"}
-    return expression(r"\A" + "".join(parts.get(c) or _literally(c) for c in text) + r"\z")
+    return expression(r"\A" + "".join(parts.get(c) or _literally(c) for c in text) + r"\z", allowance=allowance)
 
 
-def gate(expressions: Sequence[Any]) -> Any:
-    """Return one expression that is found exactly where one of many is, or None if they cannot be put into one.
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """An expression that is found exactly where one of many is."""
 
-    RE2 makes one automaton of all, and nearly always finds nothing in one pass.
+    expression: Any
+    sources: frozenset[bytes]
+    """The expressions behind it."""
+
+
+def gate(expressions: Sequence[Any]) -> Gate | None:
+    """Return a gate before those of many expressions that can be put into one, or None if there are too few of them.
+
+    RE2 makes one automaton of all, and nearly always finds nothing in one pass.  Only words are put together, with the case
+    of letters or without: of others, states would have to be kept for each combination of what has been seen.
     """
-    sources = [expression.pattern for expression in expressions]
-    if len(sources) < GATE_FROM or any(b"\\Q" in source or b"\\E" in source for source in sources):
-        return None  # a quotation that is left open would take in the alternatives behind it
+    words = [one.pattern for one in expressions if _WORDS.fullmatch(one.pattern.decode())]
+    folded = [source for source in words if source.startswith(b"(?i)")]
+    exact = [source for source in words if not source.startswith(b"(?i)")]
+    sources = max(folded, exact, key=len)
+    if len(sources) < GATE_FROM:
+        return None
+    ends = accumulate(map(len, sources))
+    sources = [source for source, end in zip(sources, ends, strict=True) if end <= _GATE_BYTES]
+    together = b"|".join(b"(?:" + source + b")" for source in sources)
     try:
-        return re2.compile(b"|".join(b"(?:" + source + b")" for source in sources), _options(captures=False))
+        return Gate(re2.compile(together, _options(_MEMORY_BYTES)), frozenset(sources))
     except re2.error:  # too large together
         return None
 
 
-def _options(*, captures: bool = True) -> Any:
+# -- judging -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What became of an expression."""
+
+    text: str = ""
+    """The expression, written so that RE2 searches it in the direction in which it is small: it begins at the end of what can
+    only end there."""
+    work: int = 0
+    wrong: str | None = None
+
+
+@lru_cache(maxsize=1024)
+def _judged(text: str, *, places: bool) -> _Judged:
+    """Return what an expression comes to: worked out once, as files are read again and again, and rules are alike."""
+    try:
+        program = re2.compile(text.encode(), _options(_PROGRAM_BYTES))
+        tree = read_tree(text)
+    except re2.error as error:
+        return _Judged(work=_PROGRAM if _is_large(error) else 0, wrong=_said(error))
+    except UnreadableError as error:
+        return _Judged(wrong=str(error))
+    scale = _Scale(tree, program.programsize)
+    if scale.small_forwards(tree):
+        return _Judged(text, scale.work)
+    if not places and "\\Q" not in text and scale.small_backwards(tree):
+        # A quotation that is left open would have taken in what is added.
+        start = _ANYTHING if asserts(tree, "text_start") else ""
+        return _Judged(f"{start}(?:{text}){_ANYTHING}\\z", scale.work)
+    wrong = _blamed(tree, text, scale, places=places)
+    return _Judged(work=scale.work, wrong=wrong)
+
+
+def _blamed(tree: Tree, text: str, scale: "_Scale", *, places: bool) -> str:
+    """Return which part of an expression makes it too large, and what could be written instead."""
+    for count in sorted(counts(tree), key=lambda count: -(count.most or count.least))[:_MOST_BLAMED]:
+        freed = recounted(tree, count, replace(count, least=min(count.least, 1), most=None))
+        if scale.small_forwards(freed) or (not places and scale.small_backwards(freed)):
+            part = text[count.start : count.counted_from]
+            freely = part + ("+" if count.least else "*")
+            return (
+                f"`{text[count.start : count.end]}` counts from too many places at once, which takes seconds in a long text; "
+                f"write `{freely}`, a smaller count, or count words, as in `(?:\\s+\\S+){{0,5}}`"
+            )
+    return (
+        "the expression has to follow too many possibilities at once, which takes seconds in a long text; "
+        "use fewer or smaller counts, or make several expressions of it"
+    )
+
+
+class _Scale:
+    """Measures an expression, and others that are made of its characters."""
+
+    def __init__(self, tree: Tree, program: int) -> None:
+        self._alphabet = Alphabet(tree)
+        self.work = program
+
+    def small_forwards(self, tree: Tree) -> bool:
+        """Whether RE2 can search from the beginning: and, where something is found, back to where it begins."""
+        return self._small(tree, "forwards") and self._small(tree, "origin")
+
+    def small_backwards(self, tree: Tree) -> bool:
+        """Whether RE2 can search from the end, as `_Judged` writes it."""
+        return self._small(InOrder((ANYTHING, tree)) if asserts(tree, "text_start") else tree, "backwards")
+
+    def _small(self, tree: Tree, direction: Direction) -> bool:
+        try:
+            self.work += measure(tree, self._alphabet, direction)
+        except TooLargeError as error:
+            self.work += error.work
+            return False
+        return True
+
+
+def _compile(text: str, *, places: bool) -> Any:
+    try:
+        return re2.compile(text if places else text.encode(), _options(_MEMORY_BYTES))
+    except re2.error as error:
+        raise BadPatternError(_said(error)) from error
+
+
+def _said(error: re2.error) -> str:
+    if _is_large(error):
+        return r"the expression is too large: a class such as `\pL` counts as hundreds, each time it is repeated"
+    return f"not a valid RE2 expression: {_detail(error)}"
+
+
+def _is_large(error: re2.error) -> bool:
+    return _detail(error).startswith("pattern too large")
+
+
+def _detail(error: re2.error) -> str:
+    detail = error.args[0] if error.args else "?"
+    return detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
+
+
+def _options(memory_bytes: int) -> Any:
     options = re2.Options()
     options.log_errors = False
-    options.never_capture = not captures
+    options.never_capture = True
+    options.max_mem = memory_bytes
     return options
 
 

@@ -4,7 +4,6 @@ Exact for plain and quoted scalars in one line and for `|` blocks; where a scala
 found any more stands where the scalar begins.
 """
 
-import dataclasses
 from collections.abc import Sequence
 
 from jupiter_addons.documents import Mark, Node
@@ -31,7 +30,7 @@ class Places:
             line, column = self._found[-1][0], self._found[-1][1] + 1
         else:
             return self._start
-        return dataclasses.replace(self._start, line=line + 1, column=column + 1)
+        return self._start._replace(line=line + 1, column=column + 1)
 
     def _walk(self, lines: Sequence[str], line: int, column: int, value: str) -> None:
         style = lines[line][column : column + 1]

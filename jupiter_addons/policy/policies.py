@@ -11,12 +11,13 @@ from jupiter_addons.errors import ConfigError
 from jupiter_addons.policy.actions import read_actions
 from jupiter_addons.policy.conditions import Conditions
 from jupiter_addons.policy.expression import Expressions, quoting
-from jupiter_addons.policy.localtime import zone
 from jupiter_addons.policy.nodes import Every
+from jupiter_addons.policy.patterns import Allowance
 from jupiter_addons.policy.reading import Reading
 from jupiter_addons.policy.rules import Combining, Mode, Rule, Tier
 from jupiter_addons.policy.terms import Terms
 from jupiter_addons.policy.vocabulary import Phase
+from jupiter_addons.zones import zone
 
 _ABOUT = ("mpl_version", "name", "version", "description", "author", "created", "updated", "tags", "metadata")
 _OWN = ("variables", "timezone", "combining", "evaluation", "includes", "tests", "rules")
@@ -57,8 +58,8 @@ class Policy:
     cases: tuple[Case, ...]
 
 
-def read_policy(file: str, data: bytes) -> Policy:
-    """Return what a file says.  Raises ConfigError with every problem in it."""
+def read_policy(file: str, data: bytes, allowance: Allowance | None = None) -> Policy:
+    """Return what a file says, whose expressions take of an allowance.  Raises ConfigError with every problem in it."""
     lines = data.decode("utf-8", "replace").splitlines()
     try:
         root = read(file, data)
@@ -69,7 +70,7 @@ def read_policy(file: str, data: bytes) -> Policy:
                 for problem in error.problems
             ]
         ) from error
-    return _File(file, root, lines).policy()
+    return _File(file, root, lines, Reading(allowance)).policy()
 
 
 def _line(lines: Sequence[str], number: int) -> str:
@@ -77,10 +78,10 @@ def _line(lines: Sequence[str], number: int) -> str:
 
 
 class _File:
-    def __init__(self, file: str, root: Node, lines: Sequence[str]) -> None:
+    def __init__(self, file: str, root: Node, lines: Sequence[str], reading: Reading) -> None:
         self._file = file
         self._root = root
-        self._reading = Reading()
+        self._reading = reading
         self._terms = Terms(self._reading)
         self._conditions = Conditions(self._reading, self._terms)
         self._expressions = Expressions(self._reading, self._terms, lines)

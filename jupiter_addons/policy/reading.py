@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from jupiter_addons.documents import Mark, Node
 from jupiter_addons.errors import Problem
+from jupiter_addons.policy.patterns import Allowance
 from jupiter_addons.policy.vocabulary import ELSEWHERE
 
 MAX_SUGGESTIONS = 100
@@ -36,10 +37,11 @@ def suggestion(word: str, known: Iterable[str]) -> str | None:
 
 
 class Reading:
-    """The problems found so far, each once."""
+    """The problems found so far, each once, and what is left for expressions, of which many files may have a part."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowance: Allowance | None = None) -> None:
         self._found: dict[Problem, None] = {}
+        self.allowance = allowance or Allowance()
 
     @property
     def problems(self) -> list[Problem]:

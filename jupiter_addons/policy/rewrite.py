@@ -15,14 +15,21 @@ from jupiter_addons.dialects.call import DialectName, Json
 from jupiter_addons.dialects.places import Place
 from jupiter_addons.dialects.splice import Path, splice
 from jupiter_addons.dialects.sse import Frame, is_done
-from jupiter_addons.errors import UpstreamError
+from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.policy.flow import Flow
 from jupiter_addons.policy.redact import Rewriter
+
+_NO_JSON = Refusal("policy_unavailable", "a policy cannot be applied to this answer", retry_after_s=1)
 
 
 def rewrite_body(dialect: DialectName, body: bytes, rewriter: Rewriter) -> bytes:
     """Return a whole answer after its redactions: the same bytes if nothing was found.  Raises UpstreamError."""
-    answer = strict.read_answer(body)
+    try:
+        answer = strict.read_answer(body)
+    except UpstreamError as error:
+        if dialect == "passthrough":  # read by nobody, until a rule wants to
+            raise UpstreamError(_NO_JSON) from error
+        raise
     edits: dict[Path, Json] = {}
     for place in places.answer(dialect, answer):
         new = rewriter.whole(place.text, is_json=place.is_json)

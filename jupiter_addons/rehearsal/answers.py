@@ -1,7 +1,7 @@
 """What the rehearsal provider says in the two chat dialects of the clouds: bodies and events, the same for the same request."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jupiter_addons.rehearsal.asked import Call, calls, made_id, prompt_tokens, tokens, words
@@ -11,10 +11,12 @@ from jupiter_addons.rehearsal.behaviour import Behaviour
 MODELS = ("rehearsal-1", "rehearsal-2")
 
 
-def answer_text(said: str, behaviour: Behaviour) -> str:
-    """Return the answer to a message."""
+def answer_text(said: str, behaviour: Behaviour, results: Sequence[str] = ()) -> str:
+    """Return the answer to a message, or to the results of the tools called for it."""
     if behaviour.say:
         return behaviour.say
+    if results:
+        return f"The tools said: {'; '.join(results)[:200]}"
     if behaviour.events:
         return " ".join(f"word{number}" for number in range(behaviour.events))
     return f"You said: {said[:200]}" if said else "You said nothing."
@@ -133,7 +135,7 @@ def anthropic_events(body: dict[str, Any], text: str, behaviour: Behaviour) -> I
         yield _event("content_block_stop", {"index": index})
     last: dict[str, Any] = {"delta": {"stop_reason": message["stop_reason"], "stop_sequence": None}}
     if not behaviour.no_usage:
-        last["usage"] = {"output_tokens": tokens(text)}
+        last["usage"] = message["usage"]
     yield _event("message_delta", last)
     if not behaviour.no_done:
         yield _event("message_stop", {})

@@ -67,19 +67,27 @@ def _response_events(whole: dict[str, Any], behaviour: Behaviour) -> Iterator[di
     yield {"type": "response.created", "response": begun}
     yield {"type": "response.in_progress", "response": begun}
     for index, item in enumerate(whole["output"]):
-        place = {"item_id": item["id"], "output_index": index}
+        place: dict[str, Any] = {"item_id": item["id"], "output_index": index}
         empty = {name: [] if isinstance(value, list) else value for name, value in item.items()}
         if "arguments" in item:
             empty["arguments"] = ""
         yield {"type": "response.output_item.added", "output_index": index, "item": empty}
         match item["type"]:
             case "message":
-                for word in words(item["content"][0]["text"]):
-                    delta = {**place, "content_index": 0, "delta": word, "logprobs": []}
-                    yield {"type": "response.output_text.delta", **delta}
+                (part,) = item["content"]
+                place["content_index"] = 0
+                yield {"type": "response.content_part.added", **place, "part": {**part, "text": ""}}
+                for word in words(part["text"]):
+                    yield {"type": "response.output_text.delta", **place, "delta": word, "logprobs": []}
+                yield {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []}
+                yield {"type": "response.content_part.done", **place, "part": part}
             case "reasoning":
-                delta = {**place, "summary_index": 0, "delta": behaviour.think}
-                yield {"type": "response.reasoning_summary_text.delta", **delta}
+                (part,) = item["summary"]
+                place["summary_index"] = 0
+                yield {"type": "response.reasoning_summary_part.added", **place, "part": {**part, "text": ""}}
+                yield {"type": "response.reasoning_summary_text.delta", **place, "delta": part["text"]}
+                yield {"type": "response.reasoning_summary_text.done", **place, "text": part["text"]}
+                yield {"type": "response.reasoning_summary_part.done", **place, "part": part}
             case "function_call":
                 for word in words(item["arguments"]):
                     yield {"type": "response.function_call_arguments.delta", **place, "delta": word}

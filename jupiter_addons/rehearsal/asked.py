@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from jupiter_addons.rehearsal.behaviour import Behaviour
 
@@ -54,6 +55,34 @@ def last_user_text(body: dict[str, Any]) -> str:
     return ""
 
 
+def tool_results(body: dict[str, Any]) -> list[str]:
+    """Return what the tools called last said, if nobody has said anything since."""
+    found: list[str] = []
+    for item in reversed(_turns(body)):
+        if item.get("role") == "tool":
+            found.append(_text(item.get("content")))
+        elif str(item.get("type", "")).endswith("call_output"):
+            found.append(_text(item.get("output")))
+        else:
+            content = item.get("content")
+            parts = content if item.get("role") == "user" and isinstance(content, list) else []
+            results = [part for part in parts if part.get("type") == "tool_result"]
+            found += [_text(part.get("content")) for part in reversed(results)]
+            break
+    return found[::-1]
+
+
+def _turns(body: dict[str, Any]) -> list[dict[str, Any]]:
+    turns = body.get("messages") or body.get("input") or []
+    return [turn for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return " ".join(part.get("text", "") for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else json.dumps(content)
+
+
 def prompt_tokens(body: dict[str, Any]) -> int:
     """Count the tokens of the whole request."""
     said = "".join(json.dumps(body[name]) for name in ("messages", "input", "prompt", "instructions") if name in body)
@@ -61,14 +90,22 @@ def prompt_tokens(body: dict[str, Any]) -> int:
 
 
 def calls(body: dict[str, Any], behaviour: Behaviour) -> list[Call]:
-    """Return the calls that are answered: as many as the knob says, or one if the request forces it."""
+    """Return the calls that are answered: those the knobs say until they have results, or one if the request forces it."""
     offered = [tool.get("function") or tool for tool in body.get("tools") or []]
+    wanted = behaviour if not tool_results(body) else Behaviour()
+    if wanted.call:
+        name, _, arguments = unquote(wanted.call).partition(" ")
+        return (
+            [Call("call_0", name, json.loads(arguments or "{}"))]
+            if name in (tool.get("name") for tool in offered)
+            else []
+        )
     choice = body.get("tool_choice")
     named = [(choice.get("function") or choice).get("name")] if isinstance(choice, dict) else []
     if named and named[0] is not None:
         offered = [tool for tool in offered if tool.get("name") in named]
     forced = choice == "required" or (isinstance(choice, dict) and choice.get("type") not in ("auto", "none"))
-    count = behaviour.calls or (1 if forced else 0)
+    count = wanted.calls or (1 if forced else 0)
     chosen = [offered[number % len(offered)] for number in range(count)] if offered else []
     return [
         Call(f"call_{number}", tool.get("name", ""), _sample(tool.get("parameters") or tool.get("input_schema") or {}))
@@ -81,6 +118,6 @@ def _sample(schema: dict[str, Any]) -> dict[str, Any]:
     kinds: dict[str, Any] = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
     found = {}
     for name, wanted in (schema.get("properties") or {}).items():
-        options = wanted.get("enum")
+        options = [wanted["const"]] if "const" in wanted else wanted.get("enum")
         found[name] = options[0] if options else kinds.get(wanted.get("type"), f"some {name}")
     return found

@@ -9,9 +9,11 @@
     [[no_usage]]    leave out the usage         [[html]]          a page instead of JSON
     [[hang]]        never answer                [[close]]         close instead of answering
     [[say=text]]    answer with this text       [[calls=2]]     call so many of the tools offered
-    [[think=text]]  reason before the answer
+    [[think=text]]  reason before the answer    [[times=1]]       an error only so many times
+    [[retry_after=1]] seconds, beside an error  [[call=f {"a":1}]] call this tool (%5D for a bracket)
 
-They travel in the text because a gateway does not forward unknown headers.
+Tools that were called for are not called again once their results are there: those are answered.  Knobs travel in the text
+because a gateway does not forward unknown headers.
 """
 
 import re
@@ -33,6 +35,9 @@ class Behaviour:
     say: str = ""
     think: str = ""
     calls: int = 0
+    call: str = ""
+    times: int = 0
+    retry_after: int = 7
     no_done: bool = False
     error_event: bool = False
     linger: bool = False

@@ -12,11 +12,12 @@ import json
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from jupiter_addons.rehearsal import answers, answers_ollama, answers_openai, asked, behaviour
+from jupiter_addons.rehearsal import answers, answers_media, answers_ollama, answers_openai, asked, behaviour
 from jupiter_addons.rehearsal.behaviour import Behaviour
 from jupiter_addons.rehearsal.journal import Entry, Journal
 
@@ -88,27 +89,58 @@ class _Answer:
             self._json(200, answers_ollama.tags())
         elif path in _DIALECTS and entry.method == "POST":
             await self._call(_DIALECTS[path], json.loads(entry.body))
+        elif path.startswith(_MEDIA):
+            await self._media(path)
+        elif path == "/v1/echo":  # at no provider: a path that no gateway knows
+            pieces = iter([entry.body]) if entry.body else iter(())
+            await self._stream(pieces, entry.header("content-type") or "application/octet-stream", Behaviour())
         else:
             self._error(404, "not found")
 
+    async def _media(self, path: str) -> None:
+        entry = self._entry
+        fields = answers_media.fields_of(entry.header("content-type") or "", entry.body)
+        message = answers_media.said(fields)
+        knobs, text = behaviour.parse(message)
+        fields |= {name: text for name in ("input", "prompt") if isinstance(fields.get(name), str)}
+        if not await self._begins(knobs, message):
+            return
+        found = answers_media.answer(entry.method, path, fields, knobs, self._server.kept)
+        if found is None:
+            self._error(404, "not found")
+        elif found.events is not None:
+            await self._stream(found.events, found.media_type, knobs)
+        elif knobs.cut_after >= 0:
+            self._cut(found.media_type, found.body, knobs.cut_after)
+        else:
+            self._whole(found.status, found.media_type, found.body)
+
     async def _call(self, dialect: "_Dialect", body: dict[str, Any]) -> None:
-        knobs, said = behaviour.parse(asked.last_user_text(body))
+        message = asked.last_user_text(body)
+        knobs, said = behaviour.parse(message)
+        if not await self._begins(knobs, message):
+            return
+        text = answers.answer_text(said, knobs, asked.tool_results(body))
+        if dialect.events is not None and body.get("stream", dialect.streams):
+            await self._stream(dialect.events(body, text, knobs), dialect.stream_type, knobs)
+        else:
+            await self._one(dialect.whole(body, text, knobs), knobs)
+
+    async def _begins(self, knobs: Behaviour, message: str) -> bool:
+        """Do what comes before an answer, or in the place of one; return whether there is still to be one."""
         if knobs.close:
             self._transport.abort()
-            return
+            return False
         if knobs.hang:
             await asyncio.Event().wait()
         if knobs.delay_ms:
             await asyncio.sleep(knobs.delay_ms / 1000)
-        text = answers.answer_text(said, knobs)
-        if knobs.status != 200:
-            self._error(knobs.status, "rehearsed")
+        failing = knobs.status != 200 and self._server.fails(message, knobs.times)
+        if failing:
+            self._error(knobs.status, "rehearsed", knobs.retry_after)
         elif knobs.html:
             self._whole(200, "text/html", b"<html>rehearsed</html>")
-        elif dialect.events is not None and body.get("stream", dialect.streams):
-            await self._stream(dialect.events(body, text, knobs), dialect.stream_type, knobs)
-        else:
-            await self._one(dialect.whole(body, text, knobs), knobs)
+        return not failing and not knobs.html
 
     async def _one(self, found: dict[str, Any], knobs: Behaviour) -> None:
         if knobs.odd_json:
@@ -117,14 +149,17 @@ class _Answer:
         else:
             raw = json.dumps(found).encode()
         if knobs.cut_after >= 0:
-            head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(raw)}\r\n\r\n"
-            self._transport.write(head.encode() + raw[: knobs.cut_after])
-            self._transport.close()
+            self._cut("application/json", raw, knobs.cut_after)
             return
         extra = ""
         if knobs.gzip:
             raw, extra = gzip.compress(raw), "content-encoding: gzip\r\n"
         self._whole(200, "application/json", raw, extra)
+
+    def _cut(self, content_type: str, raw: bytes, after: int) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {len(raw)}\r\n\r\n"
+        self._transport.write(head.encode() + raw[:after])
+        self._transport.close()
 
     async def _stream(self, events: Iterator[bytes], content_type: str, knobs: Behaviour) -> None:
         head = f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n"
@@ -150,21 +185,20 @@ class _Answer:
             if knobs.split:
                 await asyncio.sleep(0)
 
-    def _error(self, status: int, message: str) -> None:
+    def _error(self, status: int, message: str, retry_after_s: int = 0) -> None:
+        advice = f"retry-after: {retry_after_s}\r\n" if status in (429, 503) else ""
         if self._entry.target.startswith("/api/"):
-            self._json(status, {"error": message})
+            self._json(status, {"error": message}, advice)
         else:
-            self._json(status, answers.error_body(self._anthropic, status, message))
+            self._json(status, answers.error_body(self._anthropic, status, message), advice)
 
-    def _json(self, status: int, body: dict[str, Any]) -> None:
-        self._whole(status, "application/json", json.dumps(body).encode())
+    def _json(self, status: int, body: dict[str, Any], extra: str = "") -> None:
+        self._whole(status, "application/json", json.dumps(body).encode(), extra)
 
     def _whole(self, status: int, content_type: str, raw: bytes, extra: str = "") -> None:
         self._entry.sent = raw
         self._entry.finished_s = time.monotonic()
         head = f"HTTP/1.1 {status} Rehearsed\r\ncontent-type: {content_type}\r\n{extra}content-length: {len(raw)}\r\n"
-        if status in (429, 503):
-            head += "retry-after: 7\r\n"
         self._transport.write(head.encode() + b"openai-organization: rehearsal\r\nset-cookie: a=b\r\n\r\n" + raw)
 
 
@@ -201,6 +235,8 @@ _DIALECTS: Mapping[str, _Dialect] = {
     "/api/embed": _Dialect(lambda body, _text, knobs: answers_ollama.embed_body(body, knobs)),
 }
 
+_MEDIA = ("/v1/moderations", "/v1/audio/", "/v1/images/", "/v1/files", "/v1/batches")
+
 
 class Rehearsal:
     """The provider in a running event loop."""
@@ -209,10 +245,17 @@ class Rehearsal:
         """`api_key` is the only one accepted; None accepts any."""
         self.api_key = api_key
         self.journal = Journal()
+        self.kept = answers_media.Kept()
         self.transports: set[asyncio.Transport] = set()
         self.port = 0
+        self._failures: Counter[str] = Counter()
         self._tls = tls
         self._server: asyncio.Server | None = None
+
+    def fails(self, message: str, times: int) -> bool:
+        """Return whether a message that is to fail does so now: always, or only the first `times` times that it comes."""
+        self._failures[message] += 1
+        return not times or self._failures[message] <= times
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; `port` then says where."""

@@ -174,7 +174,7 @@ def _able(wanted: Wanted, providers: Sequence[Provider], choice: Choice) -> list
         return not_offered(model)
     speaking = [p for p in offering if p.serves(wanted.dialect)]
     if not speaking:
-        paths = sorted({WIRES[dialect].path for provider in offering for dialect in provider.dialects})
+        paths = sorted({WIRES[dialect].path for provider in offering for dialect in provider.dialects} - {""})
         message = f"model `{plain(model)}` is offered at {' and '.join(paths)} only"
         return Refusal("unsupported_by_provider", message, param="model")
     if wanted.only is not None and wanted.stand_ins:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from jupiter_addons.dialects.call import DialectName
 from jupiter_addons.dialects.translate import targets
@@ -12,7 +12,9 @@ from jupiter_addons.routing.checks import CheckRules
 
 ProviderType = Literal["openai", "anthropic", "ollama", "openai-compatible", "azure-openai", "rehearsal"]
 
-_COMPATIBLE: frozenset[DialectName] = frozenset({"openai_chat", "openai_completions", "openai_embeddings"})
+_COMPATIBLE: frozenset[DialectName] = frozenset(
+    {"openai_chat", "openai_completions", "openai_embeddings", "passthrough"}
+)
 _OPENAI = _COMPATIBLE | frozenset[DialectName]({"openai_responses"})
 _ANTHROPIC: frozenset[DialectName] = frozenset({"anthropic_messages", "anthropic_count_tokens"})
 _OLLAMA: frozenset[DialectName] = frozenset({"ollama_chat", "ollama_generate", "ollama_embed"})
@@ -28,8 +30,24 @@ DIALECTS: Mapping[ProviderType, frozenset[DialectName]] = {
 """What a type speaks.  Compatible servers are not taken at their word for responses, which many do not have: those are asked
 of them as chats."""
 
-_PER_DEPLOYMENT = frozenset({"/chat/completions", "/completions", "/embeddings"})
+_PER_DEPLOYMENT = frozenset(
+    {
+        "/chat/completions",
+        "/completions",
+        "/embeddings",
+        "/audio/speech",
+        "/audio/transcriptions",
+        "/audio/translations",
+        "/images/generations",
+        "/images/edits",
+    }
+)
 """What Azure has under `/openai/deployments/NAME`; its other endpoints read the model from the body, as OpenAI's do."""
+
+_LISTS = ("/files", "/batches")
+"""What can be listed at Azure: a page of a list is asked for by the query."""
+_NOT_AZURE = frozenset({"/v1/moderations", "/v1/images/variations"})
+"""What Azure does not have of what is passed on."""
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -87,6 +105,10 @@ class Provider:
         """Whether a client of `dialect` can be served, be it by translation."""
         return bool(targets(dialect, self.dialects))
 
+    def has(self, path: str) -> bool:
+        """Whether what is passed on can be asked for at this path, as far as its type tells."""
+        return "passthrough" in self.dialects and not (self.type == "azure-openai" and path in _NOT_AZURE)
+
     @property
     def authority(self) -> str:
         """The Host header to send."""
@@ -97,20 +119,23 @@ class Provider:
         """Return the upstream request target for one of OpenAI's, Anthropic's or Ollama's (`/v1/…`, query included).
 
         `model` is what this provider calls it.  Azure's has a version, and for most endpoints the deployment:
-        `/openai/deployments/MODEL/chat/completions?api-version=…`; a query of the client's has no meaning there.
+        `/openai/deployments/MODEL/chat/completions?api-version=…`; a query of the client's has a meaning for lists only.
         """
         if self.api_version is None:
             return self.prefix + target
-        path = target.partition("?")[0].removeprefix("/v1")
+        path, _, query = target.removeprefix("/v1").partition("?")
         where = f"/deployments/{quote(model, safe='')}" if path in _PER_DEPLOYMENT else ""
         prefix = self.prefix.removesuffix("/openai")
-        return f"{prefix}/openai{where}{path}?api-version={quote(self.api_version, safe='')}"
+        version = f"api-version={quote(self.api_version, safe='')}"
+        asked = [part for part in query.split("&") if part and unquote(part.partition("=")[0]).lower() != "api-version"]
+        more = "&".join(["", *asked]) if path.startswith(_LISTS) else ""
+        return f"{prefix}/openai{where}{path}?{version}{more}"
 
     def credential(self, key: str, spoken: DialectName) -> tuple[bytes, bytes]:
         """Return the header field that a key is sent in where the provider is asked in a dialect."""
         if self.type == "azure-openai":
             return b"api-key", key.encode()
-        if spoken in _ANTHROPIC:
+        if spoken in _ANTHROPIC or self.type == "anthropic":
             return b"x-api-key", key.encode()
         return b"authorization", b"Bearer " + key.encode()
 

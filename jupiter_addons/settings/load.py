@@ -51,12 +51,16 @@ class Configuration(Settings):
     @property
     def evidence_paths(self) -> tuple[Path, ...]:
         """The evidence databases of all workers, also of those that there once were more of."""
+        return tuple(map(self.evidence_path_of, self.evidence_workers))
+
+    @property
+    def evidence_workers(self) -> tuple[int, ...]:
+        """The numbers of the workers that have, or had, an evidence database."""
         first = self.evidence_path
-        found = {
-            path.stem.removeprefix(f"{first.stem}-"): path
-            for path in first.parent.glob(f"{first.stem}-*{first.suffix}")
-        }
-        return first, *(found[number] for number in sorted(filter(str.isdigit, found), key=int))
+        found = (
+            path.stem.removeprefix(f"{first.stem}-") for path in first.parent.glob(f"{first.stem}-*{first.suffix}")
+        )
+        return 0, *sorted({int(number) for number in found if number.isdecimal()} - {0})
 
     @property
     def subject_keys_path(self) -> Path:
@@ -67,6 +71,19 @@ class Configuration(Settings):
     def content_key_path(self) -> Path:
         """The master key of those keys."""
         return self.signing_dir / "content.key"
+
+    @property
+    def limits_path(self) -> Path | None:
+        """The database of counters; None if they are kept elsewhere."""
+        url = self.limits.storage.url
+        if url is not None and not url.startswith("sqlite:"):
+            return None
+        return self._at(self.proxy.state_dir / "limits.db" if url is None else Path(url.removeprefix("sqlite:")))
+
+    @property
+    def state_path(self) -> Path:
+        """Where databases and keys are kept."""
+        return self._at(self.proxy.state_dir)
 
     @property
     def signing_dir(self) -> Path:
@@ -179,10 +196,10 @@ def _cross_check(root: Node, settings: Settings) -> list[Problem]:
         if not _HOST.fullmatch(host):
             problems.append(mark.problem(f"`{host}` is not a host name in lower case without a port"))
     problems += _unknown_in_order(root, settings)
-    if settings.proxy.workers > 1 and settings.limits.any_given:
+    if settings.proxy.workers > 1 and settings.limits.storage.url == "memory:":
         message = "`proxy.workers` is more than 1, and each worker would count the limits for itself"
-        hint = "set every limit to null, `limits.default.requests_per_minute` too, until counters can be shared"
-        problems.append(root.find(("proxy", "workers")).problem(message, hint))
+        hint = "leave `limits.storage.url` out, so that they share a database, or name a Redis server"
+        problems.append(root.find(("limits", "storage", "url")).problem(message, hint))
     cors = settings.proxy.cors
     if cors.enabled and not cors.allowed_origins:
         problems.append(root.find(("proxy", "cors")).problem("`proxy.cors` is enabled and allows no origin"))

@@ -15,8 +15,6 @@ Path = tuple[str | int, ...]
 
 _GONE: Mapping[Path, str] = {
     ("telemetry", "health"): "probes are always on, at /health and /ready",
-    ("limits", "rate_limits"): "write `limits.default`, `limits.by_user` and `limits.by_team`",
-    ("limits", "budgets"): "budgets are not available in this version",
     ("security", "authentication"): "keys are made by `jupiter keys create`",
     ("security", "secrets"): "secrets are files of $JUPITER_SECRETS_DIR, written `${secret:name}`",
 }
@@ -42,6 +40,7 @@ _PATTERNS = {
     "^sqlite:.+": "`sqlite:` and a path",
     "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "1 to 64 letters, digits, `_`, `.` and `-`, a letter or digit first",
     "^[A-Za-z0-9.-]{1,32}$": "a version such as 2024-10-21",
+    "^[a-z0-9]{12}$": "the id of a key, as `jupiter keys list` tells it",
 }
 
 
@@ -77,6 +76,13 @@ def _explain_one(root: Node, detail: ErrorDetails) -> Problem:
     if detail["loc"][-1] == "[key]":
         return _explain_key(root, detail)
     path = detail["loc"]
+    if (
+        path[-1] == "limit"
+        and node_at(root, path) is None
+        and (short := node_at(root, path[:-1]))
+        and not short.entries
+    ):
+        path = path[:-1]  # a limit that is written as its number alone
     name = _name(path)
     node = node_at(root, path)
     mark = root.find(path)

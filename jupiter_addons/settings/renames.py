@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from jupiter_addons.documents import Node
 from jupiter_addons.errors import Problem
+from jupiter_addons.settings.renames_limits import rename_limits
 
 Path = tuple[str, ...]
 
@@ -16,20 +17,29 @@ MOVED: Mapping[Path, Path] = {
     ("routing", "fallback"): ("routing", "failover"),
     ("routing", "model_mapping"): ("routing", "aliases"),
     ("evidence", "sqlite", "path"): ("evidence", "url"),
+    ("limits", "storage", "sqlite", "path"): ("limits", "storage", "url"),
+    ("limits", "storage", "backend"): ("limits", "storage", "url"),
 }
 """Old key -> new key."""
 
 IMPLIED: Mapping[Path, object] = {
     ("evidence", "backend"): "sqlite",
     ("evidence", "enabled"): True,
-    ("limits", "storage", "backend"): "memory",
+    ("limits", "storage", "backend"): "sqlite",
     ("telemetry", "metrics", "path"): "/metrics",
     ("telemetry", "health", "enabled"): True,
 }
 """Old key -> the only value that still holds.  With it the key is dropped, with any other it is refused as unknown."""
 
-_PREFIXES: Mapping[Path, str] = {("evidence", "sqlite", "path"): "sqlite:"}
+_PREFIXES: Mapping[Path, str] = {
+    ("evidence", "sqlite", "path"): "sqlite:",
+    ("limits", "storage", "sqlite", "path"): "sqlite:",
+}
 """Old key -> what its value begins with now."""
+_WORDS: Mapping[Path, Mapping[str, str]] = {("limits", "storage", "backend"): {"memory": "memory:"}}
+"""Old key -> its values that are written otherwise now; with any other it is not moved."""
+_NO_SECTIONS = (("evidence", "sqlite"), ("limits", "storage", "sqlite"), ("telemetry", "health"))
+"""What once was a section."""
 
 
 def rename(root: Node) -> tuple[list[Problem], list[Problem]]:
@@ -40,6 +50,9 @@ def rename(root: Node) -> tuple[list[Problem], list[Problem]]:
         parent = _parent(root, old)
         if parent is None or parent.entries is None:
             continue
+        words = _WORDS.get(old)
+        if words is not None and parent.entries[old[-1]].scalar not in words:
+            continue
         mark = parent.key_marks[old[-1]]
         names = f"`{'.'.join(old)}` is `{'.'.join(new)}` now"
         if _parent(root, new) is not None:
@@ -47,7 +60,7 @@ def rename(root: Node) -> tuple[list[Problem], list[Problem]]:
             continue
         value = _take(root, old)
         if isinstance(value.scalar, str):
-            value.scalar = _PREFIXES.get(old, "") + value.scalar
+            value.scalar = words[value.scalar] if words is not None else _PREFIXES.get(old, "") + value.scalar
         if _put(root, new, value):
             notes.append(mark.problem(names))
     for old, only in IMPLIED.items():
@@ -55,6 +68,9 @@ def rename(root: Node) -> tuple[list[Problem], list[Problem]]:
         if parent is not None and parent.entries is not None and parent.entries[old[-1]].scalar == only:
             notes.append(parent.key_marks[old[-1]].problem(f"`{'.'.join(old)}` is no longer needed"))
             _take(root, old)
+    limits = root.entries.get("limits") if root.entries is not None else None
+    if limits is not None and limits.entries is not None:
+        rename_limits(limits, problems, notes)
     return problems, notes
 
 
@@ -75,7 +91,7 @@ def _take(root: Node, path: Path) -> Node:
     assert parent.entries is not None
     value = parent.entries.pop(path[-1])
     del parent.key_marks[path[-1]]
-    if not parent.entries and path[:-1] in (("evidence", "sqlite"), ("telemetry", "health")):
+    if not parent.entries and path[:-1] in _NO_SECTIONS:
         _take(root, path[:-1])
     return value
 

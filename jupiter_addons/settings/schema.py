@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from jupiter_addons.settings.schema_governance import Evidence, Identity, Limits, Policy, Processing
+from jupiter_addons.settings.schema_governance import Evidence, Identity, Policy, Processing
+from jupiter_addons.settings.schema_limits import Limits
 from jupiter_addons.settings.schema_routing import Routing
 from jupiter_addons.settings.schema_traffic import Intercept, Provider, Proxy
 from jupiter_addons.settings.types import Name, Section, only

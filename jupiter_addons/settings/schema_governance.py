@@ -1,11 +1,13 @@
-"""The configuration keys of what is decided and kept: `policy`, `processing`, `limits`, `evidence`, `identity`."""
+"""The configuration keys of what is decided and kept: `policy`, `processing`, `evidence`, `identity`."""
 
+import datetime
 import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.settings.types import Count, Duration, Section, Size, Timeout, later, only
 
 type Scalar = str | int | float | bool
@@ -92,59 +94,55 @@ class Processing(Section):
     """Detectors of personal data, secrets and injection; not in this version."""
 
 
-class Rates(Section):
-    """Rates of requests, in any window of that length."""
-
-    requests_per_second: Count | None = None
-    """The most in any second; null: no such limit."""
-    requests_per_minute: Count | None = None
-    """The most in any minute."""
-    requests_per_hour: Count | None = None
-    """The most in any hour."""
-    requests_per_day: Count | None = None
-    """The most in any 24 hours."""
-
-    def given(self) -> dict[str, int]:
-        """Return the rates that are set."""
-        return {name: value for name, value in self if value is not None}
+SIX_MONTHS_DAYS = 180
 
 
-class LimitStorage(Section):
-    """Where counters are kept."""
-
-    url: Annotated[Literal["memory:"], only("memory:", "any other store of counters is")] = "memory:"
-    """This version counts in memory; a restart starts anew."""
+def _is_schedule(text: str) -> str:
+    parse(text)
+    return text
 
 
-class Limits(Section):
-    """How much is too much."""
+class LegalHold(Section):
+    """Calls that are kept whatever their age, and users who cannot be forgotten; what is left out means any."""
 
-    storage: LimitStorage = LimitStorage()
-    """Where counters are kept."""
-    default: Rates = Rates(requests_per_minute=600)
-    """For each user."""
-    by_user: dict[str, Rates] = Field(default_factory=dict)
-    """User -> what replaces the default, rate by rate."""
-    by_team: dict[str, Rates] = Field(default_factory=dict)
-    """Team -> what its members may do together."""
-    by_model: dict[str, Rates] = Field(default_factory=dict)
-    """Model -> what all may ask of it together."""
-    overall: Rates = Field(default=Rates(), alias="global")
-    """What all may do together."""
-
-    @property
-    def any_given(self) -> bool:
-        """Whether anything is limited."""
-        tables = (self.by_user, self.by_team, self.by_model)
-        rates = [self.default, self.overall, *(rate for table in tables for rate in table.values())]
-        return any(rate.given() for rate in rates)
+    reason: str = Field(min_length=1, max_length=200)
+    """Why: a case, a ticket."""
+    user: str | None = None
+    """Of this user."""
+    team: str | None = None
+    """Of this team."""
+    since: datetime.date | None = None
+    """From this day on, UTC."""
+    until: datetime.date | None = None
+    """Before this day, UTC."""
 
 
 class Retention(Section):
-    """How long evidence is kept."""
+    """How long evidence is kept; null is for ever."""
 
-    days: Annotated[None, only(None, "deleting evidence is")] = None
-    """Days; null keeps it for ever, which is all that this version does."""
+    days: Count | None = None
+    """Leaves, and what was said with them; from the front of the log only, what is kept longest keeps what came after."""
+    by_verdict: dict[Literal["allow", "deny"], Count] = Field(default_factory=dict)
+    """Verdict -> days, for calls let through or refused, in place of `days`."""
+    content_days: Count | None = None
+    """Prompts and answers, if they are to go before their leaves."""
+    max_records: Count | None = None
+    """The most leaves in a log, whatever their age."""
+    allow_short: bool = False
+    """Whether leaves may be kept for less than 180 days: the EU AI Act, articles 19 and 26, asks for six months."""
+    legal_hold: list[LegalHold] = Field(default_factory=list)
+    """What is kept whatever else is said here."""
+    schedule: Annotated[str, AfterValidator(_is_schedule)] | None = "0 3 * * *"
+    """When a running gateway prunes: cron's five fields, in UTC; null: never, only `jupiter evidence prune` does."""
+
+    @model_validator(mode="after")
+    def _is_long_enough(self) -> Self:
+        for days in (self.days, *self.by_verdict.values()):
+            if days is not None and days < SIX_MONTHS_DAYS and not self.allow_short:
+                raise ValueError(
+                    f"{days} days are less than the 180 that are asked of many; `allow_short` says that it is meant"
+                )
+        return self
 
 
 class Evidence(Section):

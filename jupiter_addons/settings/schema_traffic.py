@@ -8,7 +8,7 @@ from pydantic import Field, field_serializer, field_validator, model_validator
 
 from jupiter_addons.routing.provider import ProviderType, matches
 from jupiter_addons.routing.provider import address as provider_address
-from jupiter_addons.settings.types import Address, Count, Duration, Label, ProviderKey, Section, Size, Timeout, later
+from jupiter_addons.settings.types import Address, Count, Duration, Label, ProviderKey, Section, Size, Timeout
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?")
@@ -36,8 +36,11 @@ class ProxyLimits(Section):
 
     body: Size = 10 * 1024**2
     """The largest request body."""
+    upload: Size = 32 * 1024**2
+    """The largest body with files in it (audio, images, files): OpenAI takes 25 MB of audio.  It is held in memory, and counts
+    twice against `buffered`."""
     response: Size = 64 * 1024**2
-    """The largest answer that is buffered whole (JSON; streams are not)."""
+    """The largest answer that is buffered whole (JSON; streams, sound and files are not, unless rules judge the answer)."""
     header_bytes: Size = 64 * 1024
     """The largest request head."""
     header_count: Count = 100
@@ -134,6 +137,8 @@ class Proxy(Section):
     """How long a client connection is kept without a request."""
     limits: ProxyLimits = ProxyLimits()
     """What one client may cost before it is known."""
+    batches: Literal["deny", "pass"] = "deny"
+    """Files full of calls that a provider makes later, past every rule and limit: refused, or passed on unread and unpriced."""
     cors: Cors = Cors()
     """Calls from browsers on other sites."""
 
@@ -149,8 +154,8 @@ class Intercept(Section):
     """Every other host: tunnelled untouched, or refused."""
     private_tunnels: bool = False
     """Whether hosts that are tunnelled may have addresses that are not public."""
-    unknown_endpoints: Annotated[Literal["deny"], later(govern="`govern` is not available in this version")] = "deny"
-    """Other paths of an opened host; this version refuses them."""
+    unknown_endpoints: Literal["govern", "deny"] = "govern"
+    """Other paths of an opened host: decided, counted and recorded as not scanned, and passed on unpriced; or refused."""
     client_key: Literal["auto", "swap", "pass"] = "auto"
     """Whose provider key is sent: ours if configured else the client's, always ours, or always the client's."""
     failover: bool = False

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from mitmproxy import http
 
-from jupiter_addons.dialects import encodings
+from jupiter_addons.dialects import encodings, passthrough
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.dialects.registry import PARSERS
 from jupiter_addons.dialects.strict import scan
@@ -73,6 +73,8 @@ class Amend:
             return
         coding = flow.request.headers.get("content-encoding", "")
         try:
+            if x.is_passed_on:
+                _check_passed_on(x, effects, model)
             call, amended = await self._settled(x, coding, effects)
         except EffectError as error:
             logger.error("%s", error, extra={FIELDS: {"call": x.call_id}})
@@ -122,8 +124,18 @@ class Amend:
         if not amended.changes:
             return x.call, amended
         try:
-            call = PARSERS[x.call.dialect](scan(amended.body))
+            body = scan(amended.body)
+            call = passthrough.again(x.call, body) if x.is_passed_on else PARSERS[x.call.dialect](body)
         except RequestError as error:
             rules = ", ".join(sorted({change.rule for change in amended.changes}))
             raise EffectError(f"what is left by {rules} is no valid call: {error}") from error
         return replace(call, model=self._canonical(call.model)), amended
+
+
+def _check_passed_on(x: Exchange, effects: Sequence[Effect], model: str) -> None:
+    """Raise EffectError if rules want of a call what cannot be done with what is passed on as it came."""
+    assert x.endpoint is not None
+    if effects and (not x.call.is_json or x.endpoint.body in ("any", "none")):
+        raise EffectError(f"rule `{effects[0].by}` changes a call whose body is not JSON, or not known")
+    if model != x.call.model and (not x.call.model or x.endpoint.body == "any"):
+        raise EffectError("a rule names a model for a call that has none to be replaced")

@@ -14,6 +14,9 @@ from jupiter_addons.host.upstream import Attempt
 from jupiter_addons.stages.leaves import Leaves
 from jupiter_addons.stages.stage import failing_over, stage
 
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+"""Methods of requests that may be sent twice (RFC 9110, section 9.2.2).  Moderations, though posted, change nothing."""
+
 
 class Commit:
     """Decision -> signed leaf -> permit."""
@@ -43,5 +46,11 @@ class Commit:
 def _permit(flow: http.HTTPFlow, x: Exchange) -> Permit:
     request, provider = flow.request, x.candidate.provider
     return Permit(
-        request.scheme, request.host, request.port, x.sent, provider.timeouts, max_connections=provider.max_connections
+        request.scheme,
+        request.host,
+        request.port,
+        x.sent,
+        provider.timeouts,
+        max_connections=provider.max_connections,
+        once=x.is_passed_on and x.call.operation != "moderations" and request.method not in IDEMPOTENT,
     )

@@ -20,7 +20,7 @@ from jupiter_addons.policy.effects import Redaction
 from jupiter_addons.storage.subject_keys import SubjectKeys
 
 OFF_LOOP_BYTES = 32 * 1024
-"""From here on, compressing and encrypting would hold the event loop up for half a millisecond: a thread does it."""
+"""From here on, compressing and encrypting would hold the event loop up for a quarter of a millisecond: a thread does it."""
 
 _JUPITER_KEY = re.compile(rb"%b_[a-z0-9]{%d}_[A-Za-z0-9_-]{43}" % (PREFIX.encode(), ID_LENGTH))
 

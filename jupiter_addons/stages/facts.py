@@ -12,19 +12,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jupiter_addons.dialects.call import Call
+from jupiter_addons.dialects.parameters import given
 from jupiter_addons.dialects.parts import has_images, parts
-from jupiter_addons.dialects.places import given
 from jupiter_addons.dialects.replies import mapping
 from jupiter_addons.dialects.spoken import missing, offered, spoken, unread
 from jupiter_addons.dialects.strict import read_answer
+from jupiter_addons.enrichment.charges import charge
 from jupiter_addons.enrichment.conversation import conversation
-from jupiter_addons.enrichment.describe import Profile, charge
+from jupiter_addons.enrichment.describe import Profile
 from jupiter_addons.enrichment.findings import Findings
 from jupiter_addons.enrichment.prices import MAX_NAME_CHARS
 from jupiter_addons.enrichment.scores import complexity_score, risk_score
 from jupiter_addons.enrichment.tokens import length_bytes
-from jupiter_addons.errors import Refusal, UpstreamError
+from jupiter_addons.errors import Refusal, StageOrderError, UpstreamError
 from jupiter_addons.exchange import Exchange
+from jupiter_addons.limits.store import Soon
 from jupiter_addons.policy.facts import Facts, Lazy
 from jupiter_addons.policy.fields import HEADERS
 from jupiter_addons.policy.localtime import local_time
@@ -36,7 +38,7 @@ from jupiter_addons.units import NANO_PER_USD, NanoUsd
 _PASSED_ON = ("temperature", "top_p", "n", "frequency_penalty", "presence_penalty", "stop", "metadata")
 _FAMILY = re.compile(r"[A-Za-z]+")
 
-type Usage = Callable[[str, str], Mapping[str, int | float]]
+type Usage = Callable[[str, str], Soon[Mapping[str, int | float]]]
 """A user and a model -> what the user has taken lately, by the names of `context.user_attributes`."""
 
 
@@ -51,6 +53,8 @@ class Surroundings:
     """A call -> the tokens that its model can take, if that is known."""
     providers: Callable[[str], ProviderFacts]
     """A model -> what is known of each provider, where that model is asked of it."""
+    usage_waits: bool = False
+    """Whether what a user has taken has to be waited for."""
 
 
 def usage_of(x: Exchange) -> tuple[str, str]:
@@ -132,6 +136,12 @@ def _request(x: Exchange, call: Call) -> dict[str, Any]:
         prompt=users[-1] if users else None,
         text="\n".join(texts),
         has_images=has_images(of_messages),
+        endpoint=x.endpoint.path if x.endpoint is not None else None,
+        method=x.endpoint.method if x.endpoint is not None else None,
+        body_bytes=len(x.received),
+        files=[file.name for file in call.files],
+        file_types=[file.media_type for file in call.files if file.media_type is not None],
+        file_bytes=sum(file.length for file in call.files),
         headers=_Headers(x.head),
     )
     return found
@@ -158,7 +168,7 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase, seen: Seen) -> 
         output_tokens=profile.output_tokens_max,
         window_tokens=window,
     )
-    findings = seen.findings if phase == "request" else Findings([("assistant", _answered(x))], speaker="assistant")
+    findings = seen.findings if phase == "request" else _findings_of_answer(x)
     return {
         "token_estimate": {
             "prompt_tokens": profile.input_tokens_estimate,
@@ -183,7 +193,7 @@ def _processing(x: Exchange, around: Surroundings, phase: Phase, seen: Seen) -> 
 
 def _context(x: Exchange, around: Surroundings) -> dict[str, Any]:
     principal = x.principal
-    usage = _Once(lambda: around.usage(*usage_of(x)))
+    usage = _Once(lambda: _at_once(around.usage(*usage_of(x))))
     return {
         "time": local_time(x.arrived_us // 1_000_000, "UTC"),
         "environment": around.environment,
@@ -217,6 +227,13 @@ _USAGE = (
 )
 
 
+def _at_once(taken: Soon[Mapping[str, int | float]]) -> Mapping[str, int | float]:
+    """Return what counters hold.  Whoever judges has waited for those that do not answer at once."""
+    if isinstance(taken, Mapping):
+        return taken
+    raise StageOrderError("counters that have to be waited for were read by a rule")
+
+
 class _Once:
     """Counters, asked for once for all of them."""
 
@@ -235,6 +252,26 @@ _TOO_LONG = Refusal(
 )
 
 
+_UNREAD = Refusal(
+    "provider_invalid_response", "the provider's answer is not for rules to read, and may not pass unread"
+)
+
+
+def _findings_of_answer(x: Exchange) -> Findings:
+    unread = ("response",) if x.filled("reply") and x.reply.unread else ()
+    return Findings([("assistant", _answered(x))], speaker="assistant", unread=unread)
+
+
+class _Answer(dict[str, Any]):
+    """What is known of an answer of which nobody can read all: the rest can be asked for, its content cannot."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return one part of it."""
+        if name == "content":
+            raise UpstreamError(_UNREAD)
+        return super().get(name, default)
+
+
 def _answered(x: Exchange) -> str:
     """Return the text of the answer.  Raises UpstreamError if not all of it was kept: nobody knows what the rest says."""
     text = x.reply.text
@@ -242,7 +279,7 @@ def _answered(x: Exchange) -> str:
         raise UpstreamError(_TOO_LONG)
     if x.filled("relay"):
         return "\n".join(filter(None, [text, *missing(x.relay.heard(), text)]))
-    if not x.filled("answered") or x.upstream_status >= 300:
+    if x.is_passed_on or not x.filled("answered") or x.upstream_status >= 300:
         return text
     return "\n".join(filter(None, [text, *unread(x.spoken, read_answer(x.answered), text)]))
 
@@ -252,7 +289,7 @@ def _response(x: Exchange) -> dict[str, Any] | None:
         return None
     reply = x.reply
     usage = reply.usage
-    return {
+    found = {
         "content": _answered(x),
         "finish_reason": reply.finish_reasons[0] if reply.finish_reasons else None,
         "model": reply.model,
@@ -269,3 +306,4 @@ def _response(x: Exchange) -> dict[str, Any] | None:
         },
         "actual_cost": charge(reply, x.outgoing.profile, x.outgoing.price).nusd / NANO_PER_USD,
     }
+    return _Answer(found) if reply.unread else found

@@ -1,16 +1,18 @@
 """Asking the policies about an exchange, and what their denial means for its client: decide, reserve and screen do it alike."""
 
 import asyncio
+import functools
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import NoReturn
 
-from jupiter_addons.errors import Refusal
+from jupiter_addons.errors import Refusal, StoreError
 from jupiter_addons.exchange import Exchange
+from jupiter_addons.limits.store import come
 from jupiter_addons.policy.again import Consulted, consulted
 from jupiter_addons.policy.decide import Decision, evaluate
 from jupiter_addons.policy.effects import Demand
-from jupiter_addons.policy.facts import Lazy
 from jupiter_addons.policy.index import indexed
 from jupiter_addons.policy.rules import PolicySet
 from jupiter_addons.policy.vocabulary import Phase
@@ -18,6 +20,9 @@ from jupiter_addons.stages.facts import Seen, Surroundings, facts, usage_of
 
 UNAVAILABLE = Refusal("policy_unavailable", "a policy cannot be applied to this request", retry_after_s=1)
 """What a client is told when a rule cannot be carried out; which one is for the log."""
+
+NO_COUNTERS = Refusal("store_unavailable", "what was used so far cannot be told", retry_after_s=1)
+"""What a client is told when counters cannot be reached."""
 
 AT_ONCE_BYTES = 32 * 1024
 """How much text is looked through on the event loop: some three milliseconds of it."""
@@ -49,11 +54,18 @@ class Judge:
         """Return what the rules say of so much text; a lot of it is looked through where nobody else has to wait for it."""
         whole_bytes = len(x.answered) if x.filled("answered") else 0  # read again, for what is no text of the dialect's
         if max(text_bytes, whole_bytes) <= AT_ONCE_BYTES:
-            return self._evaluate(x, self._around, exceeded, seen)
-        taken = Lazy(lambda: self._around.usage(*usage_of(x)))
-        taken.value()  # here, because the counters belong to the event loop
-        around = replace(self._around, usage=lambda _user, _model: _given(taken))
+            around = await self._counted(x) if self._around.usage_waits else self._around
+            return self._evaluate(x, around, exceeded, seen)
+        around = await self._counted(x)  # here, because the counters belong to the event loop
         return await asyncio.get_running_loop().run_in_executor(_READER, self._evaluate, x, around, exceeded, seen)
+
+    async def _counted(self, x: Exchange) -> Surroundings:
+        """Return the surroundings with what counters hold in them, or what keeps it from being known."""
+        try:
+            taken = await come(self._around.usage(*usage_of(x)))
+        except StoreError as error:
+            return replace(self._around, usage=functools.partial(_unknown, error))
+        return replace(self._around, usage=lambda _user, _model: taken)
 
     def turns(self, decision: Decision) -> Consulted:
         """Return which rules had their turn before a decision was reached."""
@@ -70,12 +82,8 @@ class Judge:
         return evaluate(self._policies, self._consult, known, self._phase, call_id=x.call_id, exceeded=exceeded)
 
 
-def _given(taken: Lazy) -> Mapping[str, int | float]:
-    """Return what was asked for before; raise what kept it from being known."""
-    if taken.fault is not None:
-        raise taken.fault
-    value: Mapping[str, int | float] = taken.value()
-    return value
+def _unknown(error: StoreError, _user: str, _model: str) -> NoReturn:
+    raise error
 
 
 def denial(decision: Decision) -> Refusal:

@@ -97,6 +97,7 @@ def _has_failed(x: Exchange) -> bool:
     return (
         status < 300
         and not x.client_closed
+        and not (x.filled("relay") and x.relay.cut)
         and x.filled("reply")
         and (x.reply.error is not None or not x.reply.complete)
     )

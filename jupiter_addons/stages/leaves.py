@@ -10,6 +10,7 @@ from typing import Any
 
 from jupiter_addons.errors import CODES
 from jupiter_addons.evidence import record
+from jupiter_addons.evidence.counted import counted
 from jupiter_addons.evidence.keyring import Subject
 from jupiter_addons.evidence.payload import Sealed
 from jupiter_addons.evidence.record import End, Payload, Rule, Status, Who
@@ -69,7 +70,9 @@ class Leaves:
                     "input_tokens_upper": profile.input_tokens_upper,
                     "output_tokens_max": profile.output_tokens_max,
                 },
-                hold_nusd=profile.hold_nusd if profile is not None and x.filled("reservation") else 0,
+                hold_nusd=x.reservation.amounts.nusd if x.filled("reservation") else 0,
+                taken=_taken(x),
+                held=_held(x),
                 payloads=payloads,
                 end=end,
             ),
@@ -108,7 +111,9 @@ class Leaves:
                 gen_ai=_response(x),
                 usage_source=charge.source if charge else None,
                 charge_nusd=charge.nusd if charge else 0,
-                price_source=x.outgoing.price.source if x.outgoing.price else None,
+                price_source=charge.price if charge else None,
+                spent=x.meter.spent if x.filled("meter") and x.relay.cut else None,
+                held_output_tokens=x.meter.held_tokens if x.filled("meter") else None,
                 payloads=payloads,
                 rules=_rules(judged),
                 tags=dict(judged.tags) if judged else {},
@@ -166,6 +171,10 @@ class Leaves:
             "request.model": call.model,
             "request.stream": call.stream,
         }
+        if call.opaque or call.operation == "unknown":
+            found["scan"] = "not_scanned"
+        if not call.model:
+            del found["request.model"]
         if call.max_tokens is not None:
             found["request.max_tokens"] = call.max_tokens
         if call.opaque:
@@ -221,7 +230,9 @@ def _response(x: Exchange) -> dict[str, Any]:
             found["response.model"] = reply.model
         if reply.response_id is not None:
             found["response.id"] = reply.response_id
-        found["response.finish_reasons"] = [record.cut(reason, 32) for reason in reply.finish_reasons[:16]]
+        if reply.unread:
+            found["response.scan"] = "not_scanned"
+        found["response.finish_reasons"] = list(reply.finish_reasons)
     if x.filled("charge"):
         usage = x.charge.usage
         found["usage.input_tokens"] = usage.input_tokens
@@ -249,6 +260,40 @@ def _demands(x: Exchange) -> list[record.Held]:
     return [record.Held(str(d.by), d.unit, d.limit, d.window_s) for d in x.decision.demands]
 
 
+def _taken(x: Exchange) -> list[record.Fields]:
+    """Return the limits that a call was counted under, as an auditor needs them to count again."""
+    if not x.filled("reservation"):
+        return []
+    return [
+        counted(
+            standing.limit.subject,
+            name=standing.limit.name,
+            unit=standing.limit.kind.unit,
+            held=standing.take.amount,
+            limit=standing.limit.terms.amount,
+            period=str(standing.take.counter.shape),
+            over=standing.is_over,
+        )
+        for standing in x.reservation.standings
+    ]
+
+
+def _held(x: Exchange) -> dict[str, Any]:
+    """Return how a call is held, or which limit refused it."""
+    if x.filled("exceeded") and not x.filled("reservation"):
+        limit = x.exceeded.limit
+        return {"exceeded": f"{limit.subject.partition(':')[0]} {limit.name}"}
+    if not x.filled("reservation") or not x.reservation.takes:
+        return {}
+    amounts, found = x.reservation.amounts, dict[str, Any]()
+    found["held_input_tokens"], found["held_output_tokens"] = amounts.input_tokens, amounts.output_tokens
+    if x.hold_price is not None:
+        found["price"] = x.hold_price.source
+    if x.reservation.branch != "store":
+        found["counted"] = x.reservation.branch
+    return found
+
+
 def _route(x: Exchange) -> dict[str, str] | None:
     """Return by which rule, and why, the call goes where it goes; None if no rule had a say and it is no health check."""
     routed = routing(x.decision.effects) if x.filled("decision") else None
@@ -269,7 +314,8 @@ def _changed(x: Exchange) -> list[tuple[str, str, int]]:
 
 
 def _notes(x: Exchange) -> list[tuple[str, str, int]]:
-    return [("translation", note, 1) for note in x.notes] if x.filled("notes") else []
+    capped = [(*x.capped, 1)] if x.filled("capped") and x.capped is not None else []
+    return capped + ([("translation", note, 1) for note in x.notes] if x.filled("notes") else [])
 
 
 def _taken_out(x: Exchange) -> list[tuple[str, str, int]]:

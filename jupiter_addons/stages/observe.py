@@ -45,6 +45,8 @@ class Observe:
         if "first_byte" in x.times_ns:
             waited_ns = x.times_ns["first_byte"] - x.times_ns["committed"]
             METRICS.first_byte.labels(provider).observe(waited_ns / 1e9)
+        if x.filled("permit") and x.endpoint is not None and (x.call.opaque or x.endpoint.operation == "unknown"):
+            METRICS.not_scanned.labels(x.door, x.endpoint.operation).inc()
         if x.filled("charge"):
             METRICS.tokens.labels(provider, "input").inc(x.charge.usage.input_tokens)
             METRICS.tokens.labels(provider, "output").inc(x.charge.usage.output_tokens)
@@ -71,6 +73,7 @@ class Observe:
             "call": x.call_id,
             "door": x.door,
             "user": x.principal.user if x.filled("principal") else None,
+            "operation": x.endpoint.operation if x.endpoint is not None else None,
             "model": x.call.model if x.filled("call") else None,
             "provider": provider,
             "verdict": verdict,

@@ -1,9 +1,11 @@
-"""The relay of an event stream: whole events through as they come, the terminal one held until the outcome is durable.
+"""The relays of what is passed on as it comes: events whole, other bytes in pieces; the end held until the outcome is durable.
 
 Bytes pass unchanged: an event is forwarded as the bytes it came in, comments and odd spacing included, unless an editor
 changes its text or it comes in another dialect than the client's.  Only whole events are forwarded, so that an error event
 can follow at any moment and still be read as one.  What is read, held and edited is what the client gets.
 """
+
+from dataclasses import replace
 
 from jupiter_addons.dialects import envelope, translate
 from jupiter_addons.dialects.call import DialectName, ErrorFamily, Reply
@@ -15,7 +17,10 @@ from jupiter_addons.dialects.translation.conversation import Asked
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Digest
 from jupiter_addons.policy.rewrite import EventEditor
+from jupiter_addons.stages.meter import Meter
 from jupiter_addons.stages.tape import Tape
+
+_UNCHANGEABLE = Refusal("policy_unavailable", "a policy cannot be applied to this answer", retry_after_s=1)
 
 
 class Translator:
@@ -55,6 +60,8 @@ class Translator:
 class EventRelay:
     """See `exchange.Relay` for the contract."""
 
+    is_framed = True
+
     def __init__(
         self,
         dialect: DialectName,
@@ -63,16 +70,22 @@ class EventRelay:
         hold: bool = False,
         most_held_bytes: int = MAX_EVENT_BYTES,
         translator: Translator | None = None,
+        meter: Meter | None = None,
+        keep_last: bool = False,
         keep_bytes: int = 0,
     ) -> None:
         """`dialect` is the client's; `translator` is there if the provider speaks another.
+
+        `meter` says how much of it there may be; what it ends is ended as the dialect ends what is long enough.
+        `keep_last` is for streams without a terminal event that could be known: the last of them is held back instead.
 
         `hold` keeps every event back until the end, and its text: a rule has to see the whole answer first.  What passes is
         kept for the record if it is no more than `keep_bytes`.
         """
         self._translator = translator
         self._splitter = translator or WIRES[dialect].splitter()
-        self._reader = STREAM_READERS[dialect](keep_text=hold)
+        self._reader = STREAM_READERS[dialect](keep_text=hold, ends=meter is not None)
+        self._meter = meter
         self._dialect: DialectName = dialect
         self._family: ErrorFamily = family
         self._hold = hold
@@ -86,8 +99,9 @@ class EventRelay:
         self._rest = b""
         """What never became a whole event."""
         self._editor: EventEditor | None = None
+        self._keep_last, self._latest = keep_last, b""
         self._answered, self._delivered = Tape(keep_bytes), Tape(keep_bytes)
-        self.begun = self.ending = False
+        self.begun = self.ending = self.cut = self._drained = False
 
     def edit(self, editor: EventEditor) -> None:
         """Edit what is held and what will come.  Raises UpstreamError for an event that cannot be read."""
@@ -101,26 +115,39 @@ class EventRelay:
     def feed(self, data: bytes) -> list[bytes]:
         """Read the events in `data`; return those before the terminal one."""
         self._answered.add(data)
+        if self.cut:
+            return []
         ready: list[bytes] = []
         for frame in self._splitter.feed(data):
-            self.begun = self.begun or frame.data is not None
-            if self._heard is not None:
-                self._heard.read(frame)
-            terminal = self._reader.read(frame)
-            if terminal and not self.ending and self._editor is not None:
-                ready += self._editor.finish()
-            self.ending = self.ending or terminal
-            if self._editor is not None:
-                (self._last if self.ending else ready).extend(self._editor.feed(frame))
-            elif self.ending or self._hold:
-                self._held.append(frame)
-            else:
-                ready.append(frame.raw)
-                continue
-            self._bound(frame)
+            self._take(frame, ready)
+            if self._meter is not None and not self.ending and not self._meter.allows(self._reader.own_tokens):
+                self.cut = True
+                for last in WIRES[self._dialect].splitter().feed(self._reader.ending()):
+                    self._take(last, ready)
+                break
         if self._translator is not None:
             self.begun = self._translator.begun
+        if self._keep_last and ready:
+            self._latest, *ready = ready.pop(), self._latest, *ready
         return self._deliver(b"".join(ready))
+
+    def _take(self, frame: Frame, ready: list[bytes]) -> None:
+        """Read an event, and put it where it waits, or with those that go out now."""
+        self.begun = self.begun or frame.data is not None
+        if self._heard is not None:
+            self._heard.read(frame)
+        terminal = self._reader.read(frame)
+        if terminal and not self.ending and self._editor is not None:
+            ready += self._editor.finish()
+        self.ending = self.ending or terminal
+        if self._editor is not None:
+            (self._last if self.ending else ready).extend(self._editor.feed(frame))
+        elif self.ending or self._hold:
+            self._held.append(frame)
+        else:
+            ready.append(frame.raw)
+            return
+        self._bound(frame)
 
     def _bound(self, frame: Frame) -> None:
         if self._editor is None or self.ending:
@@ -133,7 +160,7 @@ class EventRelay:
 
     def drain(self) -> None:
         """Keep what never became a whole event: it is the provider's, and goes out as it came, if it may pass unread."""
-        rest = self._splitter.flush()
+        rest, self._drained = None if self.cut else self._splitter.flush(), True
         if self._editor is not None:
             self._last += self._editor.finish()
         elif rest is not None:
@@ -157,11 +184,15 @@ class EventRelay:
     def reply(self) -> Reply:
         """Return the answer as far as its events went."""
         said = self._reader.reply()
+        if self.cut:  # the end that was read is our own
+            said = replace(said, complete=False)
+        if self._keep_last:  # what has no terminal event has ended when it is over
+            return replace(said, complete=self._drained and said.error is None)
         return said if self._translator is None else told(said, self._translator.counted())
 
     def conclude(self) -> None:
         """Raise UpstreamError if a translated answer had not ended; one in the client's own dialect shows that itself."""
-        if self._translator is not None:
+        if self._translator is not None and not self.cut:
             self._translator.conclude()
 
     def digests(self, refusal: Refusal | None) -> tuple[Digest, Digest]:
@@ -170,16 +201,76 @@ class EventRelay:
         return self._answered.digest(), self._delivered.digest(last)
 
     def _end(self) -> bytes:
-        return b"".join([*self._last, *(frame.raw for frame in self._held), self._rest])
+        return b"".join([self._latest, *self._last, *(frame.raw for frame in self._held), self._rest])
 
     def _last_word(self, refusal: Refusal) -> bytes:
         return envelope.event(self._family, refusal, self._dialect)
 
     def _let_go(self) -> None:
-        self._held, self._last, self._rest = [], [], b""
+        self._held, self._last, self._latest, self._rest = [], [], b"", b""
 
     def _deliver(self, data: bytes) -> list[bytes]:
         if not data:
             return []  # never b"": mitmproxy would write the end of a chunked body
         self._delivered.add(data)
         return [data]
+
+
+class PieceRelay:
+    """The relay of what has no events: sound, pictures, files.  See `exchange.Relay` for the contract.
+
+    Of what has come the last piece is held back; what is broken off stays so, because nothing that
+    follows could be told from it.
+    """
+
+    is_framed = ending = cut = False
+
+    def __init__(self, keep_bytes: int = 0) -> None:
+        """What passes is kept for the record if it is no more than `keep_bytes`."""
+        self._latest = b""
+        self._answered, self._delivered = Tape(keep_bytes), Tape(keep_bytes)
+        self.begun = self._complete = False
+
+    def edit(self, editor: EventEditor) -> None:
+        """Refuse it: what is to be taken out cannot be looked for."""
+        raise UpstreamError(_UNCHANGEABLE)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take a piece; return the one before it."""
+        if not data:
+            return []
+        self.begun = True
+        self._answered.add(data)
+        before, self._latest = self._latest, data
+        self._delivered.add(before)
+        return [before] if before else []
+
+    def drain(self) -> None:
+        """Note that no more will come."""
+        self._complete = True
+
+    def conclude(self) -> None:
+        """Do nothing: whether it is whole is what its framing says."""
+
+    def finish(self) -> list[bytes]:
+        """Release the last piece."""
+        last, self._latest = self._latest, b""
+        return [last] if last else []
+
+    def abort(self, refusal: Refusal) -> list[bytes]:
+        """Drop the last piece."""
+        self._latest = b""
+        return []
+
+    def heard(self) -> list[str]:
+        """Return nothing: there is nothing that rules can read."""
+        return []
+
+    def reply(self) -> Reply:
+        """Return that there was something nobody can read."""
+        return Reply(complete=self._complete, unread=self.begun)
+
+    def digests(self, refusal: Refusal | None) -> tuple[Digest, Digest]:
+        """Return the digests of what was answered and of what will have been delivered."""
+        answered = self._answered.digest()
+        return answered, answered if refusal is None else self._delivered.digest()

@@ -1,25 +1,26 @@
 """What was answered: open the way for the provider's answer, and read it on its way through.
 
-An event stream is passed on event by event; anything else is read whole and then passed on as the bytes received.  What
+An event stream is passed on event by event, what is neither JSON nor text piece by piece; anything else is read whole and
+then passed on as the bytes received.  What
 comes in another dialect than the client's is translated, and of its head only what means the same everywhere is kept.  Every
 head is cleaned of what is between us and the provider: connection headers, cookies, account headers.
 """
 
-from collections.abc import Callable
-
 from mitmproxy import http
 
-from jupiter_addons.dialects import translate
+from jupiter_addons.dialects import passthrough, translate
+from jupiter_addons.dialects.passthrough import Kind
 from jupiter_addons.dialects.registry import REPLIES, WIRES
 from jupiter_addons.dialects.replies import told
 from jupiter_addons.dialects.translation.conversation import Asked
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.exchange import Exchange, response_headers
 from jupiter_addons.host.upstream import is_event_stream
-from jupiter_addons.limits.ledger import Reservation
-from jupiter_addons.stages.relay import EventRelay, Translator
+from jupiter_addons.limits.ledger import Ledger
+from jupiter_addons.stages.meter import Meter
+from jupiter_addons.stages.relay import EventRelay, PieceRelay, Translator
 from jupiter_addons.stages.stage import closing, stage
-from jupiter_addons.units import usd
+from jupiter_addons.units import NanoUsdPerMillion, usd
 
 DROPPED = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate te trailer transfer-encoding upgrade set-cookie set-cookie2"
@@ -38,13 +39,13 @@ class ReadReply:
         *,
         holds_streams: bool,
         most_held_bytes: int,
-        rate_headers: Callable[[Reservation], dict[str, str]],
+        ledger: Ledger,
         keep_bytes: int = 0,
     ) -> None:
         """`keep_bytes`: how long a streamed answer may be to be kept for the record."""
         self._holds_streams = holds_streams
         self._most_held_bytes = most_held_bytes
-        self._rate_headers = rate_headers
+        self._ledger = ledger
         self._keep_bytes = keep_bytes
 
     @stage
@@ -54,25 +55,48 @@ class ReadReply:
         assert response is not None
         x.upstream_status = response.status_code
         self._check(response, x)
-        streamed = is_event_stream(response)
-        if streamed or x.spoken != x.call.dialect:
+        kind = self._kind(response, x)
+        streamed = kind == "events"
+        if (streamed or x.spoken != x.call.dialect) and not x.is_passed_on:
             self._check_kind(response, x, streamed=streamed)
         self._clean(response, x)
-        if streamed:
-            x.relay = EventRelay(
-                x.call.dialect,
-                x.family,
-                hold=self._holds_streams,
-                most_held_bytes=self._most_held_bytes,
-                translator=None if x.spoken == x.call.dialect else Translator(x.spoken, x.call.dialect, _asked(x)),
-                keep_bytes=self._keep_bytes,
-            )
+        if kind != "whole":
+            x.relay = self._relay(x) if streamed else PieceRelay(self._keep_bytes)
             response.stream = True
-            response.headers.pop("content-length", None)  # an error event may have to follow
-            if flow.client_conn.alpn != b"h2":
+            if streamed:
+                response.headers.pop("content-length", None)  # an error event may have to follow
+            if flow.client_conn.alpn != b"h2" and "content-length" not in response.headers:
                 response.headers["transfer-encoding"] = "chunked"
             response.headers["x-jupiter-cost-usd"] = usd(x.outgoing.profile.hold_nusd)
         x.opened = True
+
+    def _meter(self, x: Exchange) -> Meter | None:
+        """Return what holds the stream to its limits, if any are about how long it is."""
+        if not x.outgoing.call.stream or x.is_passed_on or x.reservation.bounds_output is None:
+            return None
+        price = x.hold_price
+        meter = x.meter = Meter(self._ledger, x.reservation, NanoUsdPerMillion(0) if price is None else price.output)
+        return meter
+
+    def _kind(self, response: http.Response, x: Exchange) -> Kind:
+        """Return how an answer is passed on; what rules have to see, or be told that they cannot, is read whole."""
+        if not x.is_passed_on or x.endpoint is None:
+            return "events" if is_event_stream(response) else "whole"
+        media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = passthrough.kind(x.endpoint, x.upstream_status, media)
+        return "whole" if kind == "raw" and self._holds_streams else kind
+
+    def _relay(self, x: Exchange) -> EventRelay:
+        return EventRelay(
+            x.call.dialect,
+            x.family,
+            hold=self._holds_streams,
+            most_held_bytes=self._most_held_bytes,
+            translator=None if x.spoken == x.call.dialect else Translator(x.spoken, x.call.dialect, _asked(x)),
+            meter=self._meter(x),
+            keep_last=x.is_passed_on,
+            keep_bytes=self._keep_bytes,
+        )
 
     @staticmethod
     def _check(response: http.Response, x: Exchange) -> None:
@@ -114,8 +138,7 @@ class ReadReply:
             fields.append((b"content-type", kind.encode()))
         if x.door == "gateway":  # which pages may read an answer of ours is not the provider's to say
             fields = [field for field in fields if not field[0].lower().startswith(b"access-control-")]
-        ours = {**response_headers(x), **self._rate_headers(x.reservation)}
-        fields += [(name.encode(), value.encode()) for name, value in ours.items()]
+        fields += [(name.encode(), value.encode()) for name, value in response_headers(x).items()]
         response.headers = http.Headers(fields)
 
     @staticmethod
@@ -142,7 +165,8 @@ class ReadReply:
             if x.spoken != x.call.dialect:
                 body = self._translated(flow.response, x)
             x.rendered = body
-            flow.response.headers["content-length"] = str(len(body))
+            if flow.request.method != "HEAD":
+                flow.response.headers["content-length"] = str(len(body))
 
     @staticmethod
     def _translated(response: http.Response, x: Exchange) -> bytes:

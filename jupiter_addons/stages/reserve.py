@@ -3,53 +3,94 @@
 If a rule's demand cannot be met, the rules are asked again with that demand exceeded: it is they who say what that means.
 """
 
-import time
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Sequence
 
 from mitmproxy import http
 
-from jupiter_addons.errors import Refusal
+from jupiter_addons.dialects.call import Call
+from jupiter_addons.enrichment.prices import Price, dearest
+from jupiter_addons.errors import Refusal, StoreError
 from jupiter_addons.exchange import Exchange
-from jupiter_addons.limits.demand import Amounts, Limit
+from jupiter_addons.identity.principals import Principal
 from jupiter_addons.limits.ledger import Exceeded, Ledger, Reservation
+from jupiter_addons.limits.limit import Amounts, Kind, Limit, Terms, Unit
+from jupiter_addons.limits.store import MAX_AMOUNT, Counter
 from jupiter_addons.policy.effects import Demand
+from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.stages.facts import usage_of
-from jupiter_addons.stages.judge import UNAVAILABLE, Judge, denial
+from jupiter_addons.stages.judge import NO_COUNTERS, UNAVAILABLE, Judge, denial
+from jupiter_addons.stages.meter import held_at_first
 from jupiter_addons.stages.stage import stage
+from jupiter_addons.stages.waiting import Lines, TimedOut
+from jupiter_addons.units import NanoUsd, usd
 
 ROUNDS = 3
 """So often the rules are asked; a set that then still demands what cannot be met has no answer."""
+
+_TIMED_OUT = Refusal("queue_timeout", "the limit that this call waited for was not free in time", retry_after_s=1)
+
+_UNITS: dict[str, Unit] = {"requests": "requests", "tokens": "tokens", "cost": "nusd"}
+"""The unit of a rule's demand -> ours."""
+_CODES: dict[Unit, str] = {
+    "requests": "rate_limited",
+    "tokens": "tokens_limited",
+    "input_tokens": "tokens_limited",
+    "output_tokens": "tokens_limited",
+    "nusd": "budget_exceeded",
+    "calls": "concurrency_limited",
+}
 
 
 class Reserve:
     """Principal + model + demands -> reservation, or 429."""
 
     def __init__(
-        self, ledger: Ledger, limits_for: Callable[[str, str | None, str], Sequence[Limit]], judge: Judge
+        self,
+        ledger: Ledger,
+        *,
+        limits_for: Callable[[Principal, str], Sequence[Limit]],
+        limits_at: Callable[[str], Sequence[Limit]],
+        counters_for: Callable[[str, str], Sequence[Counter]],
+        price_at: Callable[[Candidate, Call], Price | None],
+        judge: Judge,
+        lines: Lines,
     ) -> None:
+        """`limits_for` takes a principal and a model, `limits_at` a provider; `counters_for` a user and a model, whose calls
+        rules read."""
         self._ledger = ledger
         self._limits_for = limits_for
+        self._limits_at = limits_at
+        self._counters_for = counters_for
+        self._price_at = price_at
         self._judge = judge
+        self._lines = lines
 
     @stage
     async def request(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Reserve, or refuse naming the limit and when to come back."""
-        profile = x.outgoing.profile
-        amounts = Amounts(profile.input_tokens_upper + profile.output_tokens_max, profile.hold_nusd)
-        configured = self._limits_for(x.principal.user, x.principal.team, x.outgoing.model)
+        amounts = self._amounts(x)
+        configured = [
+            *self._limits_for(x.principal, x.outgoing.model),
+            *self._limits_at(x.route.candidates[0].provider.name),
+        ]
+        counters = self._counters_for(*usage_of(x))
         effects, exceeded = x.decision.effects, dict[Demand, float]()
         for _ in range(ROUNDS):
             demanded = {_limit(demand): demand for demand in x.decision.demands}
-            outcome = self._ledger.reserve(
-                x.call_id,
-                [*configured, *demanded],
-                time.monotonic_ns(),
-                amounts,
-                usage_of=usage_of(x),
-            )
+            limits = [*configured, *demanded]
+            try:
+                outcome = await self._take(x, limits, amounts, counters)
+            except StoreError:
+                x.refuse(NO_COUNTERS)
+                return
+            except TimedOut:
+                x.refuse(_TIMED_OUT)
+                return
             if isinstance(outcome, Reservation):
                 x.reservation = outcome
                 return
+            x.exceeded = outcome
             if outcome.limit not in demanded:
                 x.refuse(_over(outcome))
                 return
@@ -62,13 +103,50 @@ class Reserve:
                 break  # the call that was amended and routed is not the one that is decided on now
         x.refuse(UNAVAILABLE)
 
+    async def _take(
+        self, x: Exchange, limits: Sequence[Limit], amounts: Amounts, counters: Sequence[Counter]
+    ) -> Reservation | Exceeded:
+        """Take a call's amounts; wait for that where its limits let calls wait.  Raises StoreError and TimedOut."""
+
+        def attempt() -> Awaitable[Reservation | Exceeded]:
+            return self._ledger.reserve(x.call_id, limits, amounts, counters=counters)
+
+        before = self._lines.of(limits)
+        if before is not None:
+            return await self._lines.wait(before, x.principal.user, 0.0, attempt)
+        outcome = await attempt()
+        if isinstance(outcome, Reservation) or any(limit.terms.enforcement != "queue" for limit in outcome.every):
+            return outcome
+        if math.isinf(outcome.retry_after_s):
+            return outcome
+        return await self._lines.wait(outcome.limit, x.principal.user, outcome.retry_after_s, attempt)
+
+    def _amounts(self, x: Exchange) -> Amounts:
+        """Return what a call may come to at the dearest of its candidates."""
+        call = x.outgoing.call
+        asked = {candidate.pair: candidate for candidate in x.route.candidates}
+        price = x.hold_price = dearest([x.outgoing.price, *(self._price_at(one, call) for one in asked.values())])
+        return held_at_first(self._ledger, x.outgoing.profile, call, price)
+
 
 def _limit(demand: Demand) -> Limit:
     rule = f"rule:{demand.by}"
-    return Limit(f"{rule}:{demand.key}", demand.unit, demand.limit, demand.window_s, crowd=rule)
+    return Limit(
+        f"{rule}:{demand.key}",
+        "rule",
+        Kind(_UNITS[demand.unit], demand.window_s),
+        Terms(min(demand.limit, MAX_AMOUNT)),
+        crowd=rule,
+    )
 
 
 def _over(exceeded: Exceeded) -> Refusal:
     limit = exceeded.limit
-    message = f"the limit of {limit.amount} {limit.kind} per {limit.window_s:g} s is reached"
-    return Refusal("rate_limited", message, retry_after_s=exceeded.retry_after_s)
+    unit, most = limit.kind.unit, limit.terms.amount
+    amount = f"${usd(NanoUsd(most)).rstrip('0').rstrip('.')}" if unit == "nusd" else f"{most} {unit.replace('_', ' ')}"
+    message = f"the limit of {amount} per {limit.window} is reached"
+    if limit.kind.unit == "calls":
+        message = f"the limit of {most} calls at once is reached"
+    if exceeded.retry_after_s == math.inf:
+        message += ", and this call alone is more than is left of it"
+    return Refusal(_CODES[unit], message, retry_after_s=exceeded.retry_after_s)

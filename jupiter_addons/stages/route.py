@@ -14,7 +14,8 @@ from jupiter_addons.exchange import Exchange
 from jupiter_addons.host.upstream import Attempt
 from jupiter_addons.policy.effects import routing
 from jupiter_addons.routing.checks import checked
-from jupiter_addons.routing.plan import Candidate, Wanted, plan
+from jupiter_addons.routing.passed import plan_passed
+from jupiter_addons.routing.plan import Candidate, Route, Wanted, plan
 from jupiter_addons.routing.registry import Resolved, not_offered
 from jupiter_addons.routing.retry import MOST_S, backoff_s
 from jupiter_addons.stages.fallbacks import Fallbacks
@@ -41,10 +42,7 @@ class PlanRoute:
         """Plan the route, or refuse a model that nobody offers or that has no price."""
         router = self._router
         router.state.budget.deposit(router.state.clock())
-        wanted = self._wanted(x)
-        if isinstance(wanted, Wanted) and (others := self._others(x, wanted)):
-            wanted = replace(wanted, fallbacks=await self._fallbacks.among(x, others))
-        route = wanted if isinstance(wanted, Refusal) else plan(wanted, router.providers, router.rules, router.state)
+        route = await self._plan(x)
         if isinstance(route, Refusal):
             routed = routing(x.decision.effects)
             if routed is not None:
@@ -54,11 +52,39 @@ class PlanRoute:
                 )
             x.refuse(route)
         elif x.outgoing.price is None and self._refuse_unpriced:
-            message = f"model `{x.outgoing.model[:100]}` has no known price and cannot be budgeted"
+            named = f"model `{x.outgoing.model[:100]}`" if x.outgoing.model else "a call that names no model"
+            message = f"{named} has no known price and cannot be budgeted"
             x.refuse(Refusal("model_not_found", message, param="model"))
         else:
             x.route = route
             x.next_candidate = 0
+
+    async def _plan(self, x: Exchange) -> Route | Refusal:
+        router = self._router
+        if not x.is_passed_on or x.endpoint is None:
+            wanted = self._wanted(x)
+            if isinstance(wanted, Refusal):
+                return wanted
+            if others := self._others(x, wanted):
+                wanted = replace(wanted, fallbacks=await self._fallbacks.among(x, others))
+            return plan(wanted, router.providers, router.rules, router.state)
+        endpoint = x.endpoint
+        if x.outgoing.model and endpoint.body != "any":
+            wanted = self._wanted(x)
+            if isinstance(wanted, Refusal):
+                return wanted
+            able = [provider for provider in router.providers if provider.has(endpoint.path)]
+            return plan(wanted, able, router.rules, router.state)
+        routed = routing(x.decision.effects)
+        wanted = Wanted(
+            "",
+            x.call.dialect,
+            only=x.intercepted,
+            named=(routed.provider, *routed.fallback) if routed is not None and routed.provider else None,
+            tags=router.rules.choice.tags | router.required(x.principal),
+        )
+        one = endpoint.operation in ("files", "batches")
+        return plan_passed(wanted, endpoint.path, router.providers, router.state, one=one)
 
     def _wanted(self, x: Exchange) -> Wanted | Refusal:
         """Return what the call wants of routing, under the one name that its model has."""

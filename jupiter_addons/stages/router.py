@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from jupiter_addons.dialects.call import DialectName
-from jupiter_addons.enrichment.prices import NOT_BILLED, Price, dearest
+from jupiter_addons.enrichment.prices import NOT_BILLED, Price
 from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import AttemptFailure, Exchange
 from jupiter_addons.identity.principals import Principal
@@ -80,10 +80,6 @@ class Router:
             return NOT_BILLED
         own = x.outgoing.price if candidate.routed == x.outgoing.model else None
         return self.price_of(candidate, x.call.dialect) or own
-
-    def dearest(self, x: Exchange) -> Price | None:
-        """Return a price that is none of the candidates' less, kind by kind: what has to be held before one has answered."""
-        return dearest([self.price(x, candidate) for candidate in x.route.candidates])
 
     def fail(self, lease: Lease, candidate: Candidate, failure: AttemptFailure) -> None:
         """End a lease by how its attempt failed."""

@@ -27,11 +27,11 @@ class Screen:
         self._find = find
 
     @stage
-    def responseheaders(self, flow: http.HTTPFlow, x: Exchange) -> None:
+    async def responseheaders(self, flow: http.HTTPFlow, x: Exchange) -> None:
         """Decide on a stream whose rules need nothing of it."""
         if x.filled("relay") and not self._waits:
             if self._judge.has_rules:
-                x.reply_decision = self._judge(x)
+                x.reply_decision = await self._judge.beside(x, 0)
             self._apply(x, lambda rewriter: x.relay.edit(EventEditor(x.call.dialect, rewriter)))
 
     @stage
@@ -54,7 +54,9 @@ class Screen:
                 return
             effects = in_force(x.reply_decision.effects)
             searchers += [Takes(e, self._find, Vault()) for e in effects if isinstance(e, Redaction)]
-        if x.outgoing.put_back:
+        if x.outgoing.put_back and not (
+            x.filled("relay") and not x.relay.is_framed
+        ):  # in sound there are no placeholders
             searchers.append(PutsBack(x.outgoing.put_back))
         if searchers:
             x.rewriter = Rewriter(searchers)

@@ -11,7 +11,10 @@ from collections.abc import Sequence
 
 from mitmproxy import http
 
-from jupiter_addons.dialects.call import DialectName
+from jupiter_addons.dialects import passthrough
+from jupiter_addons.dialects.call import Call, DialectName
+from jupiter_addons.dialects.caps import place, with_cap
+from jupiter_addons.dialects.encodings import decode
 from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.dialects.splice import splice
 from jupiter_addons.dialects.translate import Translated, targets
@@ -43,12 +46,19 @@ OF_EVERY_DIALECT = frozenset((b"user-agent",))
 """What a client's head says that means the same to a provider of another dialect."""
 
 
+MOST_BYTES = 2**40
+"""What is decoded here has been decoded once, within its limit."""
+
+
 class Translate:
     """Call + candidate -> upstream request, or 400."""
 
     def __init__(self, *, client_key: str, default_max_output_tokens: int) -> None:
-        """`default_max_output_tokens` is what is held for a call without a cap: a cap that is made up is no higher."""
+        """`default_max_output_tokens` is what is held for a call without a cap, and so the cap it gets where limits bound its
+        answer.
+        """
         self._client_key = client_key
+        self._cap = default_max_output_tokens
         self._options = Options(default_max_tokens=min(default_max_output_tokens, Options().default_max_tokens))
 
     @stage
@@ -71,7 +81,7 @@ class Translate:
         while x.next_candidate < len(x.route.candidates):
             candidate = x.route.candidates[x.next_candidate]
             key = self._key(candidate.provider, x)
-            if x.call.dialect in candidate.provider.dialects:
+            if x.is_passed_on or x.call.dialect in candidate.provider.dialects:
                 self._keep_dialect(flow, x, candidate, key)
                 return None
             refusal = self._change_dialect(flow, x, candidate, key)
@@ -82,14 +92,23 @@ class Translate:
         return first or _NOBODY
 
     def _keep_dialect(self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None) -> None:
-        provider, body = candidate.provider, x.outgoing.body
-        if candidate.model != x.outgoing.call.body.get("model"):  # which may be an alias, as the client wrote it
-            body = splice(body, {("model",): candidate.model})
+        provider = candidate.provider
+        call, body, as_it_came = self._capped(x, older=provider.type == "openai-compatible")
+        is_known = x.endpoint is None or x.endpoint.body != "any"
+        # Which may be an alias, as the client wrote it; at an unknown path nobody knows what is a model.
+        if is_known and candidate.model and candidate.model != call.body.get("model"):
+            if as_it_came:
+                body, as_it_came = decode(_said(x.head, b"content-encoding"), body, MOST_BYTES), False
+            if call.is_json:
+                body = splice(body, {("model",): candidate.model})
+            else:
+                body = passthrough.with_model(_said(x.head, b"content-type"), body, candidate.model)
         fields = self._fields(x.head, key)
-        if not x.outgoing.encoded:
+        path = provider.path_for(x.target, candidate.model) if is_known else x.target
+        if not as_it_came:
             fields = [field for field in fields if field[0].lower() != b"content-encoding"]
         x.notes = ()
-        self._send(flow, x, candidate, x.call.dialect, provider.path_for(x.target, candidate.model), fields, key, body)
+        self._send(flow, x, candidate, x.call.dialect, path, fields, key, body)
 
     def _change_dialect(
         self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None
@@ -98,9 +117,10 @@ class Translate:
         provider, first = candidate.provider, None
         if provider.name == x.intercepted:  # it is asked in its own API, with the client's own key maybe, or not at all
             return _not_here(x)
+        call, _, _ = self._capped(x, older=False)
         options = dataclasses.replace(self._options, older_cap=provider.type == "openai-compatible")
         for spoken in targets(x.call.dialect, provider.dialects):
-            made = translation(x.outgoing.call, b"", spoken, candidate.model, options)
+            made = translation(call, b"", spoken, candidate.model, options)
             if isinstance(made, Translated):
                 wire = WIRES[spoken]
                 fields = [field for field in self._fields(x.head, key) if field[0].lower() in OF_EVERY_DIALECT]
@@ -115,6 +135,22 @@ class Translate:
                 return None
             first = first or made
         return first or _not_here(x)
+
+    def _capped(self, x: Exchange, *, older: bool) -> tuple[Call, bytes, bool]:
+        """Return the call as it is sent, its body, and whether that is still encoded.
+
+        It has the cap that it is held at, if a limit bounds it and the client has set none: what is sent is what is held.
+        """
+        call, body, encoded = x.outgoing.call, x.outgoing.body, x.outgoing.encoded
+        limit, where = x.reservation.bounds_output, place(call.dialect, older=older)
+        x.capped = None
+        if limit is None or where is None or call.max_tokens is not None:
+            return call, body, encoded
+        coding = _said(x.head, b"content-encoding")
+        if encoded and coding:
+            body = decode(coding, body, x.plain_bytes)
+        x.capped = f"limit/{limit.name}", ".".join(map(str, where))
+        return *with_cap(call, body, self._cap, where), encoded and not coding
 
     @staticmethod
     def _send(
@@ -174,6 +210,11 @@ class Translate:
             and b"_" not in lower
             and not lower.startswith((b"x-jupiter-", b":"))
         ]
+
+
+def _said(asked: Sequence[tuple[bytes, bytes]], name: bytes) -> str:
+    """Return the value of a field of a head that has it once at most."""
+    return next((value.decode("latin-1") for key, value in asked if key.lower() == name), "")
 
 
 def _betas(asked: Sequence[tuple[bytes, bytes]]) -> list[str]:

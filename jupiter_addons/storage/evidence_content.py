@@ -17,6 +17,7 @@ import orjson
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence.payload import attempt_role, open_body
 from jupiter_addons.evidence.verify import Row
+from jupiter_addons.evidence.words import contains
 from jupiter_addons.storage.evidence_query import leaves_of, open_log
 from jupiter_addons.storage.subject_keys import SubjectKeys
 
@@ -52,6 +53,12 @@ def bodies_of(paths: Sequence[Path], call_id: str, keys: SubjectKeys | None) -> 
                 except sqlite3.Error as error:
                     raise StoreError(f"cannot read `{path}`: {error}") from error
     return []
+
+
+def says(paths: Sequence[Path], call_id: str, keys: SubjectKeys | None, words: str) -> bool | None:
+    """Whether what was said in a call contains words; None if nothing of it can be read.  Raises as `bodies_of` does."""
+    readable = [body.body for body in bodies_of(paths, call_id, keys) if body.body is not None]
+    return any(contains(body, words) for body in readable) if readable else None
 
 
 def _bodies(db: sqlite3.Connection, call_id: str, leaves: Sequence[Row], keys: SubjectKeys | None) -> Iterator[Body]:

@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from jupiter_addons.errors import StoreError, VerificationError
@@ -17,11 +18,16 @@ from jupiter_addons.evidence.verify import verify
 from jupiter_addons.storage import evidence_index, evidence_tree
 from jupiter_addons.storage.evidence_reader import rows
 from jupiter_addons.storage.evidence_schema import MIGRATIONS
-from jupiter_addons.storage.evidence_store import Anchored, Batch, Kept, LogStore, check_last
+from jupiter_addons.storage.evidence_store import Anchored, Batch, Kept, LogStore, NotNowError, check_last
 from jupiter_addons.storage.evidence_tail import Identity, Sealer, Tail
 from jupiter_addons.storage.sqlite import connect
 
 logger = logging.getLogger(__name__)
+
+BUSY_MS = 5000
+"""How long a commit waits for somebody else who writes: a backup that is brought back, a hand in the database."""
+SETTLE, SETTLE_IDLE = 256, 32
+"""After so many commits the write-ahead log is moved into the database; after fewer if there is time."""
 
 
 class LogFile(LogStore):
@@ -36,6 +42,8 @@ class LogFile(LogStore):
         self._db: sqlite3.Connection | None = None
         self._inode = 0
         self._kept = Kept()
+        self._commits = 0
+        """Since the write-ahead log was last moved into the database."""
 
     @property
     def is_open(self) -> bool:
@@ -69,8 +77,25 @@ class LogFile(LogStore):
         self.note = "" if newest is None else newest[2]
 
     def begin_at_once(self) -> bool:
-        """Whether the next `write` waits for nothing but the disk."""
+        """Begin the transaction of the next `write` if nobody else is writing; for who must not wait.  Raises StoreError."""
+        assert self._db is not None, "opened before"
+        try:
+            self._db.execute("PRAGMA busy_timeout=0")
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                    return False
+                raise
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot write `{self.path}`: {error}") from error
         return True
+
+    def _forgo(self) -> None:
+        if self._db is not None and self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     def _commit(self, batch: Batch) -> str:
         assert self._db is not None, "opened before"
@@ -87,7 +112,7 @@ class LogFile(LogStore):
         try:
             return evidence_index.advance(self._db, most)
         except sqlite3.Error as error:
-            raise StoreError(f"cannot index `{self.path}`: {error}") from error
+            raise NotNowError(f"cannot index `{self.path}`: {error}") from error
 
     def derived(self) -> int:
         """Return how many leaves the index of calls knows.  Raises StoreError."""
@@ -97,6 +122,24 @@ class LogFile(LogStore):
         except sqlite3.Error as error:
             raise StoreError(f"cannot read `{self.path}`: {error}") from error
 
+    def take_away(self, step: Callable[[sqlite3.Connection], bool]) -> bool:
+        """Have a step of pruning made; return whether there is more.  Raises sqlite3.Error."""
+        assert self._db is not None, "opened before"
+        return step(self._db)
+
+    def settle(self, *, idle: bool) -> None:
+        """Move what is in the write-ahead log into the database, if that is much.  Raises StoreError.
+
+        SQLite would do it in the commit that makes it much, which may be one that the event loop makes.
+        """
+        if self._db is None or self._commits < (SETTLE_IDLE if idle else SETTLE):
+            return
+        self._commits = 0
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot write `{self.path}`: {error}") from error
+
     def shrink(self) -> None:
         """Move what is in the write-ahead log into the database, if no reader holds it."""
         if self._db is None:
@@ -104,6 +147,7 @@ class LogFile(LogStore):
         with contextlib.suppress(sqlite3.Error):  # every leaf is durable in the WAL already; the next start reads it
             self._db.execute("PRAGMA busy_timeout=200")  # a reader may keep it; that is no reason to wait
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._db.execute(f"PRAGMA busy_timeout={BUSY_MS}")
 
     def let_go(self) -> None:
         """Close the connection.  After a failure it is not to be used again: what it knows may not be on the disk."""
@@ -116,7 +160,8 @@ class LogFile(LogStore):
 
     def _transaction(self, db: sqlite3.Connection, batch: Batch) -> str:
         size, t_us = batch.head.size, batch.tail.t_us
-        db.execute("BEGIN IMMEDIATE")
+        if not db.in_transaction:
+            db.execute("BEGIN IMMEDIATE")
         db.executemany("INSERT INTO leaf VALUES (?, ?, ?, ?, ?, ?, ?)", batch.leaves)
         if batch.payloads:
             db.executemany("INSERT INTO payload VALUES (?, ?, ?, ?)", [row[1:] for row in batch.payloads])
@@ -138,6 +183,7 @@ class LogFile(LogStore):
             )
         db.execute("COMMIT")
         self._kept.note(size, t_us)
+        self._commits += 1
         return note
 
     def _read_origin(self, db: sqlite3.Connection) -> str:

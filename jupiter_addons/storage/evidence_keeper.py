@@ -95,7 +95,7 @@ class Keeper:
             self._log.append_nowait(record.rollup(heads[start : start + record.MAX_ROLLED_UP]))
 
     def _run(self) -> None:
-        while not self._stopping.wait(STEP_S):
+        while True:
             try:
                 self.anchor()
                 if time.monotonic() - self._beaten_s >= self._heartbeat_s:
@@ -103,3 +103,5 @@ class Keeper:
                     self.beat()
             except Exception:
                 logger.exception("the keeper of the evidence log failed")
+            if self._stopping.wait(STEP_S):
+                return

@@ -114,6 +114,9 @@ class PostgresLog(LogStore):
         """A commit here waits for a network: it is not for the event loop."""
         return False
 
+    def settle(self, *, idle: bool) -> None:
+        """Do nothing: that is the server's."""
+
     def derive(self, most: int) -> int:
         """Bring the index of calls on by at most so many leaves, while the server answers.  Raises StoreError."""
         with self._lock:

@@ -116,10 +116,10 @@ def leaves_of(paths: Sequence[Path], call_id: str) -> list[Row]:
 
 
 def newest(path: Path, kind: str) -> Iterator[Row]:
-    """Yield the leaves of a kind, the last one first.  Raises StoreError."""
+    """Yield the leaves of a kind that is about the log itself, the last one first.  Raises StoreError."""
     with closing(open_log(path)) as db:
         try:
-            for row in db.execute(f"{_LEAF} WHERE kind = ? ORDER BY idx DESC", (kind,)):
+            for row in db.execute(f"{_LEAF} WHERE kind = ? AND {_RARE} ORDER BY idx DESC", (kind,)):
                 yield Row(*row)
         except sqlite3.Error as error:
             raise StoreError(f"cannot read `{path}`: {error}") from error
@@ -264,6 +264,8 @@ def open_log(path: Path) -> sqlite3.Connection:
 
 _NOT_INDEXED = "SELECT id FROM leaf WHERE idx >= ? AND +id IS NOT NULL"
 """The plus keeps SQLite from going through all the ids there are."""
+_RARE = "kind NOT IN ('decision', 'attempt', 'outcome', 'tunnel', 'refusals', 'heartbeat')"
+"""What the index of kinds is of."""
 _LEAF = "SELECT idx, CAST(leaf AS BLOB), CAST(sig AS BLOB) FROM leaf"
 
 

@@ -37,6 +37,10 @@ type PayloadRow = tuple[int, str, str, str, bytes]
 """The leaf that commits to it, call, role, key and ciphertext of what was said."""
 
 
+class NotNowError(StoreError):
+    """Something that no call waits for could not be done, and may be another time."""
+
+
 @dataclass(slots=True)
 class Item:
     """A leaf on its way, and what has become of it."""
@@ -127,11 +131,21 @@ class LogStore(ABC):
 
     @abstractmethod
     def begin_at_once(self) -> bool:
-        """Whether the next `write` is made without waiting for anybody: only then may the event loop make it."""
+        """Begin the next `write` if it need not wait for anybody: only then may the event loop make it.  Raises StoreError."""
+
+    def _forgo(self) -> None:  # noqa: B027 - a store that begins nothing has nothing to end
+        """End what `begin_at_once` began, because there is nothing to write after all."""
+
+    @abstractmethod
+    def settle(self, *, idle: bool) -> None:
+        """Do what keeps commits fast, if there is much of that; `idle` says that there is time.  Raises StoreError."""
 
     @abstractmethod
     def derive(self, most: int) -> int:
-        """Bring the index of calls on by at most so many leaves; return how many.  Raises StoreError."""
+        """Bring the index of calls on by at most so many leaves; return how many.
+
+        Raises NotNowError, or StoreError if a leaf cannot be read.
+        """
 
     @abstractmethod
     def derived(self) -> int:
@@ -154,6 +168,7 @@ class LogStore(ABC):
         tail = self.tail.copy()
         leaves = [row for item in items if (row := self._seal(item, tail)) is not None]
         if not leaves:
+            self._forgo()
             return
         batch = Batch(leaves, _payloads(items), tail, Checkpoint(self.origin, tail.edge.size, tail.edge.root()))
         try:

@@ -1,35 +1,87 @@
-"""What a running gateway does to its evidence now and then: put erasures on record.
+"""What a running gateway does to its evidence now and then: put erasures on record, and prune when it is time.
 
 It is asked every second, from the event loop; whatever takes longer than a look is done beside it.
 """
 
 import asyncio
+import datetime
 import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-from jupiter_addons.errors import StoreError
+import orjson
+
+from jupiter_addons.errors import JupiterError, StoreError
+from jupiter_addons.evidence.retention import Cut, Terms, pruned
+from jupiter_addons.evidence.schedule import Schedule
+from jupiter_addons.storage.evidence_prune import Pruning, plan
+from jupiter_addons.storage.evidence_query import newest
+from jupiter_addons.storage.evidence_sqlite import EvidenceLog
 from jupiter_addons.storage.evidence_writer import LogWriter
 from jupiter_addons.storage.subject_keys import SubjectKeys, erased
 
 logger = logging.getLogger(__name__)
 
+ON_RECORD_S = 15.0
+"""How long a leaf may take to be there that was acknowledged when it was queued (`durability: async`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What is kept how long, and when that is seen to; without a schedule it is not seen to from here."""
+
+    terms: Terms
+    schedule: Schedule | None
+
 
 class Upkeep:
     """The upkeep of one process's log; one of several processes records what was done to the keys that all share."""
 
-    def __init__(self, log: LogWriter, keys: SubjectKeys | None, *, records_erasures: bool) -> None:
+    def __init__(
+        self,
+        log: EvidenceLog,
+        path: Path,
+        keys: SubjectKeys | None,
+        retention: Retention,
+        *,
+        records_erasures: bool,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._log = log
+        self._path = path
         self._keys = keys
+        self._retention = retention
+        self._clock = clock
         self._records_erasures = records_erasures
         self._owes_erasures = True
         self._recording: asyncio.Task[None] | None = None
+        self._minute = self._now().replace(second=0, microsecond=0)
+        self._pruning: asyncio.Task[None] | None = None
 
     def tend(self) -> None:
-        """Look whether a user was forgotten meanwhile: its key is let go of, and that is put on record."""
+        """Look whether there is something to do."""
+        self._look_for_erasures()
+        minute = self._now().replace(second=0, microsecond=0)
+        if minute == self._minute:
+            return
+        self._minute = minute
+        schedule = self._retention.schedule
+        idle = self._pruning is None or self._pruning.done()
+        if schedule is not None and schedule.due(minute) and idle and not self._retention.terms.keeps_everything:
+            self._pruning = asyncio.get_running_loop().create_task(self._prune_in_time())
+
+    def _look_for_erasures(self) -> None:
+        """A user may have been forgotten meanwhile: its key is let go of, and that is put on record."""
         if self._keys is None:
             return
         self._owes_erasures = self._keys.refresh() or self._owes_erasures
         if self._owes_erasures and self._records_erasures and (self._recording is None or self._recording.done()):
             self._recording = asyncio.get_running_loop().create_task(self._record(self._keys))
+
+    def _now(self) -> datetime.datetime:
+        return datetime.datetime.fromtimestamp(self._clock() // 1_000_000_000, datetime.UTC)
 
     async def _record(self, keys: SubjectKeys) -> None:
         try:
@@ -38,9 +90,40 @@ class Upkeep:
         except StoreError as error:
             logger.error("an erasure could not be put on record, and will be later: %s", error)
 
+    async def _prune_in_time(self) -> None:
+        try:
+            cut = await prune(self._log, self._path, self._retention.terms, self._clock() // 1000)
+        except JupiterError as error:
+            logger.error("the evidence log could not be pruned: %s", error)
+            return
+        if not cut.is_empty:
+            logger.info("pruned: %d leaves, and the content of %d calls", cut.leaves, cut.contents)
+
 
 async def record_erasures(log: LogWriter, keys: SubjectKeys) -> None:
     """Put the erasures on the signed record that are not there yet.  Raises StoreError."""
     for erasure in keys.unrecorded():
         await log.append(erased(erasure))
         keys.recorded(erasure.id)
+
+
+async def prune(log: EvidenceLog, path: Path, terms: Terms, now_us: int) -> Cut:
+    """Let go from a log what its terms let go, and put that on record before.  Raises StoreError.
+
+    Cut short in between, the record says that leaves may go which are still there; the next prune takes them.
+    """
+    cut = await asyncio.to_thread(plan, path, terms, now_us)
+    if not cut.is_empty:
+        await log.append(pruned(cut, terms, now_us))
+        await asyncio.to_thread(_wait_for, path, now_us)
+        await asyncio.to_thread(log.take_away, Pruning(cut, terms, now_us).step)
+    return cut
+
+
+def _wait_for(path: Path, now_us: int) -> None:
+    """Wait until the leaf of a prune is durable.  Raises StoreError if it does not become so."""
+    deadline_s = time.monotonic() + ON_RECORD_S
+    while not any(orjson.loads(row.leaf)["detail"].get("at_us") == now_us for row in newest(path, "prune")):
+        if time.monotonic() > deadline_s:
+            raise StoreError("the leaf that says what is pruned is not on record, and nothing is")
+        time.sleep(0.05)

@@ -17,6 +17,7 @@ lost.  A second decision or outcome of a call is refused: a repeated attempt to 
 import asyncio
 import hashlib
 import logging
+import math
 import queue
 import threading
 import time
@@ -28,7 +29,7 @@ from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.payload import Sealed
 from jupiter_addons.evidence.record import Fields, control, interrupted
 from jupiter_addons.storage.evidence_pace import Pace
-from jupiter_addons.storage.evidence_store import Item, LogStore
+from jupiter_addons.storage.evidence_store import Item, LogStore, NotNowError
 from jupiter_addons.storage.evidence_tail import Durability, Identity
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ MAX_BEHIND = 4096
 """By so many leaves the index may be behind before it is brought on between commits."""
 INDEX_STEP = 64
 """How many leaves are indexed at once between commits: two or three milliseconds."""
+INDEX_RETRY_S = 60.0
+"""How long the index is left alone when it could not be written."""
 GATHER_S = 0.01
 """How long leaves that nobody waits for are gathered in `async` before they are written."""
 
@@ -88,7 +91,8 @@ class LogWriter:
         """Held by whoever writes."""
         self._closed = False
         self._pace = Pace()
-        self._indexing = True
+        self._index_from_s = 0.0
+        """When the index of calls is brought on again; never, if a leaf cannot be read."""
         self._behind = 0
         self._failed_at_s: float | None = None
         self._lock = lock
@@ -152,13 +156,23 @@ class LogWriter:
         if not self._waiting.empty() or not self._turn.acquire(blocking=False):
             return False
         try:
-            if not self._store.begin_at_once():
+            if not self._store.is_open or not self._begin_here():
                 return False
             self._write(items, inline=True)
         finally:
             self._turn.release()
         _resolve(items)
         return True
+
+    def _begin_here(self) -> bool:
+        """Begin a transaction without waiting for anybody; if that fails, the writer will meet the same and say so."""
+        try:
+            begun = self._store.begin_at_once()
+        except StoreError:
+            begun = False
+        if not begun:
+            self._pace.hold()
+        return begun
 
     def append_nowait(self, fields: Fields) -> None:
         """Append a leaf that nobody waits for, from any thread; a failure is logged."""
@@ -227,9 +241,7 @@ class LogWriter:
     def _next(self) -> list[_Waiting | None]:
         """Return what waits, once there is something; nothing if for a while there is not."""
         try:
-            batch: list[_Waiting | None] = [
-                self._waiting.get(timeout=IDLE_S if self._behind and self._indexing else None)
-            ]
+            batch: list[_Waiting | None] = [self._waiting.get(timeout=IDLE_S if self._behind else None)]
         except queue.Empty:
             return []
         if self._durability == "async":
@@ -269,7 +281,7 @@ class LogWriter:
             logger.exception("the evidence writer failed")
             self._fail(error)
             return f"the evidence writer failed: {type(error).__name__}"
-        self._behind += len(leaves)
+        self._behind += len(leaves) if self._index_from_s < math.inf else 0
         return None
 
     def _acknowledge(self, batch: list[_Waiting]) -> None:
@@ -291,17 +303,28 @@ class LogWriter:
                     raise item.error
 
     def _bring_on(self, *, idle: bool) -> None:
-        """Bring the index of calls on, if there is time for it or it is too far behind."""
-        if not self._indexing or not self._store.is_open or not (idle or self._behind > MAX_BEHIND):
+        """Do what no call waits for: let the store tidy up, bring the index of calls on."""
+        if not self._store.is_open:
+            return
+        try:
+            self._store.settle(idle=idle)
+        except StoreError as error:
+            self._fail(error)
+            return
+        if time.monotonic() < self._index_from_s or not (idle or self._behind > MAX_BEHIND):
             return
         try:
             while done := self._store.derive(INDEX_STEP):
                 self._behind -= done
                 if not idle or not self._waiting.empty():
                     return
+        except NotNowError as error:
+            logger.error("the index of calls waits: %s", error)
+            self._index_from_s = time.monotonic() + INDEX_RETRY_S
+            return
         except StoreError as error:
             logger.error("the index of calls stops here; searching reads the leaves instead: %s", error)
-            self._indexing = False
+            self._index_from_s = math.inf
         self._behind = 0
 
     def _fail(self, error: Exception) -> None:

@@ -101,6 +101,12 @@ def load_manifest(directory: Path, root: PublicKey | None = None) -> Manifest:
         raise StoreError(f"cannot use `{directory / MANIFEST}`: {error}") from error
 
 
+def manifest_note(directory: Path) -> bytes:
+    """Return the manifest as it was signed, after it was verified.  Raises StoreError."""
+    load_manifest(directory)
+    return (directory / MANIFEST).read_bytes()
+
+
 def load_root(directory: Path) -> PublicKey:
     """Return the public half of the root.  Raises StoreError."""
     return key_files.read_spki(directory / f"{ROOT}.pub", ROOT_NAME)

@@ -21,9 +21,7 @@ def connect(
     The connection may be used from any one thread at a time.  Raises StoreError.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            path.touch(mode=0o600)
+        make(path)
         db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode=WAL")
@@ -38,6 +36,13 @@ def connect(
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"cannot open `{path}` for writing: {error}") from error
     return db
+
+
+def make(path: Path) -> None:
+    """Make a database, and the directory it is in, that are this user's alone, if they are not there.  Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        path.touch(mode=0o600)
 
 
 def connect_reading(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
@@ -55,7 +60,7 @@ def connect_reading(path: Path, migrations: Sequence[str]) -> sqlite3.Connection
         raise StoreError(f"cannot read `{path}`: {error}") from error
     if version > len(migrations):
         db.close()
-        raise _too_new(path, version, len(migrations))
+        raise too_new(path, version, len(migrations))
     return db
 
 
@@ -66,12 +71,13 @@ def _version(db: sqlite3.Connection) -> int:
 def _migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
     version = _version(db)
     if version > len(migrations):
-        raise _too_new(path, version, len(migrations))
+        raise too_new(path, version, len(migrations))
     for number, script in enumerate(migrations[version:], start=version + 1):
         db.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version={number}; COMMIT;")
 
 
-def _too_new(path: Path, version: int, known: int) -> StoreError:
+def too_new(path: Path, version: int, known: int) -> StoreError:
+    """Return what is said of a database of a later version."""
     return StoreError(
         f"`{path}` has schema version {version}, this program knows {known}: it was written by a newer one"
     )

@@ -147,6 +147,11 @@ class SubjectKeys:
             found = db.execute("SELECT wrapped, user, team FROM subject_key WHERE id = ?", (key_id,)).fetchone()
         return None if found is None else self._unwrapped(key_id, found[0], Subject(user=found[1], team=found[2]))
 
+    def teams(self, user: str) -> list[str]:
+        """Return the teams within which a user, by its pseudonym, has keys; empty text for none."""
+        with self._using() as db:
+            return [row[0] for row in db.execute("SELECT team FROM subject_key WHERE user = ? ORDER BY team", (user,))]
+
     def refresh(self) -> bool:
         """Let go of keys that another process has destroyed meanwhile; return whether there may be erasures to record.
 

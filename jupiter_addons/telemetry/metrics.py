@@ -36,6 +36,12 @@ class Metrics:
             registry=registry,
         )
         self.tokens = Counter("jupiter_tokens", "Tokens charged.", ("provider", "direction"), registry=registry)
+        self.not_scanned = Counter(
+            "jupiter_requests_not_scanned",
+            "Requests sent of which not all could be read: files, token numbers, whatever is at an unknown path.",
+            ("door", "operation"),
+            registry=registry,
+        )
         self.cost = Counter("jupiter_cost_usd", "Dollars charged.", ("provider",), registry=registry)
         self.in_flight = Gauge("jupiter_in_flight", "Requests being served.", registry=registry)
         self.reservations = Gauge("jupiter_reservations_open", "Reservations not settled yet.", registry=registry)
@@ -110,6 +116,12 @@ class Metrics:
         self.reloads = Counter("jupiter_reloads", "Reloads of the configuration.", ("result",), registry=registry)
         self.faults = Counter(
             "jupiter_faults", "Faults stopped by a stage's wrapper or by the guard.", ("where",), registry=registry
+        )
+        self.limit_alerts = Counter(
+            "jupiter_limit_alerts",
+            "Shares of limits that were reached, once in each window.",
+            ["percent"],
+            registry=registry,
         )
         self.alerts = Counter(
             "jupiter_alerts",

@@ -131,6 +131,13 @@ def test_what_the_policies_want_and_the_configuration_does_not_have_is_told(run,
     ]
     (tmp_path / "rules/a.yaml").write_text(routed.replace(": pp", ": p").replace("[q]", "[p]"))
     assert run(MINIMAL + more, "check").exit_code == 0
-    several = run(MINIMAL + more + "proxy: {workers: 2}\nlimits: {default: {requests_per_minute: null}}\n", "check")
-    assert several.exit_code == 2
-    assert "b.yaml:5:5: rule `all` limits, and several workers cannot share a counter yet" in several.stderr
+    several = MINIMAL + more + "proxy: {workers: 2}\n"
+    assert run(several, "check").exit_code == 0
+    assert run(several + "limits: {storage: {url: 'memory:'}}\n", "check").exit_code == 2
+
+
+def test_the_password_of_a_store_is_not_shown(run):
+    text = MINIMAL + "limits: {storage: {url: 'rediss://me:s3cret@counters.example:6380/2'}}\n"
+    shown = run(text, "show")
+    assert "rediss://counters.example:6380/2" in shown.output
+    assert "s3cret" not in shown.output

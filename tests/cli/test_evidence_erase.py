@@ -39,6 +39,16 @@ def test_who_hesitates_destroys_nothing(config):
     assert json.loads(evidence(config, "erase", "--subject", "alice", "--yes", "--format", "json").stdout)["keys"]
 
 
+def test_who_is_under_legal_hold_is_not_forgotten(config):
+    path = Path(config)
+    hold = "retention: {legal_hold: [{reason: case 7, team: lab}]}"
+    path.write_text(path.read_text().replace("{content: encrypted, ", f"{{content: encrypted, {hold}, "))
+    done = evidence(config, "erase", "--subject", "alice", "--yes")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "`alice` is under legal hold: case 7" in done.stderr
+    assert evidence(config, "erase", "--subject", "bob", "--yes").exit_code == 0
+
+
 def test_a_user_of_whom_nothing_is_kept_gets_a_receipt_of_that(config):
     receipt = json.loads(evidence(config, "erase", "--subject", "nobody", "--yes", "--format", "json").stdout)
     assert receipt["keys"] == []

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from jupiter_addons.cli.policy_facts import Gateway
+from jupiter_addons.dialects.endpoints import PASSED_ON
 from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.errors import RequestError
 from jupiter_addons.identity.principals import Principal
@@ -58,10 +59,12 @@ def test_every_field_of_the_table_can_be_read(body):
         ("/v1/messages", {"model": "claude", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}, "hi"),
         ("/api/generate", {"model": "llama", "prompt": "hi"}, "hi"),
         ("/v1/responses", {"model": "gpt-5", "input": "hi"}, "hi"),
+        ("/v1/images/generations", {"model": "gpt-image-1", "prompt": "hi"}, "hi"),
+        ("/v1/moderations", {"input": ["oh", "hi"]}, "hi"),
     ],
 )
 def test_the_path_says_how_a_body_is_read(path, body, prompt):
-    assert path in {wire.path for wire in WIRES.values()}
+    assert path in {wire.path for wire in WIRES.values()} | {endpoint.path for endpoint in PASSED_ON}
     assert read("request.prompt", body, at=path) == prompt
 
 

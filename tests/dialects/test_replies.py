@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from jupiter_addons.dialects.call import Reply, Usage
 from jupiter_addons.dialects.fields import MAX_KEPT_CHARS
 from jupiter_addons.dialects.replies import Text, tokens, told
@@ -33,3 +35,26 @@ def test_a_translated_answer_says_what_the_client_gets_and_counts_what_the_provi
     assert told(said, counted) == Reply("made", "m", "a", 1, (), ("stop",), Usage(3, 4), complete=True)
     assert not told(said, replace(counted, complete=False)).complete
     assert told(said, replace(counted, error="overloaded_error")).error == "overloaded_error"
+
+
+@pytest.mark.parametrize(
+    ("deltas", "tokens"),
+    [
+        ([], 0),
+        (["word"], 1),
+        (["a whole answer of forty ASCII characters."], 11),
+        (["one ", "two ", "six "], 3),
+        ([" international"] * 3, 11),
+        ([" word"] * 100, 100),
+        ([" several tokens in each delta"] * 100, 725),
+        (["\u6f22\u5b57"], 2),
+        (["\u6f22"] * 50, 50),
+        (["\u043f\u0440\u0438\u0432\u0435\u0442 "], 4),
+        ([None, 3, ""], 0),
+    ],
+)
+def test_our_own_count_is_by_deltas_as_short_as_tokens_and_by_the_text_otherwise(deltas, tokens):
+    text = Text(keep=False)
+    for delta in deltas:
+        text.add(delta)
+    assert text.tokens == tokens

@@ -1,23 +1,22 @@
 """A hold is never below the charge that the provider's own limits allow."""
 
-from fractions import Fraction
-
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupiter_addons.dialects import openai_chat
+from jupiter_addons.dialects import anthropic_messages, openai_chat, openai_responses
 from jupiter_addons.dialects.call import Call, Message, Reply, Usage
-from jupiter_addons.enrichment.describe import charge, describe
+from jupiter_addons.enrichment.charges import charge
+from jupiter_addons.enrichment.describe import DEAR_IMAGE_TOKENS, FETCHED_TOKENS, IMAGE_TOKENS, describe
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.units import NanoUsdPerMillion
 
 PRICES = st.integers(0, 10**11).map(NanoUsdPerMillion)
 
 
-def a_price(into=150_000_000, out=600_000_000) -> Price:
-    return Price(
-        NanoUsdPerMillion(into), NanoUsdPerMillion(out), NanoUsdPerMillion(into), NanoUsdPerMillion(into), "test"
-    )
+def a_price(into=150_000_000, out=600_000_000, tiers: tuple[tuple[int, Price], ...] = ()) -> Price:
+    kinds = (NanoUsdPerMillion(into), NanoUsdPerMillion(out), NanoUsdPerMillion(into), NanoUsdPerMillion(into))
+    return Price(*kinds, "test", tiers=tiers)
 
 
 def a_call(text="hello", max_tokens: int | None = 10, n=1) -> Call:
@@ -33,22 +32,12 @@ def test_the_hold_covers_every_charge_the_call_can_cause(text, max_tokens, n, in
     assert charge(Reply(usage=most, complete=True), profile, price).nusd <= profile.hold_nusd
 
 
-@given(st.integers(0, 10**6), st.integers(0, 10**6), PRICES, PRICES)
-def test_a_charge_is_the_exact_price_of_the_usage(into_tokens, out_tokens, into, out):
-    usage = Usage(into_tokens, out_tokens)
-    charged = charge(Reply(usage=usage, complete=True), describe(a_call(), None, 100, 1), a_price(into, out))
-    exact = Fraction(into_tokens * into + out_tokens * out, 10**6)
-    assert exact <= charged.nusd < exact + 4
-    assert charged.source == "provider"
-
-
-def test_cached_tokens_are_charged_once_at_their_own_price():
-    price = Price(*(NanoUsdPerMillion(n * 10**6) for n in (10, 20, 1, 12)), "test")
-    usage = Usage(100, 10, cache_read_tokens=60, cache_write_tokens=20)
-    assert (
-        charge(Reply(usage=usage, complete=True), describe(a_call(), price, 1, 1), price).nusd
-        == 20 * 10 + 60 * 1 + 20 * 12 + 10 * 20
-    )
+def test_the_hold_covers_the_dearest_tier_and_the_dearest_way_to_cache():
+    dear = Price(*(NanoUsdPerMillion(n * 10**9) for n in (6, 22, 1, 7)), "test", NanoUsdPerMillion(12 * 10**9))
+    profile = describe(a_call(), dear, 1000, 10)
+    written = profile.input_tokens_upper
+    most = Usage(written, 10, cache_write_tokens=written, cache_write_1h_tokens=written)
+    assert charge(Reply(usage=most, complete=True), profile, dear).nusd == profile.hold_nusd
 
 
 def test_without_a_cap_the_configured_one_is_reserved():
@@ -56,25 +45,9 @@ def test_without_a_cap_the_configured_one_is_reserved():
     assert describe(a_call(max_tokens=None, n=3), a_price(), 100, 4096).output_tokens_max == 3 * 4096
 
 
-def test_without_the_providers_count_our_own_holds():
-    profile = describe(a_call(), a_price(), 100, 10)
-    unanswered = charge(None, profile, a_price())
-    assert (unanswered.source, unanswered.usage.output_tokens) == ("estimate", 0)
-    assert unanswered.nusd > 0, "a call that was sent may be billed"
-    cut = charge(Reply(text="abc" * 10, text_bytes=30), profile, a_price())
-    assert cut.usage.output_tokens == 10
-
-
-def test_an_error_answer_is_free():
-    assert charge(Reply(error="overloaded", complete=True), describe(a_call(), a_price(), 100, 10), a_price()).nusd == 0
-
-
-def test_of_a_stream_that_broke_off_the_larger_count_holds():
-    profile = describe(a_call(), a_price(), 100, 10)
-    begun = Usage(50, 1, cache_read_tokens=10)
-    cut = charge(Reply(usage=begun, text_bytes=300), profile, a_price())
-    assert (cut.usage, cut.source) == (Usage(50, 100, cache_read_tokens=10), "estimate")
-    assert charge(Reply(usage=Usage(50, 500), text_bytes=300), profile, a_price()).usage.output_tokens == 500
+def test_without_a_price_nothing_is_held():
+    profile = describe(a_call(), None, 100, 10)
+    assert (profile.hold_nusd, profile.cost_estimate) == (0, (0, 0))
 
 
 def test_tokens_are_estimated_of_all_that_the_model_reads():
@@ -87,3 +60,53 @@ def test_tokens_are_estimated_of_all_that_the_model_reads():
     with_call = describe(openai_chat.parse({**asked, "messages": [*asked["messages"], called]}), a_price(), 10_000, 10)
     for profile in (with_tool, with_call):
         assert profile.input_tokens_estimate > bare.input_tokens_estimate + 1000
+
+
+TEXT = {"type": "text", "text": "look"}
+DATA = "data:image/png;base64," + "A" * 100_000
+
+
+def chat(model: str, *content) -> Call:
+    return openai_chat.parse({"model": model, "messages": [{"role": "user", "content": [TEXT, *content]}]})
+
+
+@pytest.mark.parametrize(
+    ("call", "tokens"),
+    [
+        (chat("gpt-4o"), 0),
+        (chat("gpt-4o", {"type": "image_url", "image_url": {"url": "https://x/y.png"}}), IMAGE_TOKENS),
+        (chat("gpt-4o", *[{"type": "image_url", "image_url": {"url": DATA}}] * 2), 2 * IMAGE_TOKENS),
+        (chat("gpt-4o-mini", {"type": "image_url", "image_url": {"url": DATA}}), DEAR_IMAGE_TOKENS),
+        (chat("gpt-4o", {"type": "file", "file": {"file_id": "f"}}), FETCHED_TOKENS),
+        (
+            anthropic_messages.parse(
+                {
+                    "model": "claude",
+                    "max_tokens": 5,
+                    "messages": [
+                        {"role": "user", "content": [TEXT, {"type": "document", "source": {"type": "url", "url": "u"}}]}
+                    ],
+                }
+            ),
+            FETCHED_TOKENS,
+        ),
+        (openai_responses.parse({"model": "m", "input": "hi", "previous_response_id": "r"}), FETCHED_TOKENS),
+        (openai_responses.parse({"model": "m", "input": "hi"}), 0),
+    ],
+    ids=[
+        "text",
+        "picture by address",
+        "two pictures",
+        "dear picture",
+        "file",
+        "document",
+        "conversation",
+        "no conversation",
+    ],
+)
+def test_what_is_no_text_of_the_body_is_held_as_well(call: Call, tokens: int):
+    """And what a picture takes of the body says nothing."""
+    body_bytes = 500
+    carried = 2 * 100_000 if tokens == 2 * IMAGE_TOKENS else 100_000 if tokens == DEAR_IMAGE_TOKENS else 0
+    upper = describe(call, a_price(), body_bytes + carried, 10).input_tokens_upper
+    assert tokens + 400 <= upper <= tokens + 700

@@ -90,3 +90,14 @@ def test_a_name_as_long_as_a_body_has_no_price_and_is_not_kept(table):
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 1_000_000
+
+
+def test_where_tokens_may_be_of_sound_or_pictures_the_dearest_kind_holds(table):
+    plain, media = table.lookup("openai", "gpt-image-1"), table.lookup("openai", "gpt-image-1", media=True)
+    assert (media.input, media.output) == (10_000_000_000, 40_000_000_000)
+    assert media.input > plain.input
+    heard = table.lookup("openai", "gpt-4o-transcribe", media=True)
+    assert heard.input == 6_000_000_000
+    assert table.lookup("openai", "whisper-1", media=True) is None, "an hour is no number of tokens"
+    chat = table.lookup("openai", "gpt-4o")
+    assert chat == table.lookup("openai", "gpt-4o", media=True)

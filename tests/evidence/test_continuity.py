@@ -3,7 +3,7 @@
 import pytest
 from support.logs import KEY, a_decision, seal
 
-from jupiter_addons.evidence.continuity import Continuity, continuity, passing
+from jupiter_addons.evidence.continuity import continuity
 from jupiter_addons.evidence.record import control
 from jupiter_addons.evidence.verify import Row
 
@@ -25,7 +25,14 @@ def test_an_orderly_log_has_no_gaps():
 def test_leaves_that_are_missing_are_counted():
     rows = seal([OPEN, *(a_decision(f"c{number}") for number in range(5)), CLOSE])
     assert gaps([*rows[:2], *rows[4:]]) == [(4, "2 leaves are missing")]
-    assert gaps(rows[3:]) == [(3, "the first 3 leaves are not there: pruned, or taken away")]
+    assert gaps(rows[3:]) == [(3, "3 leaves are missing, and nothing says they may")]
+
+
+@pytest.mark.parametrize(("upto", "missing"), [(3, False), (4, False), (2, True)])
+def test_leaves_that_were_pruned_are_no_gap(upto, missing):
+    rows = seal([OPEN, *(a_decision(f"c{number}") for number in range(5)), control("prune", upto=upto), CLOSE])
+    assert bool(gaps(rows[3:])) is missing
+    assert continuity(rows[3:]).first == 3
 
 
 def test_a_start_that_follows_no_orderly_end_is_a_gap():
@@ -46,8 +53,12 @@ def test_a_log_that_promised_heart_beats_and_fell_silent_is_seen(beats, found):
     assert [what for _, what in gaps(rows)] == found
 
 
-@pytest.mark.parametrize("leaf", [b"", b"\xff", b"[]", b"{}"])
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        *(b"", b"\xff", b"[]", b"{}", b'{"kind":"prune","detail":7}', b'{"kind":"prune","detail":{"upto":"x"}}'),
+        *(b'{"kind":"log.open","t_us":"now","detail":{"heartbeat_s":[]}}', b'{"kind":{},"kid":[]}'),
+    ],
+)
 def test_a_leaf_that_cannot_be_read_is_counted_and_left_to_verify(leaf):
-    found = Continuity()
-    assert len(list(passing([Row(0, leaf, b"")], found))) == 1
-    assert found.leaves == 1
+    assert continuity([Row(0, leaf, b"")]).leaves == 1

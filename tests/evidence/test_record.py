@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupiter_addons.evidence import record
+from jupiter_addons.evidence import bounds, record
+from jupiter_addons.evidence.counted import counted
 from jupiter_addons.evidence.encoding import MAX_LEAF_BYTES, encode
 
 WHO = record.Who(record.pseudonym(b"k" * 32, "alice"), "key1", "lab")
@@ -80,11 +81,12 @@ def test_however_much_there_is_to_say_a_leaf_fits(text, rules, tags):
         end=record.End("refused", 403, text, {"total": 1, "ttfb": 2, "policy": 3, "queue": 4}),
         route={"strategy": text, "chosen": text},
         demands=[record.Held(text, "requests", number, 60) for number in range(rules)],
+        taken=[counted(f"team:{text}", name=text, unit="tokens", held=1, limit=2, period=text) for _ in range(rules)],
         changed=[(text, f"{text}{number}", 1) for number in range(tags)],
     )
     assert len(encode(fields)) < MAX_LEAF_BYTES - 1024, "there must be room for what the log adds"
     if rules:
-        assert fields["guardrail"][-1]["rule"] == record.cut(f"{text}{rules - 1}"), "the last rule decided"
+        assert fields["guardrail"][-1]["rule"] == bounds.cut(f"{text}{rules - 1}"), "the last rule decided"
     assert len(fields["guardrail"]) + fields.get("omitted", {}).get("guardrail", 0) == rules
     ended = record.outcome(
         call_id="c",
@@ -117,8 +119,8 @@ def test_what_was_changed_and_held_names_its_rule():
 def test_few_rules_and_tags_fit_however_long_they_are():
     worst = '"' * 400
     fields = a_decision(
-        rules=[record.Rule(worst, worst, "escalate", worst, "shadow")] * record.FEW,
-        tags={f"{n}{worst}": worst for n in range(record.FEW)},
+        rules=[record.Rule(worst, worst, "escalate", worst, "shadow")] * bounds.FEW,
+        tags={f"{n}{worst}": worst for n in range(bounds.FEW)},
     )
     assert len(encode({"": fields["guardrail"]})) <= record.MAX_RULES_BYTES
     assert len(encode(fields["tags"])) <= record.MAX_TAGS_BYTES
@@ -141,7 +143,7 @@ def test_a_long_tag_keeps_an_ascii_name():
     ids=["whole", "long", "bytes", "surrogate", "controls"],
 )
 def test_text_is_cut_by_bytes_and_says_so(text, kept):
-    assert record.cut(text) == kept
+    assert bounds.cut(text) == kept
 
 
 def test_pseudonyms_are_keyed():

@@ -51,7 +51,7 @@ def test_every_single_flipped_bit_is_found():
         (lambda rows: rows[:2] + rows[3:], "sequence"),
         (lambda rows: [rows[1], rows[0], *rows[2:]], "chain"),
         (lambda rows: [*rows[:2], rows[1], *rows[2:]], "sequence"),
-        (lambda rows: rows[1:], "sequence"),
+        (lambda rows: rows[1:], "prune"),
         (lambda rows: [dataclasses.replace(row, idx=n) for n, row in enumerate(rows[:1] + rows[2:])], "chain"),
     ],
     ids=["removed", "swapped", "doubled", "beheaded", "renumbered"],

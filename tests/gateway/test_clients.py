@@ -56,6 +56,24 @@ def test_an_official_sdk_is_served_json_and_stream(program: str, door: str, gate
 
 
 @pytest.mark.parametrize("door", ["gateway", "intercept"])
+def test_the_official_sdk_is_served_at_the_other_endpoints(door: str, gateway: Gateway):
+    if not PYTHON.exists():
+        pytest.skip("the SDK of openai-python is not installed: bash tests/clients/setup.sh")
+    command = [str(PYTHON), "openai_media_client.py"]
+    done = subprocess.run(
+        command, cwd=CLIENTS, env=environment(gateway, door), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr + gateway.log[-2000:]
+    saw = json.loads(done.stdout)
+    assert (saw["flagged"], saw["pictures"], saw["edited"]) == ([False, True], 2, 1)
+    assert saw["heard"] == saw["plain"] == f"You sent {saw['digest']}"
+    assert saw["events"] == "transcript.text.done"
+    assert bytes.fromhex(saw["said"]).startswith(b"\xff\xfb\x90\x00hello")
+    assert (saw["content"], saw["listed"], saw["deleted"], saw["gone"]) == (True, True, True, 404)
+    assert saw["batch"] == [403, "endpoint_denied"]
+
+
+@pytest.mark.parametrize("door", ["gateway", "intercept"])
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
 def test_curl_is_served(door: str, stream: bool, gateway: Gateway):
     if not shutil.which("curl"):

@@ -74,6 +74,14 @@ def test_what_was_asked_and_answered_is_kept_byte_for_byte(stream: bool, client:
     assert kept["delivered"]["state"] == "same"
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
+def test_what_was_said_can_be_searched_for(stream: bool, client: Client, gateway: Gateway):
+    call, _ = ask(client, gateway, chat(f"[[say=a quokka for {stream} that smiles]]", stream=stream))
+    done = evidence(str(gateway.config), "query", "--text", f"Quokka for {stream} that", "--columns", "id")
+    assert call in done.stdout
+    assert "found in 1 of " in done.stderr
+
+
 def test_a_leaf_has_commitments_and_no_words(client: Client, gateway: Gateway):
     call, _ = ask(client, gateway, chat(CANARY))
     for leaf in gateway.leaves(call_id=call):

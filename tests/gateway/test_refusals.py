@@ -91,7 +91,7 @@ def test_a_body_without_one_reading_is_refused(body, code, param, client: Client
         "//v1/chat/completions", "/v1//chat/completions", "/v1/chat/completions/", "/v1/./chat/completions",
         "/v1/x/../chat/completions", "/v1/chat/c%6fmpletions", "/v1%2fchat/completions", "/V1/chat/completions",
         "/v1/chat/completions;x", "/v1/chat/completions%00", "/v1\\chat\\completions", "/v1/chat/completions%20",
-        "/v1/chat", "/openai/deployments/x/chat/completions", "/v1/files", "/v1/batches", "/", "/metrics", "/admin",
+        "/v1/chat", "/openai/deployments/x/chat/completions", "/v1/files/", "/v1/batches/a/b", "/v1/fine_tuning/jobs", "/", "/metrics", "/admin",
     ],
 )  # fmt: skip
 def test_every_other_spelling_of_a_path_is_unknown(path, client: Client, gateway: Gateway):

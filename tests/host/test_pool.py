@@ -1,6 +1,7 @@
 """The pool: which idle connection is given to whom, when one is closed, and how many there may be to one address.
 
 Idle connections come from a playbook, so that the layers above them are real; their wires are not.
+It is long because the pool has many ways to lose a connection, and each has its case.
 """
 
 import asyncio
@@ -395,3 +396,18 @@ def test_a_connection_whose_place_somebody_waits_for_is_not_pooled():
         return transport.closing, len(pool)
 
     assert run(main) == (True, 0)
+
+
+def test_a_new_connection_takes_the_place_of_the_one_that_has_been_idle_the_longest():
+    async def play(_loop: VirtualLoop) -> None:
+        pool = Pool()
+        first, second = given(pool)[1], given(pool)[1]
+        pool.retire(KEY)
+        assert (first.is_open, second.is_open, len(pool)) == (False, True, 1)
+        pool.retire((("b.test", 80), False, None))
+        assert len(pool) == 1
+        pool.retire(KEY)
+        pool.retire(KEY)
+        assert len(pool) == 0
+
+    run(play)

@@ -1,27 +1,39 @@
 """Usage is what was taken, by its user."""
 
-from jupiter_addons.limits.demand import Amounts, Limit
+import asyncio
+
+from support.trial import Clocks
+
 from jupiter_addons.limits.ledger import Exceeded, Ledger, Reservation
+from jupiter_addons.limits.limit import Amounts, Terms, limit_of
+from jupiter_addons.limits.memory import MemoryStore
 from jupiter_addons.limits.usage import meters
 
-HOUR = 3600 * 1_000_000_000
+HOUR = 3600
 
 
 def test_a_user_without_calls_has_used_nothing():
-    assert set(Ledger().usage("alice", "m", 0).values()) == {0}
-    assert set(Ledger().usage("alice", "m", 0)) == set(meters("alice", "m"))
+    assert set(Ledger().usage("alice", "m").values()) == {0}
+    assert set(Ledger().usage("alice", "m")) == set(meters("alice", "m"))
 
 
 def test_what_was_taken_is_told_in_each_window():
-    ledger = Ledger()
-    for number in range(3):
-        held = ledger.reserve(
-            f"c{number}", [], number * HOUR, Amounts(tokens=100, nusd=5_000_000_000), usage_of=("alice", "m")
-        )
-        assert isinstance(held, Reservation)
-        assert held.standings == ()
-        ledger.settle(held, Amounts(tokens=10, nusd=500_000_000))
-    assert ledger.usage("alice", "m", 2 * HOUR + 1) == {
+    clocks = Clocks()
+    ledger = Ledger(MemoryStore(clocks.steady_ns, clocks.wall_s), wall_s=clocks.wall_s)
+
+    async def calls() -> None:
+        for number in range(3):
+            held = await ledger.reserve(
+                f"c{number}", [], Amounts(90, 10, 5_000_000_000), counters=meters("alice", "m").values()
+            )
+            assert isinstance(held, Reservation)
+            assert held.standings == ()
+            await ledger.settle(held, Amounts(5, 5, 500_000_000))
+            clocks.forward(HOUR)
+
+    asyncio.run(calls())
+    clocks.forward(1 - HOUR)
+    assert ledger.usage("alice", "m") == {
         "requests_this_second": 1,
         "model_requests_this_hour": 2,
         "requests_this_hour": 2,  # the sub-bucket at the edge counts until it has left entirely
@@ -31,14 +43,25 @@ def test_what_was_taken_is_told_in_each_window():
         "daily_cost": 1.5,
         "monthly_cost": 1.5,
     }
-    of_another = ledger.usage("alice", "another", 2 * HOUR + 1)
+    of_another = ledger.usage("alice", "another")
     assert (of_another["model_requests_this_hour"], of_another["requests_this_hour"]) == (0, 2)
-    assert ledger.usage("alice", "m", 40 * HOUR)["daily_cost"] == 0
-    assert ledger.usage("alice", "m", 40 * HOUR)["monthly_cost"] == 1.5
-    assert ledger.usage("bob", "m", 0)["requests_today"] == 0
+    clocks.forward(38 * HOUR)
+    assert ledger.usage("alice", "m")["daily_cost"] == 0
+    assert ledger.usage("alice", "m")["monthly_cost"] == 1.5
+    assert ledger.usage("bob", "m")["requests_today"] == 0
+
+
+def test_what_is_left_of_the_day_is_told_where_it_is_limited():
+    ledger = Ledger()
+    asyncio.run(ledger.reserve("c", [], Amounts(300), counters=meters("alice", "m").values()))
+    assert "daily_tokens_remaining" not in ledger.usage("alice", "m")
+    assert ledger.usage("alice", "m", daily_tokens=1000)["daily_tokens_remaining"] == 700
+    assert ledger.usage("alice", "m", daily_tokens=100)["daily_tokens_remaining"] == 0
 
 
 def test_a_refused_call_is_not_used():
     ledger = Ledger()
-    assert isinstance(ledger.reserve("c", [Limit("global", "requests", 0, 60)], 0, usage_of=("alice", "m")), Exceeded)
-    assert ledger.usage("alice", "m", 0)["requests_today"] == 0
+    nothing = limit_of("global", "requests_per_minute", Terms(0))
+    refused = asyncio.run(ledger.reserve("c", [nothing], Amounts(), counters=meters("alice", "m").values()))
+    assert isinstance(refused, Exceeded)
+    assert ledger.usage("alice", "m")["requests_today"] == 0

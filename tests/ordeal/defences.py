@@ -33,7 +33,9 @@ def header_limits() -> None:
 
 
 if __name__ == "__main__":
-    import defences_iv  # noqa: F401 - registers its switches
+    import defences_ev  # noqa: F401 - registers its switches
+    import defences_iv  # noqa: F401 - as above
+    import defences_lb  # noqa: F401 - as above
     import defences_lc  # noqa: F401 - as above
     import defences_ov  # noqa: F401 - as above
     import defences_pb  # noqa: F401 - as above

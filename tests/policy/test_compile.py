@@ -32,6 +32,26 @@ def test_all_evaluators_agree(conditions, requests, last):
         assert met(indexed(rules, least=1), request, last) == expected
 
 
+@settings(max_examples=200, deadline=None)
+@given(RULES, st.lists(REQUESTS, min_size=1, max_size=4), st.sampled_from([None, "r0", "r1"]))
+def test_they_agree_on_what_many_rules_ask(conditions, requests, last):
+    """What is asked again keeps its answer, and may be asked the other way round."""
+    rules = rules_of(*conditions, *([{"not": one}] for each in conditions for one in each), *conditions)
+    for request in requests:
+        assert met(compiled(rules), request, last) == met(interpreted(rules), request, last)
+
+
+def test_values_that_python_takes_for_equal_are_asked_for_apart():
+    """1, 1.0 and true have one hash."""
+    rules = rules_of(*(
+        [{"field": "request.metadata.a", "operator": operator, "value": value}]
+        for operator in ("==", "!=") for value in (1, 1.0, True, "1", 1, True)
+    ))  # fmt: skip
+    for value in (1, 1.0, True, "1", 2, None):
+        request = {"metadata": {"a": value}}
+        assert met(compiled(rules), request) == met(interpreted(rules), request)
+
+
 @given(JSON, JSON, st.sampled_from(["==", "!=", "in", "not_in", "contains"]))
 def test_they_agree_on_any_pair_of_values(actual, wanted, operator):
     value = [wanted] if operator in ("in", "not_in") else "x" if operator == "contains" and wanted is None else wanted

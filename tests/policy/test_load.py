@@ -1,6 +1,8 @@
 """What is wrong with a policy is said all at once, with its place."""
 
 import itertools
+import re
+import time
 
 import pytest
 
@@ -163,3 +165,35 @@ def test_included_files_have_to_be_there_and_do_not_include_one_another():
         "c:3:12: files include one another; hint: c -> a -> b -> c",
         "d:3:12: files include one another; hint: d -> d",
     ]
+
+
+def searching(expressions: list[str], name: str = "r") -> bytes:
+    rules = (
+        f"  - name: {name}-{n}\n    conditions: [{{field: request.prompt, operator: matches, value: '{text}'}}]\n    actions: [{{type: allow}}]\n"
+        for n, text in enumerate(expressions)
+    )
+    return policy("".join(rules))
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("\\pL{{90}}x{{{}}}", "a class such as `\\pL` counts as hundreds"),
+        ("\\pL{{8}}x{{{}}}", "the expressions of all rules together are too large"),
+        ("a.{{60}}z{{{}}}", "`.{60}` counts from too many places at once"),
+    ],
+)
+def test_however_large_expressions_are_they_are_loaded_or_refused_in_two_seconds(form, said):
+    """Usually one; the measure is CPU time, of a machine that others use."""
+    started = time.process_time()
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load({"p.yaml": searching([form.format(n) for n in range(2, 202)])})
+    assert time.process_time() - started < 2
+
+
+def test_all_files_together_have_one_allowance_for_expressions():
+    files = {f"{n}.yaml": searching([f"a.{{9}}y{{{n}}}x{{{m}}}" for m in range(2, 37)]) for n in (2, 3, 4)}
+    with pytest.raises(ConfigError, match="all rules together") as caught:
+        load(files)
+    assert {problem.file for problem in caught.value.problems} == {"4.yaml"}
+    assert len(load({"4.yaml": files["4.yaml"]}).rules) == 35

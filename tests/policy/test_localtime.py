@@ -2,7 +2,7 @@
 
 import pytest
 
-from jupiter_addons.policy.localtime import in_business_hours, local_time, zone
+from jupiter_addons.policy.localtime import in_business_hours, local_time
 
 SUMMER, WINTER = 1784541600, 1764025200  # 2026-07-20 10:00 and 2025-11-24 23:00, both UTC
 
@@ -35,9 +35,3 @@ def test_business_hours_begin_at_nine_and_end_before_five(instant, where, open_)
 def test_what_is_no_time_has_no_fields(instant):
     assert local_time(instant, "UTC") is None
     assert in_business_hours(instant, "UTC") is None
-
-
-def test_an_unknown_zone_is_none():
-    for name in ("Mars/Olympus", "", "../etc/passwd", "a\0b", "/"):
-        assert zone(name) is None
-    assert zone("Europe/Berlin") is not None

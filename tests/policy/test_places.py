@@ -40,6 +40,6 @@ def test_behind_the_end_and_beyond():
 
 
 def test_what_is_not_found_stands_where_the_scalar_begins():
-    node = read("p", b"a: &x !!str xy\n").entries["a"]
-    assert Places(["a: &x !!str xy"], node).at(1) == node.mark
+    node = read("p", b"a: &x xy\n").entries["a"]
+    assert Places(["a: &x xy"], node).at(1) == node.mark
     assert Places([], node).at(0) == node.mark

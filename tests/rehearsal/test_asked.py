@@ -22,8 +22,15 @@ def test_the_text_is_found(body):
     assert asked.prompt_tokens(body) > 0
 
 
-SCHEMA = {"properties": {"city": {"type": "string"}, "unit": {"enum": ["C", "F"]}, "days": {"type": "integer"}}}
-ARGUMENTS = {"city": "some city", "unit": "C", "days": 1}
+SCHEMA = {
+    "properties": {
+        "city": {"type": "string"},
+        "unit": {"enum": ["C", "F"]},
+        "days": {"type": "integer"},
+        "country": {"const": "France"},
+    }
+}
+ARGUMENTS = {"city": "some city", "unit": "C", "days": 1, "country": "France"}
 CHAT = {"type": "function", "function": {"name": "f", "parameters": SCHEMA}}
 MESSAGES = {"name": "f", "input_schema": SCHEMA}
 RESPONSES = {"type": "function", "name": "f", "parameters": SCHEMA}
@@ -38,6 +45,51 @@ def test_tools_are_called_as_often_as_the_knob_says(tool):
         ("call_1", "f", ARGUMENTS),
     ]
     assert asked.calls({}, Behaviour(calls=2)) == []
+
+
+def test_one_tool_can_be_named_with_its_arguments_and_is_called_if_it_is_offered():
+    (made,) = asked.calls({"tools": [CHAT]}, Behaviour(call='f {"list": ["a"%5D}'))
+    assert (made.name, made.arguments) == ("f", {"list": ["a"]})
+    assert asked.calls({"tools": [CHAT]}, Behaviour(call="g")) == []
+
+
+CALLED = {"role": "assistant", "content": "x"}
+ASKED = {"role": "user", "content": "hi"}
+RESULTS = {
+    "chat": {"messages": [ASKED, CALLED, {"role": "tool", "content": "21"}, {"role": "tool", "content": "22"}]},
+    "messages": {
+        "messages": [
+            ASKED,
+            CALLED,
+            {
+                "role": "user",
+                "content": [
+                    {"type": "tool_result", "content": "21"},
+                    {"type": "tool_result", "content": [{"type": "text", "text": "22"}]},
+                    {"type": "text", "text": "a reminder"},
+                ],
+            },
+        ]
+    },
+    "responses": {
+        "input": [
+            ASKED,
+            {"type": "function_call"},
+            {"type": "function_call_output", "output": "21"},
+            {"type": "custom_tool_call_output", "output": "22"},
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("body", RESULTS.values(), ids=RESULTS)
+def test_what_the_tools_said_is_found_until_somebody_says_something(body):
+    assert asked.tool_results(body) == ["21", "22"]
+    assert asked.calls({**body, "tools": [CHAT]}, Behaviour(calls=1)) == []
+    (name,) = body
+    for later in (ASKED, CALLED):
+        assert asked.tool_results({name: [*body[name], later]}) == []
+    assert asked.tool_results({name: "hi"}) == asked.tool_results({}) == []
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,20 @@ def test_it_fails_on_request(path, knobs, status, client):
     assert client.ask(post(path, chat(knobs))).status == status
 
 
+def test_it_fails_only_so_many_times_with_the_advice_wanted(client):
+    knobs = "[[status=503]][[times=2]][[retry_after=1]]"
+    answers = [client.ask(post(CHAT, chat(knobs))) for _ in range(3)]
+    assert [answer.status for answer in answers] == [503, 503, 200]
+    assert answers[0].headers["retry-after"] == "1"
+    assert client.ask(post(CHAT, chat(f"{knobs} else"))).status == 503
+
+
+def test_the_results_of_tools_are_answered(client):
+    results = [{"role": "assistant", "content": None}, {"role": "tool", "content": "21 degrees"}]
+    answer = client.ask(post(CHAT, {"model": "m", "messages": [*chat("[[calls=1]]")["messages"], *results]}))
+    assert answer.json()["choices"][0]["message"]["content"] == "The tools said: 21 degrees"
+
+
 def test_it_can_drop_the_connection(provider):
     for knobs in ("[[close]]", "[[cut_after=5]]"):
         with Client(provider.port) as client, pytest.raises(ConnectionError):

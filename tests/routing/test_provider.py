@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupiter_addons.routing.provider import Provider, address, matches
+from jupiter_addons.routing.provider import DIALECTS, Provider, address, matches
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,32 @@ def test_azure_has_the_deployment_and_a_version_in_its_target(base_url, version,
     assert azure.path_for(target, "my/d") == f"{path}?api-version={version}"
 
 
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/v1/audio/speech?x=1", "/openai/deployments/m/audio/speech?api-version=1"),
+        ("/v1/files?limit=2&after=f", "/openai/files?api-version=1&limit=2&after=f"),
+        ("/v1/files/f-1/content", "/openai/files/f-1/content?api-version=1"),
+        ("/v1/batches?api-version=2&API%2dversion=3&limit=1", "/openai/batches?api-version=1&limit=1"),
+    ],
+)
+def test_azure_is_asked_for_what_is_passed_on_in_its_own_way(target, path):
+    azure = Provider("p", "azure-openai", *address("https://h"), models=("m",), api_version="1")
+    assert azure.path_for(target, "m") == path
+
+
+def test_what_is_passed_on_is_asked_of_whoever_has_openais_paths():
+    of = {kind: Provider("p", kind, *address("http://h"), models=("*",)) for kind in DIALECTS}
+    assert [kind for kind, one in of.items() if one.has("/v1/files")] == [
+        "openai", "openai-compatible", "azure-openai", "rehearsal",
+    ]  # fmt: skip
+    assert [kind for kind, one in of.items() if one.has("/v1/moderations")] == [
+        "openai",
+        "openai-compatible",
+        "rehearsal",
+    ]
+
+
 def test_azure_without_a_version_has_the_paths_of_openai():
     azure = Provider("p", "azure-openai", *address("https://n.azure.test/openai/v1/"), models=("m",))
     assert azure.path_for("/v1/chat/completions", "m") == "/openai/v1/chat/completions"
@@ -105,6 +131,8 @@ def test_azure_without_a_version_has_the_paths_of_openai():
         ("anthropic", "anthropic_messages", (b"x-api-key", b"k")),
         ("rehearsal", "anthropic_count_tokens", (b"x-api-key", b"k")),
         ("azure-openai", "openai_chat", (b"api-key", b"k")),
+        ("anthropic", "passthrough", (b"x-api-key", b"k")),
+        ("openai", "passthrough", (b"authorization", b"Bearer k")),
     ],
 )
 def test_each_api_has_its_own_header_for_the_key(kind, spoken, field):

@@ -9,8 +9,8 @@ from jupiter_addons.settings.load import load
 from jupiter_addons.settings.schema import Settings
 
 CONFIG = Path(__file__).parents[2] / "config"
-IN_MAPS = {"ModelRouting", "PrincipalEntry", "Rates"}
-"""Entries of maps that are empty by default: shown in a comment."""
+IN_MAPS = {"ModelRouting", "PrincipalEntry", "Rates", "RequestLimit", "TokenLimit"}
+"""Entries of maps that are empty by default, and limits, which are many: shown in a comment."""
 
 
 @pytest.fixture
@@ -39,6 +39,8 @@ def test_the_reference_writes_down_every_key():
     schema = Settings.model_json_schema()
 
     def missing(entry, value, path):
+        if entry.get("$ref", "").rpartition("/")[2] in IN_MAPS:
+            return
         entry = schema["$defs"][entry["$ref"].rpartition("/")[2]] if "$ref" in entry else entry
         for key, below in entry.get("properties", {}).items():
             if key not in value:
@@ -59,9 +61,4 @@ def test_every_line_of_the_reference_that_sets_something_explains_it_or_its_sect
     bare = {line.strip() for line in told if "#" not in line}
     assert bare == {
         "base_url: https://api.openai.com/v1",
-        "requests_per_second: null",
-        "requests_per_minute: 600",
-        "requests_per_minute: null",
-        "requests_per_hour: null",
-        "requests_per_day: null",
     }

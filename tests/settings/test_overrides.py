@@ -58,7 +58,7 @@ def test_a_variable_overrides_any_key(tmp_path):
     assert settings.proxy.listen_address == ("127.0.0.1", 9000)
     assert settings.proxy.limits.body == 1024**2
     assert settings.providers["p"].api_key.get_secret_value() == "from-outside"
-    assert settings.limits.default.requests_per_minute == 7
+    assert settings.limits.default.requests_per_minute.limit == 7
     assert settings.intercept.hosts == {"h.example": "p"}
     assert settings.telemetry.metrics.enabled is False
 

@@ -63,11 +63,12 @@ BROKEN = {
     ),
     "the python name of a key": (
         PROVIDERS + "limits: {overall: {}}\n",
-        "2:10: unknown key `limits.overall`; hint: known here are storage, default, by_user, by_team, by_model, global",
+        "2:10: unknown key `limits.overall`; hint: known here are storage, time_zone, enforcement, default, "
+        "by_user, by_key, by_team, by_organisation, by_model, by_provider, global",
     ),
     "key of an older version": (
-        PROVIDERS + "limits: {budgets: {}}\n",
-        "2:10: `limits.budgets` cannot be set; hint: budgets are not available in this version",
+        PROVIDERS + "security: {secrets: {}}\n",
+        "2:12: `security.secrets` cannot be set; hint: secrets are files of $JUPITER_SECRETS_DIR, written `${secret:name}`",
     ),
     # what is missing
     "no providers": ("environment: test\n", "1:1: `providers` is required"),
@@ -200,9 +201,33 @@ BROKEN = {
         "2:50: `intercept.client_key` is `swap`, and provider `p` has no `api_key`",
     ),
     "workers that would each count the limits": (
-        PROVIDERS + "proxy: {workers: 2}\n",
-        "2:18: `proxy.workers` is more than 1, and each worker would count the limits for itself; hint: set every limit to "
-        "null, `limits.default.requests_per_minute` too, until counters can be shared",
+        PROVIDERS + "proxy: {workers: 2}\nlimits: {storage: {url: 'memory:'}}\n",
+        "3:25: `proxy.workers` is more than 1, and each worker would count the limits for itself; hint: leave "
+        "`limits.storage.url` out, so that they share a database, or name a Redis server",
+    ),
+    "a store of counters that is none": (
+        PROVIDERS + "limits: {storage: {url: 'sqlite:'}}\n",
+        "2:25: `limits.storage.url`: a store of counters is `memory:`, `sqlite:` and a path, or `redis://host:6379/0`",
+    ),
+    "a Redis server that is nowhere": (
+        PROVIDERS + "limits: {storage: {url: 'redis://:secret@h:x'}}\n",
+        "2:25: `limits.storage.url`: a Redis server is named like redis://host:6379/0 or rediss://user:password@host:6380/0",
+    ),
+    "a zone that there is not": (
+        PROVIDERS + "limits: {time_zone: Europe/Atlantis}\n",
+        "2:21: `limits.time_zone`: there is no time zone `Europe/Atlantis`; zones are named like Europe/Berlin",
+    ),
+    "more money than can be counted": (
+        PROVIDERS + "limits: {global: {usd_per_day: 9000001}}\n",
+        "2:32: `limits.global.usd_per_day`: an amount of money is more than 0 and at most 9000000 dollars",
+    ),
+    "a limit without its number": (
+        PROVIDERS + "limits: {global: {usd_per_day: {window: calendar}}}\n",
+        "2:32: `limits.global.usd_per_day.limit` is required",
+    ),
+    "a key that is no id": (
+        PROVIDERS + "limits: {by_key: {sk-abc: {requests_per_day: 1}}}\n",
+        "2:19: the name `sk-abc` must be the id of a key, as `jupiter keys list` tells it",
     ),
     "CORS for nobody": (
         PROVIDERS + "proxy: {cors: {enabled: true}}\n",
@@ -263,14 +288,10 @@ BROKEN = {
 }
 
 LATER_KEYS = {
-    "intercept: {unknown_endpoints: govern}": "`intercept.unknown_endpoints`: `govern` is not available in this version",
     "policy: {mode: git}": "`policy.mode`: policies from git are not available in this version",
     "policy: {watch: true}": "`policy.watch`: reloading policies is not available in this version",
     "processing: {content: {pii: {}}}": "`processing.content`: content detectors are not available in this version",
-    "limits: {storage: {url: 'sqlite:limits.db'}}": "`limits.storage.url`: "
-    "any other store of counters is not available in this version",
     "evidence: {archive_url: 's3://bucket'}": "`evidence.archive_url`: archives are not available in this version",
-    "evidence: {retention: {days: 180}}": "`evidence.retention.days`: deleting evidence is not available in this version",
     "identity: {anonymous: allow}": "`identity.anonymous`: callers without a key are not available in this version",
     "telemetry: {tracing: {enabled: true}}": "`telemetry.tracing.enabled`: tracing is not available in this version",
     "security: {tls: {enabled: true}}": "`security.tls.enabled`: TLS on the listener is not available in this version",
@@ -337,13 +358,14 @@ def test_an_unknown_key_hides_nothing_else(refused):
     text = (
         PROVIDERS
         + "unknown_model: free\nproxy: {workers: 2, workrs: 3}\nintercept: {hosts: {api.openai.com: nobody}}\n"
+        + "limits: {storage: {url: 'memory:'}}\n"
     )
     found = refused(text)
-    assert [problem.partition(": ")[0] for problem in found] == ["2:1", "3:18", "3:21", "4:37"]
+    assert [problem.partition(": ")[0] for problem in found] == ["2:1", "3:21", "4:37", "5:25"]
     assert "unknown key `unknown_model`" in found[0]
-    assert "each worker would count the limits" in found[1]
-    assert "unknown key `proxy.workrs`" in found[2]
-    assert "`nobody` is not one of the providers" in found[3]
+    assert "unknown key `proxy.workrs`" in found[1]
+    assert "`nobody` is not one of the providers" in found[2]
+    assert "each worker would count the limits" in found[3]
 
 
 def test_no_problem_repeats_a_key(refused):

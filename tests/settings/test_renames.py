@@ -11,10 +11,15 @@ MOVED = {
     "routing: {fallback: {max_attempts: 1}}": ({"routing": {"failover": {"max_attempts": 1}}}, "routing.failover"),
     "routing: {model_mapping: {a: b}}": ({"routing": {"aliases": {"a": "b"}}}, "routing.aliases"),
     "evidence: {sqlite: {path: e.db}}": ({"evidence": {"url": "sqlite:e.db"}}, "evidence.url"),
+    "limits: {storage: {sqlite: {path: l.db}}}": (
+        {"limits": {"storage": {"url": "sqlite:l.db"}}},
+        "limits.storage.url",
+    ),
+    "limits: {storage: {backend: memory}}": ({"limits": {"storage": {"url": "memory:"}}}, "limits.storage.url"),
 }
 IMPLIED = {
     "evidence: {backend: sqlite, enabled: true}": {"evidence": {}},
-    "limits: {storage: {backend: memory}}": {"limits": {"storage": {}}},
+    "limits: {storage: {backend: sqlite}}": {"limits": {"storage": {}}},
     "telemetry: {metrics: {path: /metrics}, health: {enabled: true}}": {"telemetry": {"metrics": {}}},
 }
 
@@ -40,7 +45,13 @@ def test_an_old_key_with_the_only_value_there_is_now_is_dropped_with_a_note(text
 
 
 @pytest.mark.parametrize(
-    "text", ["evidence: {backend: s3}", "evidence: {enabled: false}", "telemetry: {metrics: {path: /m}}"]
+    "text",
+    [
+        "limits: {storage: {backend: etcd}}",
+        "evidence: {backend: s3}",
+        "evidence: {enabled: false}",
+        "telemetry: {metrics: {path: /m}}",
+    ],
 )
 def test_an_old_key_with_another_value_stays_for_the_schema_to_refuse(text):
     root = read("f", text.encode())
@@ -56,6 +67,17 @@ def test_an_old_and_a_new_key_together_are_a_problem():
     assert [str(p) for p in problems] == [
         "f:2:3: `proxy.read_timeout` is `proxy.limits.header_timeout` now, and both are given"
     ]
+
+
+def test_old_limits_become_entries_of_todays_tables():
+    root = read(
+        "f",
+        b"limits:\n  budgets: {enabled: true, by_team: {lab: {daily: 3}}}\n  rate_limits: {enabled: false, by_user: {}}\n",
+    )
+    problems, notes = rename(root)
+    assert problems == []
+    assert root.plain() == {"limits": {"by_team": {"lab": {"usd_per_day": 3}}}}
+    assert [note.line for note in notes] == [2, 3]
 
 
 @pytest.mark.parametrize(

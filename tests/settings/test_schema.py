@@ -8,7 +8,15 @@ from jupiter_addons.settings.schema import Settings
 SCHEMA = Settings.model_json_schema()
 SECTIONS = {"Settings": SCHEMA, **{name: s for name, s in SCHEMA["$defs"].items() if "properties" in s}}
 KEYS = [(section, key) for section, schema in SECTIONS.items() for key in schema["properties"]]
-REQUIRED = {("Settings", "providers"), ("Provider", "type"), ("Provider", "base_url"), ("Provider", "models")}
+LIMITS = ("RequestLimit", "RunningLimit", "TokenLimit", "MoneyLimit", "TokenTotal", "MoneyTotal")
+REQUIRED = {
+    ("Settings", "providers"),
+    ("Provider", "type"),
+    ("Provider", "base_url"),
+    ("Provider", "models"),
+    ("LegalHold", "reason"),
+    *((section, "limit") for section in LIMITS),
+}
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS, ids=[".".join(pair) for pair in KEYS])

@@ -10,7 +10,7 @@ from jupiter_addons.dialects.call import Usage
 from jupiter_addons.dialects.translation.conversation import Asked
 from jupiter_addons.errors import Refusal, UpstreamError
 from jupiter_addons.policy.rewrite import EventEditor
-from jupiter_addons.stages.relay import EventRelay, Translator
+from jupiter_addons.stages.relay import EventRelay, PieceRelay, Translator
 
 DONE = b"data: [DONE]\n\n"
 
@@ -153,3 +153,108 @@ def test_a_refusal_ends_a_stream_in_a_way_its_client_knows(dialect, family, end)
 def test_lines_are_held_until_the_last_is_durable():
     relay = EventRelay("ollama_chat", "ollama")
     assert passed(relay, b"".join(LINES), 7) == (LINES[0] + LINES[1], LINES[2])
+
+
+class UpTo:
+    """A meter that allows so many tokens."""
+
+    spent, held_tokens = "usd_per_day", 3
+
+    def allows(self, tokens: int) -> bool:
+        return tokens < 3
+
+
+@pytest.mark.parametrize("size", [1, 17, 10_000])
+@pytest.mark.parametrize("edits", [False, True])
+def test_what_the_meter_ends_is_ended_as_the_dialect_does_and_nothing_follows(size, edits):
+    relay = a_relay(edits=edits, meter=UpTo())
+    before, last = passed(relay, b"".join(delta(f"w{n} ") for n in range(9)) + DONE, size)
+    assert relay.cut
+    assert relay.ending
+    assert b"w2" in before + last
+    assert b"w3" not in before + last
+    assert b'"finish_reason":"length"' in before + last
+    assert last.endswith(DONE)
+    reply = relay.reply()
+    assert not reply.complete
+    assert reply.own_tokens == 3
+    assert reply.finish_reasons == ("length",)
+    relay.conclude()
+
+
+def test_a_stream_that_ends_by_itself_is_not_cut():
+    relay = a_relay(edits=False, meter=UpTo())
+    passed(relay, delta("a") + delta("b") + DONE, 1000)
+    assert not relay.cut
+    assert relay.reply().complete
+
+
+def test_a_translated_stream_is_ended_in_the_clients_dialect():
+    asked = Asked("m", "call", 0, False, {})
+    relay = EventRelay(
+        "openai_chat", "openai", translator=Translator("anthropic_messages", "openai_chat", asked), meter=UpTo()
+    )
+    events = [
+        {
+            "type": "message_start",
+            "message": {"id": "i", "model": "m", "usage": {"input_tokens": 7, "output_tokens": 1}},
+        },
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": f"w{n} "}}
+            for n in range(9)
+        ),
+    ]
+    said = b"".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events)
+    before, last = passed(relay, said, 10_000)
+    assert relay.cut
+    assert b"w2" in before
+    assert b"w3" not in before + last
+    assert last.endswith(DONE)
+    reply = relay.reply()
+    assert not reply.complete
+    assert reply.usage is not None
+    assert reply.usage.input_tokens == 7
+    relay.conclude()
+
+
+def test_of_a_stream_without_a_terminal_event_the_last_one_waits():
+    data = [b"data: {}\n\n", b": comment\n\n", b'data: {"type": "image_generation.completed"}\n\n']
+    for size in (1, 7, 1000):
+        relay = EventRelay("passthrough", "openai", keep_last=True)
+        before, last = passed(relay, b"".join(data), size)
+        assert (before, last) == (b"".join(data[:-1]), data[-1])
+        assert relay.reply().complete
+    relay = EventRelay("passthrough", "openai", keep_last=True)
+    relay.feed(data[0])
+    assert not relay.reply().complete
+    relay = EventRelay("passthrough", "openai", keep_last=True)
+    relay.feed(b"".join(data))
+    assert b"".join(relay.abort(Refusal("provider_error", "x"))).startswith(b'data: {"error"')
+    assert relay.finish() == []
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_pieces_pass_and_the_last_waits(size):
+    data = bytes(range(256))
+    relay = PieceRelay()
+    before = b"".join(b"".join(relay.feed(data[i : i + size])) for i in range(0, len(data), size))
+    assert before == data[: len(before)] and len(data) - size <= len(before) < len(data)
+    assert not relay.reply().complete
+    relay.drain()
+    said = relay.reply()
+    assert (said.complete, said.unread, said.usage) == (True, True, None)
+    answered, delivered = relay.digests(None)
+    assert answered == delivered and answered.sha256 == hashlib.sha256(data).hexdigest()
+    _, cut = relay.digests(Refusal("provider_error", "x"))
+    assert (cut.sha256, cut.length) == (hashlib.sha256(before).hexdigest(), len(before))
+    assert before + b"".join(relay.finish()) == data
+
+
+def test_pieces_that_break_off_stay_so_and_cannot_be_changed():
+    relay = PieceRelay()
+    assert not relay.begun and not relay.is_framed
+    assert relay.feed(b"a") == relay.feed(b"") == []
+    assert relay.abort(Refusal("provider_error", "x")) == relay.finish() == []
+    with pytest.raises(UpstreamError):
+        relay.edit(EventEditor("passthrough", a_rewriter(takes(EMAIL))))

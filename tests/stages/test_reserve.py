@@ -3,10 +3,13 @@
 import asyncio
 from types import SimpleNamespace
 
+from jupiter_addons.dialects.call import Call
 from jupiter_addons.exchange import EXCHANGES
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.policy.effects import By, Demand
+from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.stages.reserve import Reserve
+from jupiter_addons.stages.waiting import Lines
 
 
 class Flow:
@@ -35,8 +38,12 @@ def test_a_call_over_its_limit_is_judged_beside_the_event_loop():
         plain_bytes=9_000_000,
         call=SimpleNamespace(model="m"),
         principal=SimpleNamespace(user="u", team=None),
+        route=SimpleNamespace(candidates=(Candidate(SimpleNamespace(name="p"), "m", "m"),)),
         outgoing=SimpleNamespace(
-            profile=SimpleNamespace(input_tokens_upper=1, output_tokens_max=1, hold_nusd=0), model="m"
+            profile=SimpleNamespace(input_tokens_upper=1, output_tokens_max=1),
+            model="m",
+            price=None,
+            call=Call("openai_chat", "chat", "m", False, (), 1, 1, None, (), {}),
         ),
         decision=SimpleNamespace(effects=(), demands=(demand,)),
     )
@@ -45,7 +52,16 @@ def test_a_call_over_its_limit_is_judged_beside_the_event_loop():
     x.refuse = refused.append
     flow, judge = Flow(), Judge()
     EXCHANGES[flow] = x
-    asyncio.run(Reserve(Ledger(), lambda *_: [], judge).request(flow))
+    stage = Reserve(
+        Ledger(),
+        limits_for=lambda *_: [],
+        limits_at=lambda *_: [],
+        counters_for=lambda *_: [],
+        price_at=lambda *_: None,
+        judge=judge,
+        lines=Lines(1, 1.0),
+    )
+    asyncio.run(stage.request(flow))
     ((text_bytes, exceeded),) = judge.asked
     assert text_bytes == 9_000_000
     assert list(exceeded) == [demand]

@@ -10,7 +10,7 @@ from jupiter_addons.errors import VerificationError
 from jupiter_addons.evidence.keyring import Subject
 from jupiter_addons.evidence.payload import Kept, seal_body
 from jupiter_addons.evidence.record import Payload, digest
-from jupiter_addons.storage.evidence_content import bodies_of
+from jupiter_addons.storage.evidence_content import bodies_of, says
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.subject_keys import SubjectKeys
 
@@ -66,6 +66,13 @@ def test_every_body_is_shown_or_said_what_became_of_it(log, keys):
     ]
     assert [body.state for body in bodies_of([log], "bare", keys)] == ["not kept"]
     assert bodies_of([log], "nowhere", keys) == []
+
+
+def test_words_are_searched_for_in_what_can_be_read(log, keys):
+    assert says([log], "c", keys, "WAS answered")
+    assert says([log], "c", keys, "never said") is False
+    assert says([log], "bare", keys, "x") is None
+    assert says([log], "c", None, "answered") is None
 
 
 def test_without_the_keys_nothing_is_shown(log, keys):

@@ -343,14 +343,28 @@ def test_a_commit_that_the_event_loop_makes_is_like_any_other(tmp_path, monkeypa
         log = a_log(tmp_path / "e.db")
         here = await asyncio.gather(*(log.append(a_decision(f"c{n}")) for n in range(5)))
         blocker = sqlite3.connect(tmp_path / "e.db", isolation_level=None)
-        log._file._db.execute("PRAGMA busy_timeout=10")
         blocker.execute("BEGIN IMMEDIATE")
-        refused = await asyncio.gather(log.append(a_decision("lost")), return_exceptions=True)
-        assert (isinstance(refused[0], StoreError), log.healthy) == (True, False)
+        waiting = log.append(a_decision("waits"))
+        started = time.monotonic()
+        await asyncio.sleep(0.1)
+        assert (time.monotonic() - started < 2, waiting.done()) == (True, False), "the event loop waits for a lock"
         blocker.execute("ROLLBACK")
         blocker.close()
+        assert await waiting == 6
         log.close()
         return here
 
     assert asyncio.run(main()) == [1, 2, 3, 4, 5]
     assert report(tmp_path / "e.db").findings == []
+
+
+def test_the_write_ahead_log_stays_bounded(tmp_path, monkeypatch):
+    async def main():
+        log = a_log(tmp_path / "e.db")
+        for n in range(400):
+            await log.append(a_decision(f"c{n}"))
+        size = (tmp_path / "e.db-wal").stat().st_size
+        log.close()
+        return size
+
+    assert asyncio.run(main()) < 12 * 2**20

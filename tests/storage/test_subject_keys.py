@@ -71,7 +71,9 @@ def test_a_destroyed_key_is_in_no_file(keys, tmp_path):
 
 
 def test_all_keys_of_a_user_go_whatever_the_team(keys):
+    assert keys.teams("hmac:alice") == []
     ids = sorted(keys.key_of(subject, 1).id for subject in (ALICE, ALICE_TOO))
+    assert keys.teams("hmac:alice") == ["lab", "ops"]
     assert keys.erase("hmac:alice", 2, "", None).keys == ids
 
 

@@ -54,10 +54,11 @@ def arm(path: Path) -> None:
         cell.cell_contents = _struck(inner, strike, f"inside:{name}")
         setattr(owner, hook, _struck(wrapper, strike, f"outside:{name}"))
 
-    from jupiter_addons.stages.relay import EventRelay
+    from jupiter_addons.stages.relay import EventRelay, PieceRelay
 
-    for method in RELAY:
-        setattr(EventRelay, method, _struck(getattr(EventRelay, method), strike, f"relay:EventRelay.{method}"))
+    for relay in (EventRelay, PieceRelay):
+        for method in RELAY:
+            setattr(relay, method, _struck(getattr(relay, method), strike, f"relay:{relay.__name__}.{method}"))
 
 
 def _struck(function, strike, place):

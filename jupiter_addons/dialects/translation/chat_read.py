@@ -96,6 +96,7 @@ def _turn(fields: Fields, notes: list[str]) -> Turn:
             turn = Turn("user", _content(fields), fields.path)
         case "tool":
             call_id = fields.need("tool_call_id")
+            fields.take("name")  # LiteLLM and older examples repeat the tool's, which stands in the call
             told = tuple(part for part in _content(fields) if isinstance(part, Text | Image | Document))
             turn = Turn("tool", (ToolResult(call_id, told),), fields.path)
         case "assistant":

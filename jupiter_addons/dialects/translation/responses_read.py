@@ -32,7 +32,9 @@ _ADVICE = {
     "max_tool_calls": "it counts calls of tools that run at OpenAI",
     "truncation": "a prompt that is too long is refused",
     "prompt_cache_options": "caching is the provider's own",
+    "client_metadata": "it tells OpenAI which client is asking",
 }
+_CODEX = "internal_chat_message_metadata_passthrough"
 _STREAM_ADVICE = {"include_obfuscation": "padding is the provider's own"}
 _ENCRYPTED, _LOGPROBS = "reasoning.encrypted_content", "message.output_text.logprobs"
 _ROLES: Mapping[str, Role] = {"user": "user", "system": "system", "developer": "system", "assistant": "assistant"}
@@ -49,7 +51,7 @@ def parse(body: JsonObject, notes: list[str]) -> Conversation:
         turns.append(Turn("user", (Text(asked),), "input"))
     elif isinstance(asked, list):
         for number, item in enumerate(asked):
-            _add(turns, _item(Fields(item, f"input[{number}]")))
+            _add(turns, _item(Fields(item, f"input[{number}]"), notes))
     elif asked is not None:
         invalid("input", "a string or a list of items")
     included = fields.items("include")
@@ -92,9 +94,12 @@ def _add(turns: list[Turn], turn: Turn) -> None:
     turns.append(turn)
 
 
-def _item(fields: Fields) -> Turn:
+def _item(fields: Fields, notes: list[str]) -> Turn:
     id_ = fields.text("id")
     fields.take("status")
+    note = f"input.{_CODEX}: left out, it tells OpenAI which turn of Codex's an item is of"
+    if fields.take(_CODEX) is not None and note not in notes:  # it is beside every item
+        notes.append(note)
     match kind := fields.text("type"):
         case None | "message":
             fields.take("phase")

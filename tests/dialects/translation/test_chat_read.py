@@ -25,6 +25,11 @@ def test_results_that_stand_together_are_one_turn():
     assert [turn.at for turn in turns] == ["messages[0]", "messages[2]"]
 
 
+def test_a_result_may_repeat_the_name_of_its_tool():
+    result = {"role": "tool", "tool_call_id": "c", "content": "1"}
+    assert asked({**result, "name": "f"}) == asked(result)
+
+
 def test_developer_is_system():
     assert asked({"role": "developer", "content": "a"})[0].turns[0].role == "system"
 

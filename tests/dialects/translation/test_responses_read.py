@@ -67,6 +67,18 @@ def test_advice_is_noted():
         "max_tool_calls",
     ]
     assert asked(truncation="disabled")[1] == []
+    (note,) = asked(client_metadata={"installation_id": "x"})[1]
+    assert note.startswith("client_metadata: ")
+
+
+def test_what_codex_says_beside_every_item_is_noted_once():
+    said = {"internal_chat_message_metadata_passthrough": {"turn_id": "x"}}
+    items = [
+        {"role": "user", "content": "hi"},
+        {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "x"},
+    ]
+    (note,) = asked([{**item, **said} for item in items])[1]
+    assert note.startswith("input.internal_chat_message_metadata_passthrough: ")
 
 
 @pytest.mark.parametrize(

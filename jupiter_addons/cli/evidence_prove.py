@@ -1,0 +1,64 @@
+"""`jupiter evidence prove`: what a third party needs to verify one call without us."""
+
+from pathlib import Path
+
+import click
+
+from jupiter_addons.cli.options import config_option, configuration
+from jupiter_addons.errors import StoreError
+from jupiter_addons.evidence import bundle
+from jupiter_addons.evidence.merkle import nodes
+from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.evidence_reader import Snapshot
+
+
+@click.command()
+@config_option
+@click.argument("call_id", metavar="ID")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write; default standard output.",
+)
+def prove(config_path: Path | None, call_id: str, output: Path | None) -> int:
+    """Write a bundle that proves a call: its leaves, signatures, proofs of inclusion, checkpoint and keys.
+
+    ID is that of the answer's x-jupiter-evidence-id.  `python -m jupiter_addons.evidence.verify_bundle BUNDLE ROOT` verifies
+    it, and that file works alone, with PyNaCl; ROOT is the last line of `jupiter signing list`.
+    """
+    settings = configuration(config_path)
+    manifest = signing_keys.manifest_note(settings.signing_dir)
+    for path in settings.evidence_paths:
+        data = _bundle(path, call_id, manifest) if path.exists() else None
+        if data is not None:
+            break
+    else:
+        click.echo(f"jupiter: there is no call `{call_id}` on record", err=True)
+        return 1
+    if output is None:
+        click.echo(data, nl=False)
+        return 0
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise StoreError(f"cannot write `{output}`: {error}") from error
+    click.echo(
+        f"{len(data)} bytes in {output}; the root key is {signing_keys.load_root(settings.signing_dir)}", err=True
+    )
+    return 0
+
+
+def _bundle(path: Path, call_id: str, manifest: bytes) -> bytes | None:
+    with Snapshot(path) as snapshot:
+        leaves = [bundle.Stored(row.idx, row.leaf, row.signature) for row in snapshot.leaves_of(call_id)]
+        if not leaves:
+            return None
+        newest = snapshot.newest_checkpoint()
+        if newest is None:
+            raise StoreError(f"`{path}` has no checkpoint yet; hint: the next start of the gateway makes one")
+        size, note = newest
+        try:
+            return bundle.build(leaves, manifest, note, size, nodes(snapshot.tiles))
+        except (ValueError, LookupError, TypeError) as error:
+            raise StoreError(f"call `{call_id}` cannot be proved: {error}; hint: jupiter evidence verify") from error

@@ -1,0 +1,202 @@
+"""`jupiter evidence verify`: whether the record is what was signed, and all of it there."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jupiter_addons.cli.options import config_option, configuration, format_option
+from jupiter_addons.errors import StoreError, VerificationError
+from jupiter_addons.evidence import checkpoint
+from jupiter_addons.evidence.manifest import Manifest
+from jupiter_addons.evidence.signing import PublicKey, parse_public_key
+from jupiter_addons.evidence.verify import Finding
+from jupiter_addons.settings.load import Configuration
+from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.evidence_anchor import Anchors
+from jupiter_addons.storage.evidence_audit import Audit, Audited, Remembered, Saved, to_save
+
+UNVERIFIABLE = 4
+PARALLEL_BYTES = 32 * 1024**2
+"""Logs that are smaller are verified before other processes would have started."""
+MOST_SHOWN = 100
+
+
+@click.command()
+@config_option
+@format_option
+@click.option("--jobs", type=click.IntRange(1), help="How many processes check signatures; default one a core.")
+@click.option(
+    "--resume",
+    "state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Go on after what was found in order the last time, and keep how far it came in this file.",
+)
+@click.option(
+    "--checkpoint",
+    "given",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="A checkpoint that was kept elsewhere; the log must go on from it.",
+)
+@click.option(
+    "--root", "root_text", help="The root key as you know it, `jupiter-root+…`; default the one beside the keys."
+)
+def verify(
+    config_path: Path | None,
+    form: str,
+    jobs: int | None,
+    state: Path | None,
+    given: tuple[Path, ...],
+    root_text: str | None,
+) -> int:
+    """Check every leaf, tree and checkpoint of each log, and that nothing is missing.
+
+    Exits 1 if anything is not as it was signed, and 4 if it all is, but for some log there is nothing kept elsewhere by which
+    a missing end would show.
+    """
+    settings = configuration(config_path)
+    manifest = signing_keys.load_manifest(settings.signing_dir, _root(root_text))
+    remembered = _remembered(settings, manifest, given)
+    saved = _load(state)
+    with _executor(settings, jobs) as executor:
+        audit = Audit(manifest, executor=executor, progress=_progress)
+        audited, together = audit.run(settings.evidence_paths, remembered, saved)
+    _save(state, saved, audited)
+    bad = bool(together) or any(log.report.findings for log in audited)
+    code = 1 if bad else 0 if all(log.compared for log in audited) else UNVERIFIABLE
+    (_show_json if form == "json" else _show)(audited, together, code)
+    return code
+
+
+def _root(text: str | None) -> PublicKey | None:
+    try:
+        return None if text is None else parse_public_key(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--root") from error
+
+
+def _remembered(settings: Configuration, manifest: Manifest, given: tuple[Path, ...]) -> list[Remembered]:
+    keys = tuple(manifest.keys("log").values())
+    found = [Remembered(head, "the anchor") for head in Anchors(settings.anchor_dir, keys).all()]
+    for path in given:
+        try:
+            head = checkpoint.opened(path.read_bytes(), keys, strangers=True)
+        except VerificationError as error:
+            raise StoreError(f"`{path}` cannot be compared with: {error}") from error
+        found.append(Remembered(head, path.name))
+    return found
+
+
+@contextmanager
+def _executor(settings: Configuration, jobs: int | None) -> Iterator[Executor | None]:
+    large = sum(path.stat().st_size for path in settings.evidence_paths if path.exists()) >= PARALLEL_BYTES
+    processes = jobs or os.cpu_count() or 1
+    if processes == 1 or (jobs is None and not large):
+        yield None
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
+        yield executor
+
+
+def _progress(path: Path, done: int, of: int) -> None:
+    if sys.stderr.isatty() and of:
+        end = "\n" if done >= of else ""
+        click.echo(f"\r{path.name}: {done} of {of} leaves ({100 * done // of} %)", nl=False, err=True)
+        click.echo(end, nl=False, err=True)
+
+
+def _load(state: Path | None) -> dict[str, Saved]:
+    if state is None or not state.exists():
+        return {}
+    try:
+        found: dict[str, Saved] = json.loads(state.read_bytes())["logs"]
+        return found
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise StoreError(f"`{state}` does not say how far a verification came; hint: delete it") from error
+
+
+def _save(state: Path | None, before: dict[str, Saved], audited: list[Audited]) -> None:
+    if state is None:
+        return
+    logs = before | {log.origin: saved for log in audited if (saved := to_save(log)) is not None}
+    draft = state.with_name(f".{state.name}.{os.getpid()}")
+    try:
+        draft.write_text(json.dumps({"logs": logs}))
+        draft.replace(state)
+    except OSError as error:
+        raise StoreError(f"cannot write `{state}`: {error}") from error
+
+
+def _show(audited: list[Audited], together: list[Finding], code: int) -> None:
+    several = len(audited) > 1
+    for log in audited:
+        report, name = log.report, f"{log.path.name}: " if several else ""
+        for finding in report.findings[:MOST_SHOWN]:
+            click.echo(f"BAD   {name}{finding}")
+        if len(report.findings) > MOST_SHOWN:
+            click.echo(f"BAD   {name}and {len(report.findings) - MOST_SHOWN} more")
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
+        verdict = f"{len(report.findings)} findings" if report.findings else "all as signed"
+        click.echo(f"{name}{report.leaves} leaves ({kinds}): {verdict}")
+        with_whom = (
+            f"compared with {', '.join(log.compared)}" if log.compared else "compared with nothing kept elsewhere"
+        )
+        click.echo(f"{name}{log.checkpoints} checkpoints; {with_whom}")
+        if report.open_calls:
+            click.echo(
+                f"{name}{len(report.open_calls)} calls have no outcome yet: they are under way, or the next start ends them"
+            )
+        for idx, seconds in report.silences[-3:]:
+            click.echo(f"{name}nothing was written for {seconds} s after leaf {idx}: there was no gateway to do so")
+    for finding in together:
+        click.echo(f"BAD   {finding}")
+    if code == UNVERIFIABLE:
+        click.echo(
+            "nothing kept elsewhere says how far a log had come, so a missing end would not show; "
+            "hint: evidence.anchor_path, or --checkpoint"
+        )
+
+
+def _show_json(audited: list[Audited], together: list[Finding], code: int) -> None:
+    logs = {log.path.name: _summary(log) for log in audited}
+    beyond = [_row(finding) for finding in together]
+    common: dict[str, Any] = {"ok": code != 1, "complete": code == 0}
+    if len(audited) == 1:
+        [only] = logs.values()
+        shown = {**only, **common, "findings": [*only["findings"], *beyond]}
+    else:
+        shown = {**common, "leaves": sum(log.report.leaves for log in audited), "findings": beyond, "logs": logs}
+    click.echo(json.dumps(shown))
+
+
+def _summary(log: Audited) -> dict[str, Any]:
+    report = log.report
+    return {
+        "ok": not report.findings,
+        "log": log.origin,
+        "leaves": report.leaves,
+        "size": report.edge.size,
+        "root": report.edge.root().hex(),
+        "kinds": dict(report.kinds),
+        "first_us": report.first_us,
+        "last_us": report.last_us,
+        "open_calls": sorted(report.open_calls),
+        "checkpoints": log.checkpoints,
+        "compared": log.compared,
+        "resumed_at": log.resumed_at,
+        "pruned": report.pruned,
+        "silences": [{"after": idx, "seconds": seconds} for idx, seconds in report.silences],
+        "findings": [_row(finding) for finding in report.findings],
+    }
+
+
+def _row(finding: Finding) -> dict[str, Any]:
+    return {"idx": finding.idx, "check": finding.check, "message": finding.message}

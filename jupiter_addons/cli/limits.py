@@ -1,0 +1,116 @@
+"""`jupiter limits`: how limits stand in a running gateway, what a call would do to them, and their reset."""
+
+import http.client
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+
+from jupiter_addons.cli.options import config_option, configuration, format_option
+from jupiter_addons.errors import StoreError
+from jupiter_addons.settings.load import Configuration
+
+TIMEOUT_S = 10.0
+
+
+@click.group()
+def limits() -> None:
+    """Show, simulate and reset limits of the running gateway."""
+
+
+def _subjects[F](command: F) -> F:
+    for name, about in (
+        ("provider", "A provider."),
+        ("model", "A model."),
+        ("organisation", "An organisation."),
+        ("team", "A team; with --user, in place of the user's own."),
+        ("key", "The id of a key."),
+        ("user", "A user: all limits of a call by that user."),
+    ):
+        command = click.option(f"--{name}", help=about)(command)  # type: ignore[type-var] # click's own decorator
+    return command
+
+
+@limits.command()
+@config_option
+@format_option
+@_subjects
+def show(config_path: Path | None, form: str, **asked: str | None) -> None:
+    """Show what is taken and left; of everybody if nobody is named."""
+    rows = _ask(configuration(config_path), "GET", asked)["limits"]
+    if form == "json":
+        click.echo(json.dumps(rows))
+        return
+    click.echo(f"{'SUBJECT':28}{'LIMIT':28}{'MOST':>14}{'TAKEN':>14}{'HELD':>12}{'LEFT':>14}  PERIOD")
+    for row in rows:
+        numbers = f"{_shown(row['most']):>14}{_shown(row['taken']):>14}{_shown(row['held']):>12}{_shown(row['remaining']):>14}"
+        click.echo(f"{row['subject'][:26]:28}{row['limit']:28}{numbers}  {row['period']}")
+
+
+@limits.command()
+@config_option
+@format_option
+@_subjects
+@click.option("--input-tokens", type=click.IntRange(0), default=0, help="Of the request.")
+@click.option("--output-tokens", type=click.IntRange(0), default=0, help="Of the answer, at most.")
+def simulate(config_path: Path | None, form: str, input_tokens: int, output_tokens: int, **asked: str | None) -> int:
+    """Tell what a call would take now, and whether it would be let through; nothing is taken.  Exit code 1: it would not be."""
+    if not asked.get("user"):
+        raise click.UsageError("a call is somebody's: name a --user")
+    wanted = {**asked, "input_tokens": str(input_tokens), "output_tokens": str(output_tokens)}
+    rows = _ask(configuration(config_path), "GET", wanted)["limits"]
+    if form == "json":
+        click.echo(json.dumps(rows))
+    else:
+        click.echo(f"{'SUBJECT':28}{'LIMIT':28}{'TAKES':>14}{'LEFT':>14}  ")
+        for row in rows:
+            verdict = "" if row["fits"] else f"  would {row['enforcement']}"
+            left = _shown(row["remaining"])
+            click.echo(f"{row['subject'][:26]:28}{row['limit']:28}{_shown(row['takes']):>14}{left:>14}{verdict}")
+    refusing = [row for row in rows if not row["fits"] and row["enforcement"] not in ("alert", "shadow")]
+    return 1 if refusing else 0
+
+
+@limits.command()
+@config_option
+@_subjects
+@click.option("--all", "everything", is_flag=True, help="Of everybody.")
+def reset(config_path: Path | None, everything: bool, **asked: str | None) -> None:
+    """Forget what was taken, except what running calls hold; the evidence says so."""
+    if everything == any(asked.values()):
+        raise click.UsageError("name whose limits are to be reset, or say --all")
+    settings = configuration(config_path)
+    done = _ask(settings, "POST", asked, _token(settings))["reset"]
+    click.echo(f"{done} limits are reset", err=True)
+
+
+def _token(settings: Configuration) -> str:
+    path = settings.state_path / "admin.token"
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}; hint: run this as the user that runs the gateway") from error
+
+
+def _ask(settings: Configuration, method: str, asked: dict[str, str | None], token: str = "") -> Any:
+    host, port = settings.proxy.admin_address
+    query = urlencode({name: value for name, value in asked.items() if value})
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    try:
+        connection.request(method, f"/limits?{query}", headers={"x-jupiter-token": token})
+        answer = connection.getresponse()
+        body = json.loads(answer.read() or b"{}")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        where = f"{host}:{port}"
+        raise StoreError(f"no gateway answers on the admin address {where}; hint: is `jupiter run` running?") from error
+    finally:
+        connection.close()
+    if answer.status != http.client.OK:
+        raise StoreError(body.get("error", f"the gateway answered {answer.status}"))
+    return body
+
+
+def _shown(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

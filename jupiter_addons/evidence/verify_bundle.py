@@ -1,0 +1,150 @@
+"""Verify an evidence bundle, alone: this file needs Python, PyNaCl, and nothing else of the project it comes from.
+
+    python verify_bundle.py BUNDLE ROOT [ROOT …]
+
+ROOT is the root key as the operator of the gateway has published it: `jupiter-root+1a2b3c4d+AT…`.  Exit code 0: every leaf
+was signed by a key that the root vouches for, and stands in the log under a checkpoint the log has signed.  1: not so.
+2: wrong usage.  Formats: DSSE; C2SP signed-note, tlog-checkpoint, tlog-proof; RFC 6962.
+"""
+
+import base64
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import nacl.exceptions
+import nacl.signing
+
+PAYLOAD_TYPE = "application/vnd.mercator.jupiter.evidence.v1+json"
+
+Keys = dict[tuple[str, bytes], bytes]  # (name, id) -> public key
+
+
+class NotProvedError(Exception):
+    """Something in the bundle is not as it was signed."""
+
+
+def _need(condition: bool, message: str) -> None:
+    if not condition:
+        raise NotProvedError(message)
+
+
+def _unbase64(text: str) -> bytes:
+    data = base64.b64decode(text, validate=True)
+    _need(base64.b64encode(data).decode() == text, "base64 that is not canonical")
+    return data
+
+
+def _key_id(name: str, key: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n\x01" + key).digest()[:4]
+
+
+def _read_key(printed: str) -> tuple[str, bytes]:
+    name, _, rest = printed.partition("+")
+    number, _, data = rest.partition("+")
+    raw = _unbase64(data)
+    _need(raw[:1] == b"\x01" and len(raw) == 33 and _key_id(name, raw[1:]).hex() == number, f"`{printed}` is no key")
+    return name, raw[1:]
+
+
+def _open_note(note: str, keys: Keys, required: Keys) -> str:
+    # The text of a note that one of `required` has signed, and nobody but them and `keys`.
+    _need(not any(ord(c) < 32 and c != "\n" for c in note) and note.endswith("\n"), "a note with a control character")
+    text, blank, signatures = note.rpartition("\n\n")
+    text += "\n"
+    signers = []
+    for line in signatures[:-1].split("\n"):
+        dash, name, data = line.split(" ")
+        raw = _unbase64(data)
+        key = required.get((name, raw[:4])) or keys.get((name, raw[:4]))
+        _need(bool(blank) and dash == "\u2014" and key is not None, f"a signature of `{name}`, who is not known")
+        nacl.signing.VerifyKey(key or b"").verify(text.encode(), raw[4:])
+        signers.append((name, raw[:4]))
+    wanted = len(set(signers)) == len(signers) and any(one in required for one in signers)
+    _need(wanted, "not signed by who has to sign it")
+    return text
+
+
+def _read_manifest(note: str, roots: Keys) -> tuple[dict[str, tuple[bytes, int | None]], list[bytes]]:
+    # The keys of records by kid, each with the time since when it is revoked, and those of logs.
+    lines = [line.split(" ") for line in note.rpartition("\n\n")[0].split("\n")[2:]]
+    keys = [
+        (use, *_read_key(printed), int(until) if state == "revoked" else None)
+        for use, printed, state, _, until in lines
+    ]
+    text = _open_note(note, {(name, _key_id(name, key)): key for _, name, key, _ in keys}, roots)
+    _need(text.startswith("mercator-jupiter/keys@v1\nserial "), "no manifest of keys")
+    records = {f"{name}+{_key_id(name, key).hex()}": (key, since) for use, name, key, since in keys if use == "record"}
+    return records, [key for use, _, key, _ in keys if use == "log"]
+
+
+def _check_inclusion(leaf: bytes, proof: str, logs: list[bytes]) -> tuple[str, int]:
+    head, _, note = proof.partition("\n\n")
+    magic, index_line, *hashes = head.split("\n")
+    index = int(index_line.removeprefix("index "))
+    _need(magic == "c2sp.org/tlog-proof@v1" and index_line == f"index {index}", "no proof of inclusion")
+    origin = note.partition("\n")[0]
+    text = _open_note(note, {}, {(origin, _key_id(origin, key)): key for key in logs})
+    _, size_line, root, end = text.split("\n")
+    size = int(size_line)
+    _need(size_line == str(size) and not end and 0 <= index < size, "no checkpoint that covers the leaf")
+    node, number, last = hashlib.sha256(b"\x00" + leaf).digest(), index, size - 1
+    for other in map(_unbase64, hashes):
+        _need(len(other) == 32 and last > 0, "the audit path is too long")
+        if number & 1 or number == last:
+            node = hashlib.sha256(b"\x01" + other + node).digest()
+            while not number & 1 and number:
+                number, last = number >> 1, last >> 1
+        else:
+            node = hashlib.sha256(b"\x01" + node + other).digest()
+        number, last = number >> 1, last >> 1
+    _need(last == 0 and node == _unbase64(root), "the audit path does not lead to the root that the log has signed")
+    return origin, index  # of the log, and in it
+
+
+def verify(data: bytes, roots: list[str]) -> list[dict[str, object]]:
+    """Return the leaves of a bundle, decoded.  Raises NotProvedError, or what Python raises at nonsense."""
+    bundle = json.loads(data)
+    canonical = json.dumps(bundle, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
+    _need(canonical.encode() == data and bundle.keys() == {"format", "keys", "leaves"}, "the bundle is not canonical")
+    _need(bundle["format"] == "mercator-jupiter/bundle@v1" and bundle["leaves"], "no bundle of a known form")
+    records, logs = _read_manifest(
+        bundle["keys"], {(name, _key_id(name, key)): key for name, key in map(_read_key, roots)}
+    )
+    leaves = []
+    for entry in bundle["leaves"]:
+        envelope = entry["envelope"]
+        [signature] = envelope["signatures"]
+        leaf = _unbase64(envelope["payload"])
+        fields = json.loads(leaf)
+        _need(envelope["payloadType"] == PAYLOAD_TYPE, "the payload is of another type")
+        key, revoked = records[signature["keyid"]]
+        _need(fields["kid"] == signature["keyid"], "a leaf names another key")
+        signed = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(leaf), leaf)
+        nacl.signing.VerifyKey(key).verify(signed, _unbase64(signature["sig"]))
+        _need(revoked is None or fields["t_us"] < revoked, "a leaf was signed by a key after that was revoked")
+        place = _check_inclusion(leaf, entry["proof"], logs)
+        _need(place == (fields["log"], fields["idx"]), "a leaf stands elsewhere than it says")
+        leaves.append(fields)
+    _need(len({leaf["id"] for leaf in leaves}) == 1, "the leaves are of different calls")
+    return leaves
+
+
+def main(arguments: list[str]) -> int:
+    """Verify the bundle that the command line names."""
+    if len(arguments) < 2:
+        sys.stderr.write(__doc__ or "usage: verify_bundle.py BUNDLE ROOT [ROOT …]")
+        return 2
+    try:
+        leaves = verify(Path(arguments[0]).read_bytes(), arguments[1:])
+    except (NotProvedError, nacl.exceptions.CryptoError, ValueError, LookupError, TypeError, AttributeError) as error:
+        sys.stdout.write(f"NOT PROVED: {error}\n")
+        return 1
+    for leaf in leaves:
+        sys.stdout.write(f"proved: leaf {leaf['idx']} of `{leaf['log']}`: {leaf['kind']} of call {leaf['id']}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

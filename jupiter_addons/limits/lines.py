@@ -1,0 +1,44 @@
+"""Who waits for a limit: a line that is fair to principals, whatever each of them sends at once.
+
+Principals take turns; among the calls of one, the oldest is first.  Somebody with a hundred calls in the line and somebody with
+one wait for as many turns as there are principals, not calls.
+"""
+
+from collections import OrderedDict, deque
+
+
+class Line[Ticket]:
+    """Tickets that wait."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._turns: OrderedDict[str, deque[Ticket]] = OrderedDict()
+        self._length = 0
+
+    def join(self, principal: str, ticket: Ticket) -> bool:
+        """Let a ticket wait; return False if too many do."""
+        if self._length >= self._most:
+            return False
+        self._turns.setdefault(principal, deque()).append(ticket)
+        self._length += 1
+        return True
+
+    @property
+    def first(self) -> Ticket | None:
+        """The ticket whose turn it is."""
+        return next(iter(self._turns.values()))[0] if self._turns else None
+
+    def leave(self, principal: str, ticket: Ticket) -> None:
+        """Take a ticket out, wherever it stands; if it was the first, it is another principal's turn."""
+        waiting = self._turns[principal]
+        had_turn = self.first is ticket
+        waiting.remove(ticket)
+        self._length -= 1
+        if not waiting:
+            del self._turns[principal]
+        elif had_turn:
+            self._turns.move_to_end(principal)
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return self._length

@@ -1,0 +1,96 @@
+"""What a stream may still say: it is held for a little more than it has said, takes more as it goes on, and ends when there is
+no more to be had.
+
+Counted by ourselves, because most providers tell what was used only at the end.  A store that answers later is asked before
+the hold is spent; what the stream says until the answer comes is not stopped.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+
+from jupiter_addons.dialects.call import Call
+from jupiter_addons.enrichment.describe import Profile, hold_of
+from jupiter_addons.enrichment.prices import Price
+from jupiter_addons.errors import StoreError
+from jupiter_addons.limits.ledger import Exceeded, Ledger, Reservation
+from jupiter_addons.limits.limit import Amounts
+from jupiter_addons.limits.store import MAX_AMOUNT
+from jupiter_addons.units import NanoUsdPerMillion, cost
+
+logger = logging.getLogger("jupiter.limits")
+
+STEP_TOKENS = 256
+"""How much more is taken at a time."""
+AHEAD_TOKENS = 64
+"""So much before the hold is spent, more is asked for."""
+
+
+def held_at_first(ledger: Ledger, profile: Profile, call: Call, price: Price | None) -> Amounts:
+    """Return what a call of a model is held at: its worst case, or, if it is a stream, what nearly all of them come to."""
+    out = profile.output_tokens_max
+    if call.stream:
+        out = min(out, ledger.sizes.usual(call.model) * call.n)
+    hold = hold_of(profile.input_tokens_upper, out, price) if price is not None else 0
+    return Amounts(min(profile.input_tokens_upper, MAX_AMOUNT), min(out, MAX_AMOUNT), min(hold, MAX_AMOUNT))
+
+
+class Meter:
+    """The hold of one stream."""
+
+    def __init__(self, ledger: Ledger, held: Reservation, price: NanoUsdPerMillion) -> None:
+        """`price` is that of its output."""
+        self._ledger = ledger
+        self._held = held
+        self._price = price
+        self._asking = self._closed = False
+        self.spent: str | None = None
+        """The name of the limit that gives no more, or `store` if that does not answer; None if nothing has run out."""
+
+    @property
+    def held_tokens(self) -> int:
+        """How much output is held for the stream."""
+        return self._held.amounts.output_tokens
+
+    def allows(self, tokens: int) -> bool:
+        """Whether a stream that has said so much may go on."""
+        if tokens + AHEAD_TOKENS > self.held_tokens and not self._asking and self.spent is None:
+            self._ask(max(STEP_TOKENS, tokens + STEP_TOKENS - self.held_tokens))
+        return tokens < self.held_tokens or self._asking
+
+    def close(self) -> None:
+        """Ask for no more: the call is being settled."""
+        self._closed = True
+
+    def _ask(self, tokens: int) -> None:
+        if self._closed:
+            return
+        more = Amounts(0, tokens, cost(tokens, self._price), requests=0)
+        try:
+            answer = self._ledger.extend(self._held, more)
+        except StoreError as error:
+            self._failed(error)
+            return
+        if isinstance(answer, Reservation | Exceeded):
+            self._take(answer)
+            return
+        self._asking = True
+        self._task = asyncio.ensure_future(self._wait(answer))
+
+    async def _wait(self, answer: Awaitable[Reservation | Exceeded]) -> None:
+        try:
+            self._take(await answer)
+        except StoreError as error:
+            self._failed(error)
+        finally:
+            self._asking = False
+
+    def _take(self, answer: Reservation | Exceeded) -> None:
+        if isinstance(answer, Reservation):
+            self._held = answer
+        else:
+            self.spent = answer.limit.name
+
+    def _failed(self, error: StoreError) -> None:
+        self.spent = "store"
+        logger.warning("a stream ends at what is held for it: %s", error)

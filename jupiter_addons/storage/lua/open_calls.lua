@@ -1,0 +1,2 @@
+-- Return how many calls are open.
+return redis.call('ZCARD', P .. 'open')

@@ -1,0 +1,131 @@
+"""A stream takes what it needs as it goes, and no more than there is."""
+
+import asyncio
+
+from jupiter_addons.errors import StoreError
+from jupiter_addons.limits.ledger import Ledger, Reservation
+from jupiter_addons.limits.limit import Amounts, Terms, limit_of
+from jupiter_addons.limits.memory import MemoryStore
+from jupiter_addons.limits.store import come
+from jupiter_addons.stages.meter import AHEAD_TOKENS, STEP_TOKENS, Meter
+from jupiter_addons.units import NanoUsdPerMillion
+
+BUDGET = limit_of("team:lab", "usd_per_day", Terms(10_000))
+PRICE = NanoUsdPerMillion(10 * 10**6)  # ten nano-dollars a token: a thousand tokens
+
+
+class Later(MemoryStore):
+    is_down = False
+
+    async def extend(self, call_id, more):
+        await asyncio.sleep(0)
+        if self.is_down:
+            raise StoreError("down")
+        return super().extend(call_id, more)
+
+
+async def a_meter(store: MemoryStore, first=100) -> tuple[Ledger, Meter]:
+    ledger = Ledger(store)
+    held = await ledger.reserve("c", [BUDGET], Amounts(0, first, first * 10))
+    assert isinstance(held, Reservation)
+    return ledger, Meter(ledger, held, PRICE)
+
+
+def test_a_stream_goes_on_as_long_as_there_is_more():
+    async def run() -> None:
+        ledger, meter = await a_meter(MemoryStore())
+        said = 0
+        while meter.allows(said):
+            said += 1
+            (count,) = await ledger.counts([BUDGET])
+            assert said * 10 <= count.taken <= 10_000
+        assert meter.spent == "usd_per_day"
+        assert 1000 - STEP_TOKENS < said <= 1000
+        assert said == meter.held_tokens
+
+    asyncio.run(run())
+
+
+def test_many_streams_of_one_budget_spend_all_of_it_and_nothing_more():
+    async def run() -> None:
+        limit = limit_of("team:lab", "usd_per_day", Terms(1_000_000))
+        ledger = Ledger()
+        meters = []
+        for number in range(128):
+            held = await ledger.reserve(f"c{number}", [limit], Amounts(0, 50, 500))
+            assert isinstance(held, Reservation)
+            meters.append((held, Meter(ledger, held, PRICE)))
+        said = [0] * 128
+        running = set(range(128))
+        while running:
+            for number in sorted(running):
+                said[number] += 1
+                if not meters[number][1].allows(said[number]):
+                    running.discard(number)
+                    await ledger.settle(meters[number][0], Amounts(0, said[number], said[number] * 10))
+        assert sum(said) * 10 <= 1_000_000 * 1.001
+        assert sum(said) * 10 >= 1_000_000 * 0.98
+        assert tuple((await ledger.counts([limit]))[0]) == (sum(said) * 10, 0)
+
+    asyncio.run(run())
+
+
+def test_a_burst_takes_what_it_needs_at_once():
+    async def run() -> None:
+        _, meter = await a_meter(MemoryStore())
+        assert meter.allows(700)
+        assert meter.held_tokens == 700 + STEP_TOKENS
+        assert not meter.allows(2000)
+
+    asyncio.run(run())
+
+
+def test_a_store_that_answers_later_is_asked_ahead_and_waited_for():
+    async def run() -> None:
+        _, meter = await a_meter(Later())
+        assert meter.allows(100 - AHEAD_TOKENS)
+        assert not meter._asking
+        assert meter.allows(101 - AHEAD_TOKENS)
+        assert meter._asking
+        assert meter.allows(120)
+        await meter._task
+        assert meter.held_tokens > 300
+        assert meter.allows(130)
+
+    asyncio.run(run())
+
+
+def test_a_stream_ends_at_its_hold_if_the_store_is_down():
+    async def run() -> None:
+        store = Later()
+        _, meter = await a_meter(store)
+        store.is_down = True
+        assert meter.allows(60)
+        await meter._task
+        assert meter.spent == "store"
+        assert meter.allows(99)
+        assert not meter.allows(100)
+
+    asyncio.run(run())
+
+
+def test_a_call_that_was_settled_takes_nothing_more():
+    async def run() -> None:
+        ledger, meter = await a_meter(MemoryStore())
+        meter.close()
+        await ledger.settle(meter._held, Amounts(0, 10, 100))
+        assert not meter.allows(200)
+        assert tuple((await ledger.counts([BUDGET]))[0]) == (100, 0)
+
+    asyncio.run(run())
+
+
+def test_a_call_that_is_not_open_any_more_ends():
+    async def run() -> None:
+        _, meter = await a_meter(MemoryStore())
+        await come(meter._ledger.store.settle("c", [0]))  # behind its back
+        assert meter.allows(99)
+        assert meter.spent == "store"
+        assert not meter.allows(100)
+
+    asyncio.run(run())
