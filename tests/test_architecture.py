@@ -60,6 +60,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "mitmproxy": ("host/", "stages/", "chain.py", "service.py", "cli/run.py"),
     "sqlite3": ("storage/",),
     "apsw": ("storage/",),
+    "psycopg": ("storage/",),
     "hiredis": ("storage/redis_connection.py",),
     "nacl": ("evidence/signing.py", "evidence/keyring.py", "evidence/verify_bundle.py"),
     "click": ("cli/",),

@@ -19,7 +19,7 @@ from jupiter_addons.policy.decide import Decision
 from jupiter_addons.policy.effects import routing
 from jupiter_addons.routing.checks import STRATEGY, checked
 from jupiter_addons.stages.content import Body, Content, attempt_bodies, request_bodies, response_bodies
-from jupiter_addons.storage.evidence_sqlite import EvidenceLog
+from jupiter_addons.storage.evidence_writer import LogWriter
 
 MAX_ADDRESSES = 1024
 """How many addresses are counted apart in one second; what comes from others is counted together."""
@@ -29,7 +29,7 @@ class Leaves:
     """Writes leaves.  Every method raises StoreError if a leaf will not become durable."""
 
     def __init__(
-        self, log: EvidenceLog, pseudonym_key: bytes, config_sha256: str, content: Content | None = None
+        self, log: LogWriter, pseudonym_key: bytes, config_sha256: str, content: Content | None = None
     ) -> None:
         """`content` is what keeps prompts and answers; None keeps their digests alone."""
         self._log = log

@@ -16,7 +16,7 @@ from jupiter_addons.evidence.call_row import Columns
 
 CHUNK = 256
 
-_DERIVED: Mapping[str, Callable[[Mapping[str, object]], Columns]] = {
+DERIVED: Mapping[str, Callable[[Mapping[str, object]], Columns]] = {
     "decision": call_row.decided,
     "attempt": call_row.attempted,
     "outcome": call_row.ended,
@@ -54,7 +54,7 @@ def advance(db: sqlite3.Connection, most: int = CHUNK) -> int:
 
 
 def _derive(db: sqlite3.Connection, idx: int, kind: str, leaf: bytes) -> None:
-    derived = _DERIVED.get(kind)
+    derived = DERIVED.get(kind)
     if derived is None:
         return
     try:

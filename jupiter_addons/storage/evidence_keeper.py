@@ -16,7 +16,7 @@ from jupiter_addons.evidence import record
 from jupiter_addons.evidence.checkpoint import Checkpoint
 from jupiter_addons.storage import evidence_reader
 from jupiter_addons.storage.evidence_anchor import Anchors
-from jupiter_addons.storage.evidence_sqlite import EvidenceLog
+from jupiter_addons.storage.evidence_writer import LogWriter
 from jupiter_addons.storage.signing_keys import Keys
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Keeper:
 
     def __init__(
         self,
-        log: EvidenceLog,
+        log: LogWriter,
         keys: Keys,
         *,
         heartbeat_s: float,

@@ -7,10 +7,13 @@ true fails, so that what is known of the log is always something that is durable
 import os
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import orjson
+
+from jupiter_addons.errors import VerificationError
 from jupiter_addons.evidence.encoding import ZERO_HASH, encode, pae
 from jupiter_addons.evidence.merkle import Edge, Tile, hash_leaf
 from jupiter_addons.evidence.record import VERSION, Fields
@@ -100,9 +103,30 @@ class Sealer:
         tail.hash, tail.t_us = digest.hex(), now_us
         kind: str = given["kind"]
         call: str | None = given.get("id")
-        if call is not None and (kind == "outcome" or (kind == "decision" and "outcome" not in given)):
-            tail.calls[call] = kind == "decision"
+        _note_call(tail, kind, call, given)
         return idx, kind, call, now_us, leaf, self._sign(pae(leaf)), tail.hash
+
+
+def extend(tail: Tail, rows: Iterable[LeafRow]) -> None:
+    """Move a tail on by leaves that have been sealed before.  Raises VerificationError at one that does not follow."""
+    for idx, kind, call, t_us, leaf, _, stored in rows:
+        digest = hash_leaf(leaf)
+        try:
+            fields = orjson.loads(leaf)
+            follows = (fields["idx"], fields["prev"], fields["t_us"]) == (tail.edge.size, tail.hash, t_us)
+        except (ValueError, LookupError, TypeError):
+            follows = False
+        if not follows or idx != tail.edge.size or digest.hex() != stored:
+            raise VerificationError(f"leaf {tail.edge.size} is not what was written there")
+        tail.tiles += tail.edge.append(digest)
+        tail.hash, tail.t_us = stored, t_us
+        _note_call(tail, kind, call, fields)
+
+
+def _note_call(tail: Tail, kind: str, call: str | None, fields: Fields) -> None:
+    """Note whether a leaf opens or ends a call."""
+    if call is not None and (kind == "outcome" or (kind == "decision" and "outcome" not in fields)):
+        tail.calls[call] = kind == "decision"
 
 
 def _check_place(

@@ -62,14 +62,22 @@ def restored(db: sqlite3.Connection, origin: str, size: int, log_keys: Iterable[
     Raises VerificationError.
     """
     found = newest(db)
-    if found is None:
+    return agreed(tiles(db), None if found is None else found[2], origin, size, log_keys)
+
+
+def agreed(stored: Tiles, note: str | None, origin: str, size: int, log_keys: Iterable[PublicKey]) -> Edge:
+    """Return the right edge of a log of `size` leaves, if its tiles are what its newest checkpoint says.
+
+    Raises VerificationError.
+    """
+    if note is None:
         raise VerificationError("it has leaves and no checkpoint")
-    signed = checkpoint.opened(found[2].encode(), log_keys, strangers=True)
+    signed = checkpoint.opened(note.encode(), log_keys, strangers=True)
     if (signed.origin, signed.size) != (origin, size):
         raise VerificationError(
             f"it has {size} leaves, and its newest checkpoint is of {signed.size} of `{signed.origin}`"
         )
-    edge = edge_of(size, tiles(db))
+    edge = edge_of(size, stored)
     if edge.root() != signed.root:
         raise VerificationError("its newest leaves and tiles are not those that its newest checkpoint was made over")
     return edge
@@ -86,12 +94,12 @@ def grown(db: sqlite3.Connection) -> Edge:
     return edge
 
 
-def check_anchor(db: sqlite3.Connection, size: int, anchored: Checkpoint) -> None:
+def check_anchor(stored: Tiles, size: int, anchored: Checkpoint) -> None:
     """Raise StoreError unless a log of `size` leaves continues what was anchored elsewhere."""
     if anchored.size > size:
         raise StoreError(
             f"the log has {size} leaves and the anchor elsewhere knows {anchored.size}: "
             "it has been cut, or an old copy of it brought back"
         )
-    if anchored.size and root_of(anchored.size, nodes(tiles(db))) != anchored.root:
+    if anchored.size and root_of(anchored.size, nodes(stored)) != anchored.root:
         raise StoreError(f"the first {anchored.size} leaves of the log are not those that the anchor elsewhere knows")

@@ -19,6 +19,7 @@ from jupiter_addons.evidence.schedule import Schedule
 from jupiter_addons.storage.evidence_prune import Pruning, plan
 from jupiter_addons.storage.evidence_query import newest
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog
+from jupiter_addons.storage.evidence_writer import LogWriter
 from jupiter_addons.storage.subject_keys import SubjectKeys, erased
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class Upkeep:
             logger.info("pruned: %d leaves, and the content of %d calls", cut.leaves, cut.contents)
 
 
-async def record_erasures(log: EvidenceLog, keys: SubjectKeys) -> None:
+async def record_erasures(log: LogWriter, keys: SubjectKeys) -> None:
     """Put the erasures on the signed record that are not there yet.  Raises StoreError."""
     for erasure in keys.unrecorded():
         await log.append(erased(erasure))

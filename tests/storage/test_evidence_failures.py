@@ -16,7 +16,7 @@ from support.logs import KEY, KEYS, SIGNING, a_decision, an_outcome
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.signing import SigningKey
 from jupiter_addons.evidence.verify import Report, verify
-from jupiter_addons.storage import evidence_sqlite
+from jupiter_addons.storage import evidence_writer
 from jupiter_addons.storage.evidence_reader import rows
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.signing_keys import Keys
@@ -24,7 +24,7 @@ from jupiter_addons.storage.signing_keys import Keys
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(evidence_sqlite, "RETRY_S", 0.02)
+    monkeypatch.setattr(evidence_writer, "RETRY_S", 0.02)
 
 
 class Failing:
@@ -99,7 +99,7 @@ def test_a_commit_that_fails_is_never_acknowledged_and_what_is_there_counts(tmp_
 
 
 def test_a_call_whose_outcome_was_lost_is_ended_on_recovery(tmp_path, monkeypatch):
-    monkeypatch.setattr(evidence_sqlite, "RETRY_S", 0.5)
+    monkeypatch.setattr(evidence_writer, "RETRY_S", 0.5)
 
     async def use(log):
         await asyncio.gather(*(log.append(a_decision(call)) for call in "abc"))

@@ -13,10 +13,11 @@ from jupiter_addons.evidence.encoding import leaf_hash
 from jupiter_addons.evidence.merkle import Edge, hash_leaf
 from jupiter_addons.evidence.signing import from_seed
 from jupiter_addons.evidence.verify import verify
-from jupiter_addons.storage.evidence_file import Item, LogFile
+from jupiter_addons.storage.evidence_file import LogFile
 from jupiter_addons.storage.evidence_reader import rows
 from jupiter_addons.storage.evidence_schema import MIGRATIONS
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+from jupiter_addons.storage.evidence_store import Item
 from jupiter_addons.storage.evidence_tail import Sealer
 
 KEYS = SIGNING.manifest.keys("log").values()

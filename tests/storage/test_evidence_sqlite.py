@@ -17,7 +17,7 @@ from support.wire import wait_until
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.encoding import leaf_hash
 from jupiter_addons.evidence.verify import Report, verify
-from jupiter_addons.storage import evidence_sqlite
+from jupiter_addons.storage import evidence_writer
 from jupiter_addons.storage.evidence_reader import rows, tampered_copy
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 
@@ -186,7 +186,7 @@ def test_a_tail_that_was_hashed_anew_is_refused_by_its_signature(tmp_path):
 
 
 def test_a_failed_batch_is_not_acknowledged_and_the_log_recovers(tmp_path, monkeypatch):
-    monkeypatch.setattr(evidence_sqlite, "RETRY_S", 0.05)
+    monkeypatch.setattr(evidence_writer, "RETRY_S", 0.05)
 
     async def main():
         log = a_log(tmp_path / "e.db")
@@ -214,7 +214,7 @@ def test_a_failed_batch_is_not_acknowledged_and_the_log_recovers(tmp_path, monke
 
 
 def test_more_than_can_wait_is_refused_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(evidence_sqlite, "MAX_WAITING", 3)
+    monkeypatch.setattr(evidence_writer, "MAX_WAITING", 3)
 
     async def main():
         log = a_log(tmp_path / "e.db")
@@ -298,13 +298,13 @@ def test_async_acknowledges_what_is_queued_says_so_in_each_leaf_and_loses_nothin
     assert run(tmp_path / "e.db", a_decision("a"), an_outcome("a"), durability="async") == [-1, -1]
     assert report(tmp_path / "e.db").findings == []
     leaves = [json.loads(row.leaf) for row in rows(tmp_path / "e.db")]
-    assert {leaf["loss_bound"] for leaf in leaves} == {evidence_sqlite.MAX_WAITING}
+    assert {leaf["loss_bound"] for leaf in leaves} == {evidence_writer.MAX_WAITING}
     assert leaves[0]["detail"]["durability"] == "async"
     assert [leaf["kind"] for leaf in leaves] == ["log.open", "decision", "outcome", "log.close"]
 
 
 def test_async_refuses_what_would_be_more_than_its_bound(tmp_path, monkeypatch):
-    monkeypatch.setattr(evidence_sqlite, "MAX_WAITING", 3)
+    monkeypatch.setattr(evidence_writer, "MAX_WAITING", 3)
 
     async def main():
         log = a_log(tmp_path / "e.db", durability="async")
@@ -319,7 +319,7 @@ def test_async_refuses_what_would_be_more_than_its_bound(tmp_path, monkeypatch):
 
 
 def test_the_index_of_calls_is_brought_on_when_nothing_waits(tmp_path, monkeypatch):
-    monkeypatch.setattr(evidence_sqlite, "IDLE_S", 0.02)
+    monkeypatch.setattr(evidence_writer, "IDLE_S", 0.02)
     log = a_log(tmp_path / "e.db")
     log.append_nowait(a_decision("a"))
 
@@ -337,7 +337,7 @@ def test_the_index_of_calls_is_brought_on_when_nothing_waits(tmp_path, monkeypat
 
 
 def test_a_commit_that_the_event_loop_makes_is_like_any_other(tmp_path, monkeypatch):
-    monkeypatch.setattr(evidence_sqlite.Pace, "allows", lambda self, now_s: True)
+    monkeypatch.setattr(evidence_writer.Pace, "allows", lambda self, now_s: True)
 
     async def main():
         log = a_log(tmp_path / "e.db")

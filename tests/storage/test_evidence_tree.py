@@ -71,11 +71,11 @@ def test_a_checkpoint_of_another_log_or_size_is_refused(db):
 
 def test_an_anchor_shows_a_cut_and_a_fork(db):
     edge = filled(db, 300)
-    evidence_tree.check_anchor(db, 300, Checkpoint("o", 300, edge.root()))
+    evidence_tree.check_anchor(evidence_tree.tiles(db), 300, Checkpoint("o", 300, edge.root()))
     first = Edge()
     first.append(hash_leaf(b"leaf 0"))
-    evidence_tree.check_anchor(db, 300, Checkpoint("o", 1, first.root()))
+    evidence_tree.check_anchor(evidence_tree.tiles(db), 300, Checkpoint("o", 1, first.root()))
     with pytest.raises(StoreError, match="it has been cut"):
-        evidence_tree.check_anchor(db, 300, Checkpoint("o", 301, bytes(32)))
+        evidence_tree.check_anchor(evidence_tree.tiles(db), 300, Checkpoint("o", 301, bytes(32)))
     with pytest.raises(StoreError, match="are not those that the anchor"):
-        evidence_tree.check_anchor(db, 300, Checkpoint("o", 299, bytes(32)))
+        evidence_tree.check_anchor(evidence_tree.tiles(db), 300, Checkpoint("o", 299, bytes(32)))

@@ -20,10 +20,10 @@ sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from support.logs import SIGNING, a_decision, an_outcome
 from jupiter_addons.errors import StoreError
-from jupiter_addons.storage import evidence_sqlite
+from jupiter_addons.storage import evidence_writer
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 
-evidence_sqlite.RETRY_S = 0.01
+evidence_writer.RETRY_S = 0.01
 
 async def main():
     log = EvidenceLog(Path(sys.argv[1]), Identity(SIGNING, "test", "0"))
