@@ -82,7 +82,7 @@ def _beside_text(call: Call) -> tuple[int, int]:
     """
     if call.opaque and call.dialect == "openai_responses":
         return FETCHED_TOKENS, 0
-    if all(message.parts <= 1 for message in call.messages) and not call.dialect.startswith(("openai_resp", "ollama")):
+    if _is_text(call):
         return 0, 0
     each = DEAR_IMAGE_TOKENS if any(mark in call.model for mark in ("mini", "nano")) else IMAGE_TOKENS
     tokens = drawn_bytes = 0
@@ -94,6 +94,16 @@ def _beside_text(call: Call) -> tuple[int, int]:
             elif part["type"] in _FETCHED and not _inline_bytes(part):
                 tokens += FETCHED_TOKENS
     return tokens, drawn_bytes
+
+
+def _is_text(call: Call) -> bool:
+    """Whether it is seen at a glance that there is only text: one part can be a picture, or hold many."""
+    listed = call.body.get("messages")
+    return (
+        isinstance(listed, list)
+        and not call.dialect.startswith("ollama")
+        and all(isinstance(message, Mapping) and isinstance(message.get("content"), str) for message in listed)
+    )
 
 
 def _inline_bytes(part: Mapping[str, Json]) -> int:
