@@ -61,7 +61,7 @@ def gateway(provider: RehearsalThread, tmp_path_factory: pytest.TempPathFactory)
 
 def taken(gateway: Gateway) -> dict[str, float]:
     with Client(gateway.admin_port) as admin:
-        rows = admin.ask(get("/limits")).json()["limits"]
+        rows = admin.ask(get("/limits", host="localhost")).json()["limits"]
     return {f"{row['subject']} {row['limit']}": (row["taken"], row["held"]) for row in rows}
 
 
