@@ -69,6 +69,17 @@ def describe(call: Call, price: Price | None, body_bytes: int, default_max_outpu
     )
 
 
+def takes_media(call: Call) -> bool:
+    """Whether what it takes may be tokens of sound or of pictures, which cost more than those of text where they are counted
+    apart."""
+    if call.dialect == "passthrough":
+        return True
+    modalities = call.body.get("modalities")
+    if isinstance(modalities, list) and "audio" in modalities:
+        return True
+    return not _is_text(call) and any(part["type"] == "audio" for _, of_message in parts(call) for part in of_message)
+
+
 def hold_of(input_tokens: int, output_tokens: int, price: Price) -> NanoUsd:
     """Return what so many tokens cost at most, however they are cached."""
     dearest = max(price.input, price.cache_write, price.cache_write_1h or price.input)
