@@ -28,6 +28,9 @@ from jupiter_addons.telemetry.aggregate import Sums
 
 logger = logging.getLogger(__name__)
 
+LIMITS_S = 10.0
+"""How long a worker may take to say how limits stand: its counters may be on another host."""
+
 
 async def supervise(settings: Configuration) -> int:
     """Run the configured number of workers until a signal; return the exit code.  Raises StoreError."""
@@ -124,12 +127,12 @@ def _reports(supervisor: Supervisor) -> Mapping[str, admin.Report]:
 
 def _limits(supervisor: Supervisor) -> admin.Limits:
     async def limits(method: str, asked: Mapping[str, str], token: str) -> tuple[int, bytes]:
-        """Answer as the first worker does that answers: they count together."""
-        path = f"/limits?{urlencode(asked)}"
+        """Answer as any worker does: their counters are the same."""
+        path, headers = f"/limits?{urlencode(asked)}", {"x-jupiter-token": token, "content-length": "0"}
         for worker in supervisor.workers:
-            answer = await workers.ask(worker.socket, path, method=method, fields=[("x-jupiter-token", token)])
-            if answer[0]:
-                return answer
+            status, body = await workers.ask(worker.socket, path, LIMITS_S, method=method, headers=headers)
+            if status:
+                return status, body
         return 503, b'{"error":"no worker answers"}'
 
     return limits

@@ -16,7 +16,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -157,20 +157,20 @@ class Supervisor:
 
 
 async def ask(
-    socket: Path, path: str, timeout_s: float = 2.0, *, method: str = "GET", fields: Sequence[tuple[str, str]] = ()
+    socket: Path, path: str, timeout_s: float = 2.0, *, method: str = "GET", headers: Mapping[str, str] | None = None
 ) -> tuple[int, bytes]:
-    """Ask a worker for `path`, with header fields beside the usual ones; (0, b"") if it does not answer."""
+    """Ask a worker's admin socket for `path`; (0, b"") if it does not answer."""
+    fields = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     try:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_unix_connection(str(socket))
             try:
-                head = "".join(f"{name}: {value}\r\n" for name, value in (("host", "worker"), *fields))
-                writer.write(f"{method} {path} HTTP/1.0\r\n{head}\r\n".encode())
-                told, _, body = (await reader.read()).partition(b"\r\n\r\n")
-                length = re.search(rb"content-length: (\d+)", told, re.IGNORECASE)
+                writer.write(f"{method} {path} HTTP/1.0\r\nHost: localhost\r\n{fields}\r\n".encode())
+                head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+                length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
                 if length is None or len(body) != int(length[1]):
                     return 0, b""  # it ended while it was answering
-                return int(told.split(b" ", 2)[1]), body
+                return int(head.split(b" ", 2)[1]), body
             finally:
                 writer.close()
     except (OSError, TimeoutError, IndexError, ValueError):

@@ -140,6 +140,27 @@ def test_the_command_line_reads_the_logs_of_all_workers(gateway: Gateway):
     assert set(report["logs"]) == {"evidence.db", "evidence-1.db"}
 
 
+def test_the_command_line_shows_and_resets_the_limits_of_all_workers(provider: RehearsalThread, tmp_path: Path):
+    import json
+    import subprocess
+
+    overrides = {"proxy": {"workers": 2}, "limits": {"by_team": {"lab": {"requests_per_day": 100}}}}
+    with start_gateway(tmp_path, provider.port, Setup(overrides=overrides)) as gateway:
+        ask(gateway, 12)
+
+        def run(*arguments: str) -> str:
+            command = [str(BIN / "jupiter"), "limits", *arguments, "-c", str(gateway.config)]
+            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+        def taken() -> int:
+            (row,) = json.loads(run("show", "--team", "lab", "--format", "json"))
+            return row["taken"]
+
+        assert taken() == 12
+        run("reset", "--team", "lab")
+        assert taken() == 0
+
+
 def _runs(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
