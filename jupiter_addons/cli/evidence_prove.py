@@ -8,8 +8,9 @@ from jupiter_addons.cli.options import config_option, configuration
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence import bundle
 from jupiter_addons.evidence.merkle import nodes
+from jupiter_addons.kept import logs_of
 from jupiter_addons.storage import signing_keys
-from jupiter_addons.storage.evidence_reader import Snapshot
+from jupiter_addons.storage.evidence_places import Place, snapshot
 
 
 @click.command()
@@ -29,7 +30,7 @@ def prove(config_path: Path | None, call_id: str, output: Path | None) -> int:
     """
     settings = configuration(config_path)
     manifest = signing_keys.manifest_note(settings.signing_dir)
-    for path in settings.evidence_paths:
+    for path in logs_of(settings):
         data = _bundle(path, call_id, manifest) if path.exists() else None
         if data is not None:
             break
@@ -49,16 +50,16 @@ def prove(config_path: Path | None, call_id: str, output: Path | None) -> int:
     return 0
 
 
-def _bundle(path: Path, call_id: str, manifest: bytes) -> bytes | None:
-    with Snapshot(path) as snapshot:
-        leaves = [bundle.Stored(row.idx, row.leaf, row.signature) for row in snapshot.leaves_of(call_id)]
+def _bundle(path: Place, call_id: str, manifest: bytes) -> bytes | None:
+    with snapshot(path) as log:
+        leaves = [bundle.Stored(row.idx, row.leaf, row.signature) for row in log.leaves_of(call_id)]
         if not leaves:
             return None
-        newest = snapshot.newest_checkpoint()
+        newest = log.newest_checkpoint()
         if newest is None:
             raise StoreError(f"`{path}` has no checkpoint yet; hint: the next start of the gateway makes one")
         size, note = newest
         try:
-            return bundle.build(leaves, manifest, note, size, nodes(snapshot.tiles))
+            return bundle.build(leaves, manifest, note, size, nodes(log.tiles))
         except (ValueError, LookupError, TypeError) as error:
             raise StoreError(f"call `{call_id}` cannot be proved: {error}; hint: jupiter evidence verify") from error
