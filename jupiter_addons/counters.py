@@ -7,18 +7,18 @@ evidence says.  Limits that rules make are not counted again: whose they were th
 import logging
 import time
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from jupiter_addons.addresses import redis_address
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.evidence.took import took
+from jupiter_addons.kept import logs_of
 from jupiter_addons.limits.memory import MemoryStore
 from jupiter_addons.limits.recorded import recorded_counter
 from jupiter_addons.limits.store import Counter, Store, Taken
 from jupiter_addons.settings.load import Configuration
-from jupiter_addons.storage.evidence_reader import rows
+from jupiter_addons.storage.evidence_places import Place, rows
 from jupiter_addons.storage.keys_sqlite import KeyStore
 from jupiter_addons.storage.limits_sqlite import SqliteStore
 
@@ -37,7 +37,7 @@ def users(settings: Configuration, keys: KeyStore) -> set[str]:
     return {record.user for record in keys.list()} | set(settings.identity.principals)
 
 
-def evidence_says(paths: Collection[Path], users: Collection[str], pseudonym_key: bytes) -> Iterator[Taken]:
+def evidence_says(paths: Collection[Place], users: Collection[str], pseudonym_key: bytes) -> Iterator[Taken]:
     """Yield what logs say was taken, those that are there; `users` are all who may have.  Raises StoreError."""
     known = {pseudonym(pseudonym_key, user): user for user in users}
     now_s = time.time()
@@ -67,7 +67,7 @@ def local_store(settings: Configuration, users: Collection[str], pseudonym_key: 
     store = SqliteStore(settings.limits_path)
     try:
         if store.doubt is not None:
-            tell(store, list(evidence_says(settings.evidence_paths, users, pseudonym_key)))
+            tell(store, list(evidence_says(logs_of(settings), users, pseudonym_key)))
     except BaseException:
         store.close()
         raise

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -26,6 +25,7 @@ from jupiter_addons.evidence.asking import NAMES, QuestionError, asked, count
 from jupiter_addons.evidence.encoding import leaf_hash
 from jupiter_addons.evidence.query import Filter, Sort, joined
 from jupiter_addons.evidence.report import GROUPINGS, Grouping, report
+from jupiter_addons.storage.evidence_places import Place
 from jupiter_addons.storage.evidence_query import NEWEST, Order, every, leaves_of, page
 
 MAX_LIMIT, USUAL_LIMIT = 1000, 100
@@ -47,7 +47,7 @@ class Inspection:
 
     def __init__(
         self,
-        paths: Callable[[], Sequence[Path]],
+        paths: Callable[[], Sequence[Place]],
         pseudonym: Callable[[str], str],
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -27,6 +27,7 @@ from jupiter_addons.host import options, seams, shortcuts
 from jupiter_addons.host.drain import drain
 from jupiter_addons.host.state import EdgeLimits, Host
 from jupiter_addons.inspection import Inspection
+from jupiter_addons.kept import logs_of
 from jupiter_addons.parts import VERSION, Parts
 from jupiter_addons.settings.load import Configuration, find, load
 from jupiter_addons.stages.answer import Answer
@@ -104,7 +105,7 @@ class Service:
         """Let traffic in: from here on the guard has a chain to ask.  Raises OSError if the admin port cannot be had."""
         where = self._place.admin_socket or self.settings.proxy.admin_address
         render = self._render if self.settings.telemetry.metrics.enabled else None
-        inspect = Inspection(lambda: self._started_with.evidence_paths, self.stores.pseudonym)
+        inspect = Inspection(lambda: logs_of(self._started_with), self.stores.pseudonym)
         self._admin = admin.serve(
             where,
             self._probe,

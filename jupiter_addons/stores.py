@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from jupiter_addons.counters import RemoteStore, evidence_says, local_store, remote_store, users
+from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.record import control, pseudonym
 from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.identity.passes import Passes
@@ -21,8 +22,10 @@ from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_keeper import Keeper
+from jupiter_addons.storage.evidence_places import EXTRA, Place, ServerLog
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
+from jupiter_addons.storage.evidence_writer import LogWriter
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
 from jupiter_addons.storage.signing_keys import Keys
 from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
@@ -34,14 +37,14 @@ class Stores:
 
     def __init__(self, settings: Configuration, version: str, worker: int = 0) -> None:
         """`worker` is the process's number: each has an evidence log of its own."""
-        self._settings, self._evidence_path = settings, settings.evidence_path_of(worker)
+        self._settings = settings
         keys = signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
         self.pseudonym_key = keys.pseudonym
         self._key_store = KeyStore(settings.keys_path)
         self.subject_keys: SubjectKeys | None = None
         try:
             self.subject_keys = open_subject_keys(settings)
-            self.log, self._keeper = _open_log(settings, keys, version, worker)
+            self.log, self._keeper, self._place = _open_log(settings, keys, version, worker)
             try:
                 self.ledger = self._open_ledger()
             except BaseException:
@@ -79,7 +82,7 @@ class Stores:
         """Return what this process's evidence says was taken; may take long.  Raises StoreError."""
         with contextlib.closing(KeyStore(self._settings.keys_path)) as keys:  # another thread's
             known = users(self._settings, keys)
-        return list(evidence_says([self._evidence_path], known, self.pseudonym_key))
+        return list(evidence_says([self._place], known, self.pseudonym_key))
 
     async def tell_counters(self, taken: Sequence[Taken]) -> None:
         """Tell a store of counters that has lost it what was taken.  Raises StoreError."""
@@ -120,20 +123,43 @@ def open_subject_keys(settings: Configuration) -> SubjectKeys | None:
     return SubjectKeys(path, load_master(settings.content_key_path, create=not path.exists()))
 
 
-def _open_log(settings: Configuration, keys: Keys, version: str, worker: int) -> tuple[EvidenceLog, Keeper]:
-    """Open a process's log, with who tends it; the first process rolls up the logs of all."""
-    path, evidence = settings.evidence_path_of(worker), settings.evidence
+def _open_log(settings: Configuration, keys: Keys, version: str, worker: int) -> tuple[LogWriter, Keeper, Place]:
+    """Open a process's log, with who tends it; one process of all rolls up the logs of all."""
+    evidence = settings.evidence
+    identity = Identity(keys, settings.environment, version)
     anchors = Anchors(settings.anchor_dir, keys.manifest.keys("log").values())
-    log = EvidenceLog(
-        path,
-        Identity(keys, settings.environment, version),
-        durability=evidence.durability,
-        anchored=anchors.read,
-        heartbeat_s=math.ceil(evidence.heartbeat),
-    )
-    logs = (lambda: settings.evidence_paths) if worker == 0 else None
+    heartbeat_s = math.ceil(evidence.heartbeat)
+    own: Place
+    logs: Callable[[], Sequence[Place]] | None
+    if (server := settings.evidence_server) is not None:
+        log, logs = _in_postgres(server, settings, identity, anchors, worker)
+        own = ServerLog(server, log.origin)
+    else:
+        own = settings.evidence_path_of(worker)
+        log = EvidenceLog(own, identity, durability=evidence.durability, anchored=anchors.read, heartbeat_s=heartbeat_s)
+        logs = (lambda: settings.evidence_paths) if worker == 0 else None
     try:
-        return log, Keeper(log, keys, heartbeat_s=evidence.heartbeat, anchors=anchors, own=path, logs=logs)
+        keeper = Keeper(log, keys, heartbeat_s=evidence.heartbeat, anchors=anchors, own=own, logs=logs)
+        return log, keeper, own
     except BaseException:
         log.close()
         raise
+
+
+def _in_postgres(
+    url: str, settings: Configuration, identity: Identity, anchors: Anchors, worker: int
+) -> tuple[LogWriter, Callable[[], Sequence[Place]]]:
+    try:
+        from jupiter_addons.storage.evidence_postgres_log import Options, open_log
+        from jupiter_addons.storage.evidence_postgres_rollup import RollUpLease
+    except ImportError as error:
+        raise StoreError(EXTRA) from error
+    options = Options(
+        url,
+        settings.spool_dir_of(worker),
+        durability=settings.evidence.durability,
+        anchored=anchors.read,
+        heartbeat_s=math.ceil(settings.evidence.heartbeat),
+        spool_bytes=settings.evidence.spool,
+    )
+    return open_log(options, identity), RollUpLease(url).logs

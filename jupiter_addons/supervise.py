@@ -18,6 +18,7 @@ from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.host import certificates, workers
 from jupiter_addons.host.workers import Supervisor
 from jupiter_addons.inspection import Inspection
+from jupiter_addons.kept import logs_of
 from jupiter_addons.routing import report
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
@@ -50,7 +51,7 @@ async def supervise(settings: Configuration) -> int:
         loop.add_signal_handler(signal.SIGHUP, supervisor.signal, signal.SIGHUP)
         render = _render(supervisor, sums) if settings.telemetry.metrics.enabled else None
         key = signing_keys.pseudonym_key(settings.signing_dir)
-        inspect = Inspection(lambda: settings.evidence_paths, lambda user: pseudonym(key, user))
+        inspect = Inspection(lambda: logs_of(settings), lambda user: pseudonym(key, user))
         server = admin.serve(
             settings.proxy.admin_address,
             _probe(supervisor),

@@ -19,6 +19,7 @@ from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.encoding import leaf_hash
 from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.evidence.verify import Row
+from jupiter_addons.kept import logs_of
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.retention import terms
 from jupiter_addons.storage import signing_keys
@@ -92,7 +93,7 @@ async def _recorded(settings: Configuration, keys: SubjectKeys, erasure: Erasure
 
 
 def _receipt(settings: Configuration, erasure: Erasure, form: str) -> None:
-    found = _leaf_of(settings.evidence_path, erasure)
+    found = _leaf_of(settings, erasure)
     leaf = orjson.loads(found.leaf)
     receipt = {
         "erasure": erasure.id,
@@ -121,11 +122,11 @@ def _receipt(settings: Configuration, erasure: Erasure, form: str) -> None:
     click.echo("  remains    pseudonym, times, models, rules, prices, and digests of what was said: not the words")
 
 
-def _leaf_of(path: Path, erasure: Erasure) -> Row:
+def _leaf_of(settings: Configuration, erasure: Erasure) -> Row:
     """Return the leaf of an erasure that is on record; with `durability: async` it may take a moment to be there."""
     deadline_s = time.monotonic() + WAIT_S
     while True:
-        for row in newest(path, "erase"):
+        for row in (row for place in logs_of(settings) for row in newest(place, "erase")):
             if orjson.loads(row.leaf)["detail"]["erasure"] == erasure.id:
                 return row
         if time.monotonic() > deadline_s:

@@ -16,6 +16,7 @@ from jupiter_addons.cli.text import counted
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.export import WRITERS, utc
 from jupiter_addons.evidence.query import Call
+from jupiter_addons.kept import logs_of
 from jupiter_addons.storage.evidence_query import OLDEST, every
 from jupiter_addons.storage.parquet import write_parquet
 
@@ -39,7 +40,7 @@ def export(config_path: Path | None, form: str, output: Path | None, **given: An
     row names log, index and hash of its leaves: `jupiter evidence prove` makes the proof.  What was said is never exported.
     """
     settings = configuration(config_path)
-    found = every(settings.evidence_paths, wanted(settings, given, time.time()), OLDEST)
+    found = every(logs_of(settings), wanted(settings, given, time.time()), OLDEST)
     if form == "parquet" and output is None:
         raise click.UsageError("a Parquet file has its index at the end: --output names the file")
     if output is None:

@@ -8,9 +8,10 @@ from jupiter_addons.cli.options import config_option, configuration
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence import bundle
 from jupiter_addons.evidence.merkle import nodes
+from jupiter_addons.kept import logs_of
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
-from jupiter_addons.storage.evidence_reader import Snapshot
+from jupiter_addons.storage.evidence_places import Place, snapshot
 
 
 @click.command()
@@ -49,22 +50,22 @@ def prove(config_path: Path | None, call_id: str, output: Path | None) -> int:
 def bundle_of(settings: Configuration, call_id: str) -> bytes | None:
     """Return the bundle that proves a call; None if there is no such call.  Raises StoreError."""
     manifest = signing_keys.manifest_note(settings.signing_dir)
-    for path in settings.evidence_paths:
-        if path.exists() and (found := _bundle(path, call_id, manifest)) is not None:
+    for place in logs_of(settings):
+        if place.exists() and (found := _bundle(place, call_id, manifest)) is not None:
             return found
     return None
 
 
-def _bundle(path: Path, call_id: str, manifest: bytes) -> bytes | None:
-    with Snapshot(path) as snapshot:
-        leaves = [bundle.Stored(row.idx, row.leaf, row.signature) for row in snapshot.leaves_of(call_id)]
+def _bundle(path: Place, call_id: str, manifest: bytes) -> bytes | None:
+    with snapshot(path) as log:
+        leaves = [bundle.Stored(row.idx, row.leaf, row.signature) for row in log.leaves_of(call_id)]
         if not leaves:
             return None
-        newest = snapshot.newest_checkpoint()
+        newest = log.newest_checkpoint()
         if newest is None:
             raise StoreError(f"`{path}` has no checkpoint yet; hint: the next start of the gateway makes one")
         size, note = newest
         try:
-            return bundle.build(leaves, manifest, note, size, nodes(snapshot.tiles))
+            return bundle.build(leaves, manifest, note, size, nodes(log.tiles))
         except (ValueError, LookupError, TypeError) as error:
             raise StoreError(f"call `{call_id}` cannot be proved: {error}; hint: jupiter evidence verify") from error

@@ -10,6 +10,7 @@ import click
 
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.cli.text import counted
+from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.evidence.retention import Cut, Terms
 from jupiter_addons.settings.load import Configuration
@@ -31,6 +32,8 @@ def prune(config_path: Path | None, form: str, dry_run: bool, yes: bool) -> int:
     gateway prunes itself, when `evidence.retention.schedule` says so; this is for when none runs.
     """
     settings = configuration(config_path)
+    if settings.evidence_server is not None:
+        raise StoreError("evidence in PostgreSQL is kept for ever in this version")
     key = signing_keys.pseudonym_key(settings.signing_dir)
     terms = terms_of(settings.evidence.retention, lambda user: pseudonym(key, user))
     now_us = time.time_ns() // 1000

@@ -14,6 +14,7 @@ from jupiter_addons.cli.evidence_keys import subject_keys
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.cli.text import columns, counted
 from jupiter_addons.evidence.query import Call, Sort
+from jupiter_addons.kept import logs_of
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage.evidence_content import says
 from jupiter_addons.storage.evidence_query import Order, every, page
@@ -127,15 +128,13 @@ def query(
     show = _as_json if form == "json" else _Table(shown)
     try:
         if text is not None:
-            _search(
-                settings, every(settings.evidence_paths, filter_, order, cursor), text, None if all_ else limit, show
-            )
+            _search(settings, every(logs_of(settings), filter_, order, cursor), text, None if all_ else limit, show)
             return
         if all_:
-            for call in every(settings.evidence_paths, filter_, order, cursor):
+            for call in every(logs_of(settings), filter_, order, cursor):
                 show(call)
             return
-        found = page(settings.evidence_paths, filter_, order, limit, cursor)
+        found = page(logs_of(settings), filter_, order, limit, cursor)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--cursor") from error
     for call in found.calls:
@@ -153,7 +152,7 @@ def _search(
     shown = searched = unreadable = 0
     with subject_keys(settings) as keys:
         for call in found:
-            said = says(settings.evidence_paths, call["id"], keys, text)
+            said = says(logs_of(settings), call["id"], keys, text)
             searched += 1
             unreadable += said is None
             if said:

@@ -17,11 +17,12 @@ from jupiter_addons.evidence.continuity import Continuity, continuity
 from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.evidence.report import GROUPINGS, NOBODY, Balance, Grouping, Report, Sums, ranked
 from jupiter_addons.evidence.report import report as add_up
+from jupiter_addons.kept import logs_of
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_audit import Audit
+from jupiter_addons.storage.evidence_places import rows
 from jupiter_addons.storage.evidence_query import OLDEST, every
-from jupiter_addons.storage.evidence_reader import rows
 from jupiter_addons.storage.keys_sqlite import KeyStore
 from jupiter_addons.units import NanoUsd, usd
 
@@ -56,7 +57,7 @@ def report(
     """Add up spend, tokens and denials.  With `--check`, exits 1 if anything is not as it was signed."""
     settings = configuration(config_path)
     found = add_up(
-        every(settings.evidence_paths, wanted(settings, given, time.time()), OLDEST),
+        every(logs_of(settings), wanted(settings, given, time.time()), OLDEST),
         groupings or USUAL,
         budgets=budgets,
     )
@@ -83,7 +84,7 @@ def _names(settings: Configuration) -> dict[str, str]:
 
 
 def _check(settings: Configuration) -> Checked:
-    audited, together = Audit(signing_keys.load_manifest(settings.signing_dir)).run(settings.evidence_paths, ())
+    audited, together = Audit(signing_keys.load_manifest(settings.signing_dir)).run(logs_of(settings), ())
     found = {
         log.path.name: (continuity(rows(log.path)), Counter(finding.check for finding in log.report.findings))
         for log in audited

@@ -14,6 +14,7 @@ from jupiter_addons.cli.text import columns
 from jupiter_addons.evidence.export import NAMES, row
 from jupiter_addons.evidence.query import Call, joined
 from jupiter_addons.evidence.verify import Row
+from jupiter_addons.kept import logs_of
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage.evidence_content import Body, bodies_of
 from jupiter_addons.storage.evidence_query import leaves_of
@@ -43,7 +44,7 @@ def show(config_path: Path | None, form: str, call_id: str, content: bool, leave
     if receipt and (proved := bundle_of(settings, call_id)) is not None:
         click.echo(proved, nl=False)
         return 0
-    rows = leaves_of(settings.evidence_paths, call_id)
+    rows = leaves_of(logs_of(settings), call_id)
     call = joined(rows)
     if call is None:
         click.echo(f"jupiter: there is no call `{call_id}` in the record", err=True)
@@ -58,7 +59,7 @@ def show(config_path: Path | None, form: str, call_id: str, content: bool, leave
 
 def _bodies(settings: Configuration, call_id: str) -> list[Body]:
     with subject_keys(settings) as keys:
-        return bodies_of(settings.evidence_paths, call_id, keys)
+        return bodies_of(logs_of(settings), call_id, keys)
 
 
 def _show_text(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:

@@ -18,10 +18,12 @@ from jupiter_addons.evidence import checkpoint
 from jupiter_addons.evidence.manifest import Manifest
 from jupiter_addons.evidence.signing import PublicKey, parse_public_key
 from jupiter_addons.evidence.verify import Finding
+from jupiter_addons.kept import logs_of
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_audit import Audit, Audited, Remembered, Saved, to_save
+from jupiter_addons.storage.evidence_places import Place
 
 UNVERIFIABLE = 4
 PARALLEL_BYTES = 32 * 1024**2
@@ -68,7 +70,7 @@ def verify(
     saved = _load(state)
     with _executor(settings, jobs) as executor:
         audit = Audit(manifest, executor=executor, progress=_progress)
-        audited, together = audit.run(settings.evidence_paths, remembered, saved)
+        audited, together = audit.run(logs_of(settings), remembered, saved)
     _save(state, saved, audited)
     bad = bool(together) or any(log.report.findings for log in audited)
     code = 1 if bad else 0 if all(log.compared for log in audited) else UNVERIFIABLE
@@ -106,7 +108,7 @@ def _executor(settings: Configuration, jobs: int | None) -> Iterator[Executor | 
         yield executor
 
 
-def _progress(path: Path, done: int, of: int) -> None:
+def _progress(path: Place, done: int, of: int) -> None:
     if sys.stderr.isatty() and of:
         end = "\n" if done >= of else ""
         click.echo(f"\r{path.name}: {done} of {of} leaves ({100 * done // of} %)", nl=False, err=True)

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from jupiter_addons.errors import VerificationError
+from jupiter_addons.kept import logs_of
 from jupiter_addons.policy.decide import QUOTA_CODES
 from jupiter_addons.policy.explain import Explanation, explain, fields_of
 from jupiter_addons.policy.facts import Facts
@@ -21,7 +22,7 @@ from jupiter_addons.policy.nodes import LENGTH, Field, Zone
 from jupiter_addons.policy.rules import Quota, Rule
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.policies import read_files
-from jupiter_addons.storage.evidence_reader import rows
+from jupiter_addons.storage.evidence_places import rows
 
 _CUT = "…"
 """How a text ends that is longer than what a leaf holds of it."""
@@ -29,7 +30,7 @@ _CUT = "…"
 
 def recorded(settings: Configuration, call_id: str) -> Explanation | str:
     """Return why a call was decided on as it was, or why that cannot be said."""
-    leaf = next((leaf for path in settings.evidence_paths for leaf in _decisions(rows(path), call_id)), None)
+    leaf = next((leaf for path in logs_of(settings) for leaf in _decisions(rows(path), call_id)), None)
     if leaf is None:
         return f"there is no decision on call `{call_id}` in the record"
     policies = load(read_files(settings.policy_path), default=settings.policy.default)

@@ -41,7 +41,18 @@ class Configuration(Settings):
     def evidence_path(self) -> Path:
         """The evidence database."""
         url = self.evidence.url
-        return self._at(self.proxy.state_dir / "evidence.db" if url is None else Path(url.removeprefix("sqlite:")))
+        named = None if url is None or not url.startswith("sqlite:") else Path(url.removeprefix("sqlite:"))
+        return self._at(named or self.proxy.state_dir / "evidence.db")
+
+    @property
+    def evidence_server(self) -> str | None:
+        """The URL of the PostgreSQL that has the evidence; None if files have it."""
+        url = self.evidence.url
+        return url if url is not None and url.startswith("postgresql:") else None
+
+    def spool_dir_of(self, worker: int) -> Path:
+        """Where one of several processes keeps what its server has not got yet."""
+        return self._at(self.proxy.state_dir / "spool" / str(worker))
 
     def evidence_path_of(self, worker: int) -> Path:
         """The evidence database of one of several processes; the first has the one that is configured."""
@@ -50,7 +61,9 @@ class Configuration(Settings):
 
     @property
     def evidence_paths(self) -> tuple[Path, ...]:
-        """The evidence databases of all workers, also of those that there once were more of."""
+        """The evidence databases of all workers, also of those that there once were more of; or their spools."""
+        if self.evidence_server is not None:
+            return tuple(sorted(self._at(self.proxy.state_dir / "spool").glob("*/*.db")))
         return tuple(map(self.evidence_path_of, self.evidence_workers))
 
     @property

@@ -148,8 +148,11 @@ class Retention(Section):
 class Evidence(Section):
     """The signed record."""
 
-    url: Annotated[str, Field(pattern=r"^sqlite:.+")] | None = None
-    """Where the log is kept: `sqlite:` and a path; default `<state_dir>/evidence.db`."""
+    url: Annotated[str, Field(pattern=r"^(sqlite:.+|postgresql://.+)")] | None = None
+    """Where the log is kept: `sqlite:` and a path, or `postgresql://…` (the extra `postgres`), which several instances can
+    share; default `<state_dir>/evidence.db`."""
+    spool: Annotated[Size, Field(ge=1024**2)] = 256 * 1024**2
+    """How much each worker keeps in `<state_dir>/spool` while PostgreSQL is away; if that is full, calls are refused."""
     archive_url: Annotated[None, only(None, "archives are")] = None
     """Where old evidence goes; not in this version."""
     durability: Literal["strict", "async"] = "strict"
@@ -170,7 +173,14 @@ class Evidence(Section):
     backups_kept: Duration | None = None
     """How long backups of the state directory are kept: an erasure names the day on which the last has gone."""
     retention: Retention = Retention()
-    """How long evidence is kept."""
+    """How long evidence is kept; in PostgreSQL for ever, in this version."""
+
+    @model_validator(mode="after")
+    def _can_be_pruned(self) -> Self:
+        terms = (self.retention.days, self.retention.content_days, self.retention.max_records)
+        if (any(terms) or self.retention.by_verdict) and (self.url or "").startswith("postgresql:"):
+            raise ValueError("evidence in PostgreSQL is kept for ever in this version; `retention` is for `sqlite:`")
+        return self
 
 
 class PrincipalEntry(Section):

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from jupiter_addons.errors import StoreError, VerificationError
@@ -18,7 +17,7 @@ from jupiter_addons.evidence.manifest import Manifest
 from jupiter_addons.evidence.merkle import edge_of
 from jupiter_addons.evidence.verify import Finding, Report, verify
 from jupiter_addons.evidence.verify_tree import Expected, StoredTree, compare, missing
-from jupiter_addons.storage.evidence_reader import Snapshot, rolled_up
+from jupiter_addons.storage.evidence_places import LogSnapshot, Place, rolled_up, snapshot
 
 SEGMENT = 20_000
 """How many leaves are read between two words on how far it has come."""
@@ -31,7 +30,7 @@ type Saved = dict[str, Any]
 class Audited:
     """What came of one log."""
 
-    path: Path
+    path: Place
     origin: str
     report: Report
     checkpoints: int
@@ -57,7 +56,7 @@ class Audit:
         manifest: Manifest,
         *,
         executor: Executor | None = None,
-        progress: Callable[[Path, int, int], None] = lambda _path, _done, _of: None,
+        progress: Callable[[Place, int, int], None] = lambda _path, _done, _of: None,
     ) -> None:
         """`progress` is told of a log how many of how many leaves have been read."""
         self._manifest = manifest
@@ -65,7 +64,7 @@ class Audit:
         self._progress = progress
 
     def run(
-        self, paths: Sequence[Path], remembered: Iterable[Remembered], saved: Mapping[str, Saved] | None = None
+        self, paths: Sequence[Place], remembered: Iterable[Remembered], saved: Mapping[str, Saved] | None = None
     ) -> tuple[list[Audited], list[Finding]]:
         """Return what came of each log, and what is wrong with all of them together.  Raises StoreError.
 
@@ -81,13 +80,13 @@ class Audit:
         there = [log.origin for log in audited]
         return audited, list(missing([(one.head, one.source) for one in known], there))
 
-    def _one(self, path: Path, of: Mapping[str, Sequence[Expected]], saved: Mapping[str, Saved]) -> Audited:
-        with Snapshot(path) as snapshot:
-            report = _resumed(snapshot, saved.get(snapshot.origin))
+    def _one(self, path: Place, of: Mapping[str, Sequence[Expected]], saved: Mapping[str, Saved]) -> Audited:
+        with snapshot(path) as log:
+            report = _resumed(log, saved.get(log.origin))
             start = report.edge.size
             keys = tuple(self._manifest.keys("log").values())
-            tree = StoredTree(snapshot.tiles, snapshot.checkpoints(start), keys, snapshot.origin)
-            rows = snapshot.rows(start)
+            tree = StoredTree(log.tiles, log.checkpoints(start), keys, log.origin)
+            rows = log.rows(start)
             more = True
             while more:
                 segment = list(islice(rows, SEGMENT))
@@ -97,17 +96,17 @@ class Audit:
                     self._manifest.keys("record"),
                     revoked=self._manifest.revoked(),
                     executor=self._executor,
-                    tree=tree if snapshot.has_tree else None,
+                    tree=tree if log.has_tree else None,
                     so_far=report,
                     partial=more,
                 )
-                self._progress(path, report.edge.size, snapshot.size)
-            expected = of.get(snapshot.origin, ())
-            if snapshot.has_tree:
+                self._progress(path, report.edge.size, log.size)
+            expected = of.get(log.origin, ())
+            if log.has_tree:
                 report.findings += tree.end(report.edge)
-            report.findings += compare(report, snapshot.tiles, expected)
+            report.findings += compare(report, log.tiles, expected)
             who = sorted({one.source for one in expected})
-            return Audited(path, snapshot.origin, report, tree.seen, who, start)
+            return Audited(path, log.origin, report, tree.seen, who, start)
 
 
 def to_save(log: Audited) -> Saved | None:
@@ -130,12 +129,12 @@ def to_save(log: Audited) -> Saved | None:
     }
 
 
-def _resumed(snapshot: Snapshot, saved: Saved | None) -> Report:
+def _resumed(log: LogSnapshot, saved: Saved | None) -> Report:
     """Return the report to go on with, if the log still begins with what was found in order then; else a new one."""
     if saved is None:
         return Report()
     try:
-        edge = edge_of(saved["size"], snapshot.tiles)
+        edge = edge_of(saved["size"], log.tiles)
         if edge.root().hex() != saved["root"]:
             raise VerificationError("the tree is another one")
         return Report(
@@ -146,7 +145,7 @@ def _resumed(snapshot: Snapshot, saved: Saved | None) -> Report:
             open_calls=set(saved["open_calls"]),
             edge=edge,
             previous=saved["previous"],
-            log=snapshot.origin,
+            log=log.origin,
             decided=set(saved["open_calls"]),
             pruned=saved["pruned"],
             pruned_to=saved["pruned_to"],
@@ -156,7 +155,7 @@ def _resumed(snapshot: Snapshot, saved: Saved | None) -> Report:
         return Report()  # all of it is read again, which finds whatever there is to find
 
 
-def _rolled_up(path: Path) -> Sequence[Checkpoint]:
+def _rolled_up(path: Place) -> Sequence[Checkpoint]:
     try:
         return rolled_up(path)
     except StoreError:

@@ -9,13 +9,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence import record
 from jupiter_addons.evidence.checkpoint import Checkpoint
-from jupiter_addons.storage import evidence_reader
 from jupiter_addons.storage.evidence_anchor import Anchors
+from jupiter_addons.storage.evidence_places import Place, newest_checkpoint, rolled_up
 from jupiter_addons.storage.evidence_writer import LogWriter
 from jupiter_addons.storage.signing_keys import Keys
 
@@ -37,8 +36,8 @@ class Keeper:
         *,
         heartbeat_s: float,
         anchors: Anchors | None = None,
-        own: Path | None = None,
-        logs: Callable[[], Sequence[Path]] | None = None,
+        own: Place | None = None,
+        logs: Callable[[], Sequence[Place]] | None = None,
     ) -> None:
         """`logs` names the databases of all processes, `own` among them, if this one is to roll them up."""
         self._log = log
@@ -47,8 +46,7 @@ class Keeper:
         self._anchors = anchors
         self._own, self._logs = own, logs
         self._named: dict[str, Checkpoint] = {}
-        if logs is not None and own is not None:
-            self._named = {head.origin: head for head in evidence_reader.rolled_up(own)}
+        self._knows_named = False
         self._beaten_s = time.monotonic()
         self._anchored = ""
         self._failing = False
@@ -87,11 +85,16 @@ class Keeper:
         self._log.append_nowait(record.control("heartbeat"))
         if self._logs is None:
             return
-        for path in self._logs():
+        paths = self._logs()
+        if not paths:
+            self._knows_named = False  # somebody else rolls up now, and names more
+            return
+        self._recall(paths)
+        for path in paths:
             if path == self._own:
                 continue
             try:
-                head = evidence_reader.newest_checkpoint(path, self._log_keys)
+                head = newest_checkpoint(path, self._log_keys)
             except StoreError as error:
                 logger.error("a log could not be rolled up: %s", error)
                 continue
@@ -100,6 +103,20 @@ class Keeper:
         heads = [(head.origin, head.size, head.root.hex()) for head in self._named.values()]
         for start in range(0, len(heads), record.MAX_ROLLED_UP):
             self._log.append_nowait(record.rollup(heads[start : start + record.MAX_ROLLED_UP]))
+
+    def _recall(self, paths: Sequence[Place]) -> None:
+        """Read once what roll-ups have named before: what has been named is named for ever."""
+        if self._knows_named:
+            return
+        try:
+            for head in (head for path in paths for head in rolled_up(path)):
+                known = self._named.get(head.origin)
+                if known is None or known.size < head.size:
+                    self._named[head.origin] = head
+        except (StoreError, ValueError, LookupError, TypeError) as error:
+            logger.error("an earlier roll-up cannot be read: %s", error)
+            return
+        self._knows_named = True
 
     def _run(self) -> None:
         while True:

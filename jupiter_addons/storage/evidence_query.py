@@ -28,6 +28,7 @@ from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence.query import SORTS, Call, Filter, Sort, calls, matches
 from jupiter_addons.evidence.verify import Row
 from jupiter_addons.storage.evidence_index import indexed
+from jupiter_addons.storage.evidence_places import Place, in_postgres
 from jupiter_addons.storage.evidence_schema import MIGRATIONS
 from jupiter_addons.storage.sqlite import connect_reading
 
@@ -39,8 +40,8 @@ FIRST_CHUNK, MAX_CHUNK = 64, 512
 _INDEXED = 2
 """The version of the schema that brought the index."""
 
-_EXACT = ("user", "team", "model", "provider", "verdict", "status", "policy", "door", "path", "code")
-_PARTIAL = {
+EXACT = ("user", "team", "model", "provider", "verdict", "status", "policy", "door", "path", "code")
+PARTIAL = {
     "verdict": "verdict <> 'allow'",
     "status": "status NOT IN ('ok', 'open')",
     "cost": "cost_nusd > 0",
@@ -49,7 +50,7 @@ _PARTIAL = {
 """What an index is restricted to: said again in the question, so that SQLite knows that it may use it."""
 _BETWEEN = "{column} BETWEEN ? AND ?"
 _MOST = 2**63 - 1
-_SORTED_BY: dict[Sort, str] = {"time": "t_us", "cost": "cost_nusd", "tokens": "tokens"}
+SORTED_BY: dict[Sort, str] = {"time": "t_us", "cost": "cost_nusd", "tokens": "tokens"}
 
 
 class Position(NamedTuple):
@@ -88,7 +89,7 @@ class Page:
     next: str | None
 
 
-def page(paths: Sequence[Path], wanted: Filter, order: Order, limit: int, cursor: str | None = None) -> Page:
+def page(paths: Sequence[Place], wanted: Filter, order: Order, limit: int, cursor: str | None = None) -> Page:
     """Return at most `limit` calls after `cursor`.
 
     Raises StoreError if a log cannot be read, VerificationError if a leaf cannot, ValueError for what is no cursor.
@@ -98,25 +99,34 @@ def page(paths: Sequence[Path], wanted: Filter, order: Order, limit: int, cursor
     return Page(found[:limit], more)
 
 
-def every(paths: Sequence[Path], wanted: Filter, order: Order, cursor: str | None = None) -> Iterator[Call]:
+def every(paths: Sequence[Place], wanted: Filter, order: Order, cursor: str | None = None) -> Iterator[Call]:
     """Yield all calls after `cursor`; what is held in memory does not grow with their number.  Raises as `page` does."""
     after = None if cursor is None else _position(cursor)
     with ExitStack() as stack:
-        logs = [stack.enter_context(closing(_search(path, wanted, order, after))) for path in paths]
+        logs = [stack.enter_context(closing(_found_in(path, wanted, order, after))) for path in paths]
         yield from heapq.merge(*logs, key=order.position, reverse=order.descending)
 
 
-def leaves_of(paths: Sequence[Path], call_id: str) -> list[Row]:
+def leaves_of(paths: Sequence[Place], call_id: str) -> list[Row]:
     """Return the leaves of one call, in whichever log it is.  Raises StoreError."""
     for path in paths:
-        with closing(open_log(path)) as db:
-            if found := _leaves(db, path, [call_id]):
-                return found
+        if not isinstance(path, Path):
+            with in_postgres(path) as log:
+                found = list(log.leaves_of(call_id))
+        else:
+            with closing(open_log(path)) as db:
+                found = _leaves(db, path, [call_id])
+        if found:
+            return found
     return []
 
 
-def newest(path: Path, kind: str) -> Iterator[Row]:
+def newest(path: Place, kind: str) -> Iterator[Row]:
     """Yield the leaves of a kind that is about the log itself, the last one first.  Raises StoreError."""
+    if not isinstance(path, Path):
+        with in_postgres(path) as log:
+            yield from log.newest(kind)
+        return
     with closing(open_log(path)) as db:
         try:
             for row in db.execute(f"{_LEAF} WHERE kind = ? AND {_RARE} ORDER BY idx DESC", (kind,)):
@@ -125,26 +135,38 @@ def newest(path: Path, kind: str) -> Iterator[Row]:
             raise StoreError(f"cannot read `{path}`: {error}") from error
 
 
+def _found_in(path: Place, wanted: Filter, order: Order, after: Position | None) -> Generator[Call]:
+    """Yield what one log has, wherever it is."""
+    if isinstance(path, Path):
+        yield from _search(path, wanted, order, after)
+        return
+    with in_postgres(path) as log:
+        from jupiter_addons.storage.evidence_postgres_query import search
+
+        with closing(search(log, wanted, order, after)) as found:
+            yield from found
+
+
 def _search(path: Path, wanted: Filter, order: Order, after: Position | None) -> Generator[Call]:
     """Yield what one log has."""
     with closing(open_log(path)) as db:
         try:
             db.execute("BEGIN")  # one moment for all that is read
             if wanted.id is not None:
-                yield from _ordered(calls(_leaves(db, path, [wanted.id])), wanted, order, after)
+                yield from ordered(calls(_leaves(db, path, [wanted.id])), wanted, order, after)
                 return
             if db.execute("PRAGMA user_version").fetchone()[0] < _INDEXED:
-                yield from _ordered(calls(_rows(db, 0)), wanted, order, after)
+                yield from ordered(calls(_rows(db, 0)), wanted, order, after)
                 return
             tail = list({row[0]: None for row in db.execute(_NOT_INDEXED, (indexed(db),))})
-            late = _ordered(calls(_leaves(db, path, tail)), wanted, order, after)
+            late = ordered(calls(_leaves(db, path, tail)), wanted, order, after)
             filed = _filed(db, path, wanted, order, after, frozenset(tail))
             yield from heapq.merge(late, filed, key=order.position, reverse=order.descending)
         except sqlite3.Error as error:
             raise StoreError(f"cannot search `{path}`: {error}") from error
 
 
-def _ordered(found: Iterable[Call], wanted: Filter, order: Order, after: Position | None) -> list[Call]:
+def ordered(found: Iterable[Call], wanted: Filter, order: Order, after: Position | None) -> list[Call]:
     """Return what is wanted of calls that no index has, sorted."""
     good = [call for call in found if matches(call, wanted) and order.lists(call)]
     good.sort(key=order.position, reverse=order.descending)
@@ -166,12 +188,12 @@ def _filed(
     """Yield calls that the index finds, but for those that are `late`: it does not know their end yet."""
     origin = db.execute("SELECT value FROM meta WHERE name = 'origin'").fetchone()
     where, values = _condition(db, wanted, order)
-    column, way = _SORTED_BY[order.by], "DESC" if order.descending else "ASC"
+    column, way = SORTED_BY[order.by], "DESC" if order.descending else "ASC"
     chunk = FIRST_CHUNK
     while True:
-        behind, bound = _behind(after, order, "" if origin is None else str(origin[0]))
+        test, bound = behind(after, order, "" if origin is None else str(origin[0]))
         sql = (
-            f"SELECT call_id, {column}, t_us, idx FROM call_index WHERE {' AND '.join((*where, behind))} "  # noqa: S608
+            f"SELECT call_id, {column}, t_us, idx FROM call_index WHERE {' AND '.join((*where, test))} "  # noqa: S608
             f"ORDER BY {column} {way}, t_us {way}, idx {way} LIMIT ?"
         )  # nothing but names of columns and signs is put together
         candidates = db.execute(sql, (*values, *bound, chunk)).fetchall()
@@ -193,16 +215,16 @@ def _condition(db: sqlite3.Connection, wanted: Filter, order: Order) -> tuple[li
     """Return as much of the question as the index can answer: what it leaves open, the leaves are asked."""
     given = wanted.given()
     where, values = ["1"], list[Any]()
-    for name in _EXACT:
+    for name in EXACT:
         if name in given:
             where.append(f"{name} = ?")
             values.append(given[name])
     if wanted.verdict is not None and wanted.verdict != "allow":
-        where.append(_PARTIAL["verdict"])
+        where.append(PARTIAL["verdict"])
     if wanted.status == "open":
         where.append("call_id IN (SELECT id FROM open_call)")
     elif wanted.status is not None and wanted.status != "ok":
-        where.append(_PARTIAL["status"])
+        where.append(PARTIAL["status"])
     if wanted.rule is not None:
         where.append("rule = ?")
         values.append(wanted.rule.rpartition("/")[2])
@@ -216,7 +238,7 @@ def _condition(db: sqlite3.Connection, wanted: Filter, order: Order) -> tuple[li
     for name, column in (("cost", "cost_nusd"), ("tokens", "tokens")):
         least, most = given.get(f"min_{column}"), given.get(f"max_{column}")
         if order.by == name:
-            where.append(_PARTIAL[name])
+            where.append(PARTIAL[name])
         elif least is None and most is None:
             continue
         elif order.by != "time" or not _is_rare(db, column, least, most):
@@ -242,12 +264,12 @@ def _as_filed(tag: str) -> str:
     return orjson.dumps({name: content})[1:-1].decode() if equals else orjson.dumps(name).decode() + ":"
 
 
-def _behind(after: Position | None, order: Order, origin: str) -> tuple[str, Sequence[Any]]:
+def behind(after: Position | None, order: Order, origin: str) -> tuple[str, Sequence[Any]]:
     """Return the condition of standing behind a position, which may be one in another log."""
     if after is None:
         return "1", ()
     sign = "<" if order.descending else ">"
-    column = _SORTED_BY[order.by]
+    column = SORTED_BY[order.by]
     if origin == after.log:
         return f"({column}, t_us, idx) {sign} (?, ?, ?)", (after.value, after.t_us, after.idx)
     equal = "=" if (origin < after.log) is order.descending else ""

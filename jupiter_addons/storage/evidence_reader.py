@@ -5,17 +5,12 @@ value of the wrong kind is something to find and not something to trip over.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
-import orjson
-
-from jupiter_addons.errors import StoreError, VerificationError
-from jupiter_addons.evidence import checkpoint
-from jupiter_addons.evidence.checkpoint import Checkpoint
-from jupiter_addons.evidence.signing import PublicKey
+from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.verify import Row
 from jupiter_addons.storage import evidence_tree
 from jupiter_addons.storage.evidence_schema import MIGRATIONS
@@ -97,6 +92,11 @@ class Snapshot:
         """Return the leaves of one call."""
         return [Row(*row) for row in self._all("SELECT idx, leaf, sig FROM leaf WHERE id = ? ORDER BY idx", (call_id,))]
 
+    def ciphertext(self, call_id: str, role: str) -> bytes | None:
+        """Return what is stored of a body of a call."""
+        found = self._all("SELECT ct FROM payload WHERE call_id = ? AND role = ?", (call_id, role))
+        return found[0][0] if found else None
+
     def _all(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
         try:
             return self._db.execute(sql, values).fetchall()
@@ -110,26 +110,9 @@ def rows(path: Path) -> Iterator[Row]:
         yield from snapshot.rows()
 
 
-def newest_checkpoint(path: Path, log_keys: Iterable[PublicKey]) -> Checkpoint | None:
-    """Return the newest checkpoint of a log; None if it has none yet.  Raises StoreError if it cannot be trusted."""
-    with Snapshot(path) as snapshot:
-        found = snapshot.newest_checkpoint()
-    try:
-        return checkpoint.opened(found[1], log_keys, strangers=True) if found else None
-    except VerificationError as error:
-        raise StoreError(f"the newest checkpoint of `{path}` cannot be trusted: {error}") from error
-
-
-def rolled_up(path: Path) -> Sequence[Checkpoint]:
-    """Return what the newest roll-up of a log says of others.  Raises StoreError."""
-    found: dict[str, Checkpoint] = {}
-    try:
-        for (leaf,) in reversed(_select(path, _ROLL_UPS)):
-            for head in orjson.loads(leaf)["logs"]:
-                found[head["log"]] = Checkpoint(head["log"], head["size"], bytes.fromhex(head["root"]))
-    except (ValueError, LookupError, TypeError) as error:
-        raise StoreError(f"a roll-up in `{path}` cannot be read; hint: jupiter evidence verify") from error
-    return tuple(found.values())
+def rollups(path: Path) -> Sequence[bytes]:
+    """Return the newest leaves that name other logs, the last one first.  Raises StoreError."""
+    return [leaf for (leaf,) in _select(path, _ROLL_UPS)]
 
 
 def _unreadable(path: Path, error: BaseException) -> StoreError:

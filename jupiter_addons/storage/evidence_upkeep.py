@@ -41,7 +41,7 @@ class Upkeep:
 
     def __init__(
         self,
-        log: EvidenceLog,
+        log: LogWriter,
         path: Path,
         keys: SubjectKeys | None,
         retention: Retention,
@@ -107,11 +107,13 @@ async def record_erasures(log: LogWriter, keys: SubjectKeys) -> None:
         keys.recorded(erasure.id)
 
 
-async def prune(log: EvidenceLog, path: Path, terms: Terms, now_us: int) -> Cut:
+async def prune(log: LogWriter, path: Path, terms: Terms, now_us: int) -> Cut:
     """Let go from a log what its terms let go, and put that on record before.  Raises StoreError.
 
     Cut short in between, the record says that leaves may go which are still there; the next prune takes them.
     """
+    if not isinstance(log, EvidenceLog):
+        raise StoreError("evidence in PostgreSQL is kept for ever in this version")
     cut = await asyncio.to_thread(plan, path, terms, now_us)
     if not cut.is_empty:
         await log.append(pruned(cut, terms, now_us))

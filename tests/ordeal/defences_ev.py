@@ -70,3 +70,15 @@ def steady_time() -> None:
     from jupiter_addons.storage import evidence_tail
 
     evidence_tail.max = lambda clock_us, _before_us: clock_us  # type: ignore[attr-defined]
+
+
+@defence
+def spooled() -> None:
+    """Nothing is spooled."""
+    from jupiter_addons.errors import StoreError
+    from jupiter_addons.storage.evidence_spool import Spool
+
+    def refused(self: Spool, batch: Any, note: str) -> None:
+        raise StoreError("there is no spool")
+
+    Spool.put = refused  # type: ignore[method-assign]

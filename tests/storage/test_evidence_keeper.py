@@ -12,7 +12,8 @@ from jupiter_addons.errors import StoreError
 from jupiter_addons.storage import evidence_keeper
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_keeper import Keeper
-from jupiter_addons.storage.evidence_reader import rolled_up, rows
+from jupiter_addons.storage.evidence_places import rolled_up
+from jupiter_addons.storage.evidence_reader import rows
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 
 LOG_KEYS = SIGNING.manifest.keys("log").values()

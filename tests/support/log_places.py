@@ -13,6 +13,9 @@ from support.logs import SIGNING
 from support.postgres import Server, shared
 
 from jupiter_addons.evidence.verify import Report, Row, verify
+from jupiter_addons.storage import evidence_index, evidence_postgres_index, postgres
+from jupiter_addons.storage.evidence_places import Place as LogPlace
+from jupiter_addons.storage.evidence_places import in_server
 from jupiter_addons.storage.evidence_postgres_log import Options, open_log
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog
 from jupiter_addons.storage.evidence_tail import Identity
@@ -59,6 +62,18 @@ class Place(ABC):
         return verify(self.rows(), SIGNING.manifest.keys("record"))
 
     @abstractmethod
+    def log(self) -> LogPlace:
+        """Return where commands read the log."""
+
+    @abstractmethod
+    def index(self) -> None:
+        """Have all calls indexed."""
+
+    @abstractmethod
+    def forget_index(self) -> None:
+        """Have no call indexed."""
+
+    @abstractmethod
     def close(self) -> None:
         """Take the place away."""
 
@@ -83,6 +98,21 @@ class SqlitePlace(Place):
         """Execute a statement by itself."""
         with closing(sqlite3.connect(self._path, isolation_level=None)) as db:
             return db.execute(statement, values).fetchall()
+
+    def log(self) -> LogPlace:
+        """Return its path."""
+        return self._path
+
+    def index(self) -> None:
+        """Have all calls indexed."""
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as db:
+            while evidence_index.advance(db):
+                pass
+
+    def forget_index(self) -> None:
+        """Have no call indexed."""
+        self.sql("DELETE FROM call_index")
+        self.sql("UPDATE meta SET value = '0' WHERE name = 'indexed'")
 
     def close(self) -> None:
         """Leave the file: its directory is taken away."""
@@ -127,6 +157,22 @@ class PostgresPlace(Place):
         """Verify the leaves of a log, or of the only one there is."""
         rows = self.rows() if log is None else self.rows(f"log = '{log}'")
         return verify(rows, SIGNING.manifest.keys("record"))
+
+    def log(self) -> LogPlace:
+        """Return the only log that is there."""
+        [place] = in_server(self.url)
+        return place
+
+    def index(self) -> None:
+        """Have all calls indexed."""
+        with closing(postgres.connect(self.url, "test")) as db:
+            while evidence_postgres_index.advance(db, str(self.log()), 256):
+                pass
+
+    def forget_index(self) -> None:
+        """Have no call indexed."""
+        self.sql("DELETE FROM jupiter.call_index")
+        self.sql("UPDATE jupiter.log SET indexed = 0")
 
     def close(self) -> None:
         """Drop the database."""

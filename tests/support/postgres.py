@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,6 +70,10 @@ class Server:
         with psycopg.connect(self.url(database), autocommit=True) as db:
             cursor = db.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+    def execute_beside(self, statement: str, database: str = USER) -> None:
+        """Execute statements on a thread, and wait for nothing."""
+        threading.Thread(target=self.execute, args=(statement, database), daemon=True).start()
 
     def new_database(self) -> str:
         """Make an empty database; return its name."""

@@ -1,0 +1,12 @@
+"""Where the logs of a configuration are kept: the files of its workers, or whatever its PostgreSQL has."""
+
+from collections.abc import Sequence
+
+from jupiter_addons.settings.load import Configuration
+from jupiter_addons.storage.evidence_places import Place, in_server
+
+
+def logs_of(settings: Configuration) -> Sequence[Place]:
+    """Return the logs, also those of workers and instances that there are no more.  Raises StoreError."""
+    server = settings.evidence_server
+    return settings.evidence_paths if server is None else in_server(server)
