@@ -1,6 +1,7 @@
 """Waiting for a limit that lets calls wait: in a line, for a while, one call trying at a time."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -88,4 +89,5 @@ async def _until(ticket: Ticket, deadline: float) -> None:
 
 
 def _waits(exceeded: Exceeded) -> bool:
-    return all(limit.terms.enforcement == "queue" for limit in exceeded.every)
+    queued = all(limit.terms.enforcement == "queue" for limit in exceeded.every)
+    return queued and math.isfinite(exceeded.retry_after_s)  # else it alone is more than a limit

@@ -92,6 +92,24 @@ def test_who_has_waited_in_vain_is_told_when_the_limit_will_be_free():
     assert 86_000 < asyncio.run(run()) < 96_000
 
 
+def test_what_can_never_be_served_does_not_hold_up_the_line():
+    """It would stand at its head for as long as a call may wait."""
+
+    async def run() -> tuple[object, float]:
+        crowd = Crowd(Lines(9, 20.0), SPENT)
+
+        def attempt():
+            return crowd.ledger.reserve("a0", [SPENT], Amounts(6))
+
+        began = time.monotonic()
+        outcome = await crowd.lines.wait(SPENT, "a", 0.0, attempt)
+        return outcome, time.monotonic() - began
+
+    outcome, took_s = asyncio.run(run())
+    assert isinstance(outcome, Exceeded)
+    assert took_s < 10
+
+
 def test_who_could_not_be_served_in_time_does_not_wait_at_all():
     crowd = Crowd(Lines(9, 0.5), limit_of("global", "requests_per_hour", Terms(1, enforcement="queue")))
     began = time.monotonic()
