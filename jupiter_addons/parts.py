@@ -86,7 +86,7 @@ class Parts:
         self.limit_plan = limit_plan(settings.limits)
         enforcement = settings.limits.enforcement
         self.lines = Lines(enforcement.queue_depth, enforcement.queue_timeout)
-        self._counts_usage = mentions_usage(self.policies)
+        self._reads_usage = mentions_usage(self.policies)
         self.trusted = self._trusted(settings)
         """Authorities that providers are checked against; None for the public ones alone."""
         self.ca_certificate: Path | None = None
@@ -175,12 +175,12 @@ class Parts:
         return self.limit_plan.limits_at(provider)
 
     def counters_for(self, user: str, model: str) -> Sequence[limits_store.Counter]:
-        """Return what counts a call for rules to read; nothing does if no rule reads it."""
-        return tuple(meters(user, model).values()) if self._counts_usage else ()
+        """Return what counts a call for rules to read, also for those that a reload will bring; nothing does without rules."""
+        return tuple(meters(user, model).values()) if self.policies.rules else ()
 
     def usage(self, user: str, model: str) -> Soon[Mapping[str, int | float]]:
         """Return what a user has taken lately, by the names that rules have for it."""
-        if not self._counts_usage:
+        if self.stores.ledger.answers_later and not self._reads_usage:
             return {}
         known = self.directory.get(user, Profile())
         limits = self.limits_for(Principal(user, "", known.team, known.roles, known.attributes), model)
@@ -191,7 +191,7 @@ class Parts:
     @property
     def usage_waits(self) -> bool:
         """Whether rules read what users have taken, and that has to be waited for."""
-        return self._counts_usage and self.stores.ledger.answers_later
+        return self._reads_usage and self.stores.ledger.answers_later
 
     def window_of(self, call: Call) -> int | None:
         """Return how many tokens a call's model can take at whoever can be asked; the fewest, if they differ."""
