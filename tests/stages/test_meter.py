@@ -122,7 +122,7 @@ def test_a_call_that_was_settled_takes_nothing_more():
 def test_a_call_that_is_not_open_any_more_ends():
     async def run() -> None:
         _, meter = await a_meter(MemoryStore())
-        meter._ledger.store._open.clear()
+        meter._ledger.store.books.clear()
         assert meter.allows(99)
         assert meter.spent == "store"
         assert not meter.allows(100)
