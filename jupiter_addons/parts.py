@@ -16,6 +16,7 @@ from pathlib import Path
 
 from jupiter_addons.dialects.call import Call, DialectName
 from jupiter_addons.dialects.registry import WIRES
+from jupiter_addons.enrichment.describe import takes_media
 from jupiter_addons.enrichment.prices import NOT_BILLED, Context, Price, PriceTable, context_of, dearest
 from jupiter_addons.errors import ConfigError, Problem, StoreError
 from jupiter_addons.evidence.record import control
@@ -101,7 +102,7 @@ class Parts:
         self.limit_plan = limit_plan(settings.limits)
         enforcement = settings.limits.enforcement
         self.lines = Lines(enforcement.queue_depth, enforcement.queue_timeout)
-        self._counts_usage = mentions_usage(self.policies)
+        self._reads_usage = mentions_usage(self.policies)
         self.trusted = self._trusted(settings)
         """Authorities that providers are checked against; None for the public ones alone."""
         self.ca_certificate: Path | None = None
@@ -208,12 +209,12 @@ class Parts:
         return self.limit_plan.limits_at(provider)
 
     def counters_for(self, user: str, model: str) -> Sequence[limits_store.Counter]:
-        """Return what counts a call for rules to read; nothing does if no rule reads it."""
-        return tuple(meters(user, model).values()) if self._counts_usage else ()
+        """Return what counts a call for rules to read, also for those that a reload will bring; nothing does without rules."""
+        return tuple(meters(user, model).values()) if self.policies.rules else ()
 
     def usage(self, user: str, model: str) -> Soon[Mapping[str, int | float]]:
         """Return what a user has taken lately, by the names that rules have for it."""
-        if not self._counts_usage:
+        if self.stores.ledger.answers_later and not self._reads_usage:
             return {}
         known = self.directory.get(user, Profile())
         limits = self.limits_for(Principal(user, "", known.team, known.roles, known.attributes), model)
@@ -224,7 +225,7 @@ class Parts:
     @property
     def usage_waits(self) -> bool:
         """Whether rules read what users have taken, and that has to be waited for."""
-        return self._counts_usage and self.stores.ledger.answers_later
+        return self._reads_usage and self.stores.ledger.answers_later
 
     def window_of(self, call: Call) -> int | None:
         """Return how many tokens a call's model can take at whoever can be asked; the fewest, if they differ."""
@@ -235,16 +236,12 @@ class Parts:
 
     def price_for(self, call: Call) -> Price | None:
         """Return the price of a call's model at the providers that can be asked for it; the dearest, if they differ."""
-        if call.operation in ("count_tokens", "moderations", "files"):
-            return NOT_BILLED
-        if call.operation in ("unknown", "batches"):
-            return UNPRICED
-        context = context_of(call)
-        if call.dialect == "passthrough":
-            found = dearest([self.prices.lookup(c, call.model, context, media=True) for c in self._catalogues(call)])
-            free = self.settings.processing.costs.unknown_model == "free"
-            return UNPRICED if found is None and free else found
-        return dearest([self.prices.lookup(catalogue, call.model, context) for catalogue in self._catalogues(call)])
+        if (known := _not_by_model(call)) is not None:
+            return known
+        context, media = context_of(call), takes_media(call)
+        found = dearest([self.prices.lookup(c, call.model, context, media=media) for c in self._catalogues(call)])
+        free = call.dialect == "passthrough" and self.settings.processing.costs.unknown_model == "free"
+        return UNPRICED if found is None and free else found
 
     def _catalogues(self, call: Call) -> Sequence[str]:
         """Return where the price library has a call's model, at whoever can be asked for it."""
@@ -260,9 +257,9 @@ class Parts:
 
     def price_at(self, candidate: Candidate, call: Call) -> Price | None:
         """Return the price of a call at one of its candidates."""
-        if call.operation == "count_tokens":
-            return NOT_BILLED
-        return self.price_of(candidate, call.dialect, context_of(call))
+        if (known := _not_by_model(call)) is not None:
+            return known
+        return self.price_of(candidate, call.dialect, context_of(call), media=takes_media(call))
 
     def models(self, principal: Principal) -> tuple[str, ...]:
         """Return the models a principal can ask for."""
@@ -271,13 +268,25 @@ class Parts:
         listed = self.registry.listing(itertools.chain(named, itertools.chain.from_iterable(known)))
         return tuple(name for name in listed if self.router.may_ask(principal, name))
 
-    def price_of(self, candidate: Candidate, dialect: DialectName | None = None, context: Context = ()) -> Price | None:
+    def price_of(
+        self,
+        candidate: Candidate,
+        dialect: DialectName | None = None,
+        context: Context = (),
+        *,
+        media: bool = False,
+    ) -> Price | None:
         """Return the price of a model at one provider, for a client of a dialect: by the name that limits have for it, or else
         by the provider's own."""
-        where = _catalogue(candidate.provider.type, dialect)
-        return self.prices.lookup(where, candidate.routed, context) or self.prices.lookup(
-            where, candidate.model, context
-        )
+        where, names = _catalogue(candidate.provider.type, dialect), (candidate.routed, candidate.model)
+        return next((found for name in names if (found := self.prices.lookup(where, name, context, media=media))), None)
+
+
+def _not_by_model(call: Call) -> Price | None:
+    """Return what a call costs whatever its model; None if that says."""
+    if call.operation in ("count_tokens", "moderations", "files"):
+        return NOT_BILLED
+    return UNPRICED if call.operation in ("unknown", "batches") else None
 
 
 def _catalogue(kind: ProviderType, dialect: DialectName | None) -> str:

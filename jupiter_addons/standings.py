@@ -5,12 +5,14 @@
     POST /limits?team=lab                                                 forget what was taken, but for what runs
 
 To reset takes the token in `<state_dir>/admin.token`: who may read that file may read the counters' own, and no page in a
-browser can.
+browser can.  What is told of users is not for pages either; `telemetry.admin` turns them away.
 """
 
+import contextlib
 import hmac
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,17 +34,28 @@ TOKEN_FILE = "admin.token"  # noqa: S105 - the name of the file
 
 
 def token_in(state_dir: Path) -> str:
-    """Return the token of this gateway, which is made if there is none.  Raises StoreError."""
+    """Return the token of this gateway, which is made if there is none.  Raises StoreError.
+
+    It is there whole or not at all, also for workers that start together: an empty one would be everybody's.
+    """
     path = state_dir / TOKEN_FILE
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(made, "w") as file:
-                file.write(secrets.token_hex(32))
-        return path.read_text().strip()
+            made, name = tempfile.mkstemp(dir=state_dir, prefix=f"{TOKEN_FILE}.")  # of mode 0600
+            try:
+                with os.fdopen(made, "w") as file:
+                    file.write(secrets.token_hex(32))
+                with contextlib.suppress(FileExistsError):
+                    os.link(name, path)
+            finally:
+                Path(name).unlink()
+        token = path.read_text().strip()
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
+    if not token:
+        raise StoreError(f"{path} is empty; hint: delete it, and another is made")
+    return token
 
 
 class Standings:

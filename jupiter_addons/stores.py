@@ -100,7 +100,7 @@ class Stores:
         self.ledger.close()
         self._keeper.stop()
         self.log.close()
-        self._keeper.anchor()
+        self._keeper.finish()
         self._let_go()
 
     def _let_go(self) -> None:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 
@@ -27,6 +28,9 @@ from jupiter_addons.telemetry import admin, tunnels
 from jupiter_addons.telemetry.aggregate import Sums
 
 logger = logging.getLogger(__name__)
+
+LIMITS_S = 10.0
+"""How long a worker may take to say how limits stand: its counters may be on another host."""
 
 
 async def supervise(settings: Configuration) -> int:
@@ -49,7 +53,12 @@ async def supervise(settings: Configuration) -> int:
         key = signing_keys.pseudonym_key(settings.signing_dir)
         inspect = Inspection(lambda: logs_of(settings), lambda user: pseudonym(key, user))
         server = admin.serve(
-            settings.proxy.admin_address, _probe(supervisor), _reports(supervisor), render, inspect=inspect
+            settings.proxy.admin_address,
+            _probe(supervisor),
+            _reports(supervisor),
+            render,
+            limits=_limits(supervisor),
+            inspect=inspect,
         )
         scraping = asyncio.ensure_future(_scrape(supervisor, sums))
         try:
@@ -115,6 +124,19 @@ def _reports(supervisor: Supervisor) -> Mapping[str, admin.Report]:
 
     merges = {"/health/providers": report.merge, "/tunnels": tunnels.merge}
     return {path: together(path, merge) for path, merge in merges.items()}
+
+
+def _limits(supervisor: Supervisor) -> admin.Limits:
+    async def limits(method: str, asked: Mapping[str, str], token: str) -> tuple[int, bytes]:
+        """Answer as any worker does: their counters are the same."""
+        path, headers = f"/limits?{urlencode(asked)}", {"x-jupiter-token": token, "content-length": "0"}
+        for worker in supervisor.workers:
+            status, body = await workers.ask(worker.socket, path, LIMITS_S, method=method, headers=headers)
+            if status:
+                return status, body
+        return 503, b'{"error":"no worker answers"}'
+
+    return limits
 
 
 def _probe(supervisor: Supervisor) -> admin.Probe:

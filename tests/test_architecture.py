@@ -105,6 +105,7 @@ COVERED_BY = {
     "service": "gateway/test_fail_closed.py",
     "entry": "gateway/test_fail_closed.py",
     "exchange": "test_exchange.py",
+    "storage/limits_database": "storage/test_limits_sqlite.py",
     "telemetry/admin": "gateway/test_starting.py",
     "cli/run": "gateway/test_starting.py",
     "cli/demo": "test_readme.py",

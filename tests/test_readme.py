@@ -77,6 +77,7 @@ def test_every_command_is_known_to_this_test():
         "mitmweb -s",
         "jupiter evidence",
         "jupiter policy",
+        "jupiter limits",
         "python -m jupiter_addons.rehearsal",
     )
     assert [command for command in commands() if not command.startswith(known)] == []
@@ -171,6 +172,21 @@ def test_the_evidence_commands(command, gateway):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("jupiter limits")])
+def test_the_limits_commands(command, gateway):
+    done = shell(command, gateway.directory)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "requests_per_minute" in done.stdout
+
+
+def test_the_limits_shown_are_a_configuration(tmp_path: Path):
+    (limits,) = yaml_blocks("limits:")
+    (providers,) = yaml_blocks("providers:")
+    (tmp_path / "jupiter.yaml").write_text(providers + limits)
+    done = shell("jupiter config check -c jupiter.yaml", tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("jupiter policy")])
 def test_the_policy_commands(command, tmp_path: Path):
     shutil.copytree(ROOT / "policies", tmp_path / "policies")
@@ -181,7 +197,8 @@ def test_the_policy_commands(command, tmp_path: Path):
 
 
 def test_every_yaml_block_is_known_to_this_test():
-    assert len(yaml_blocks("")) == len(yaml_blocks("mpl_version:")) + len(yaml_blocks("providers:")) == 2
+    starts = ("mpl_version:", "providers:", "limits:")
+    assert len(yaml_blocks("")) == sum(len(yaml_blocks(start)) for start in starts) == 3
 
 
 def test_the_rules_load():

@@ -9,6 +9,7 @@ from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence import bundle
 from jupiter_addons.evidence.merkle import nodes
 from jupiter_addons.kept import logs_of
+from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_places import Place, snapshot
 
@@ -29,12 +30,8 @@ def prove(config_path: Path | None, call_id: str, output: Path | None) -> int:
     it, and that file works alone, with PyNaCl; ROOT is the last line of `jupiter signing list`.
     """
     settings = configuration(config_path)
-    manifest = signing_keys.manifest_note(settings.signing_dir)
-    for path in logs_of(settings):
-        data = _bundle(path, call_id, manifest) if path.exists() else None
-        if data is not None:
-            break
-    else:
+    data = bundle_of(settings, call_id)
+    if data is None:
         click.echo(f"jupiter: there is no call `{call_id}` on record", err=True)
         return 1
     if output is None:
@@ -48,6 +45,15 @@ def prove(config_path: Path | None, call_id: str, output: Path | None) -> int:
         f"{len(data)} bytes in {output}; the root key is {signing_keys.load_root(settings.signing_dir)}", err=True
     )
     return 0
+
+
+def bundle_of(settings: Configuration, call_id: str) -> bytes | None:
+    """Return the bundle that proves a call; None if there is no such call.  Raises StoreError."""
+    manifest = signing_keys.manifest_note(settings.signing_dir)
+    for path in logs_of(settings):
+        if path.exists() and (found := _bundle(path, call_id, manifest)) is not None:
+            return found
+    return None
 
 
 def _bundle(path: Place, call_id: str, manifest: bytes) -> bytes | None:

@@ -28,9 +28,6 @@ from jupiter_addons.units import NanoUsd, usd
 
 USUAL: tuple[Grouping, ...] = ("day", "team", "user", "model", "provider", "rule")
 MAX_NAME = 38
-MISSING = (
-    "not in the record of this version: which limits a call counted against, their periods and what was left of them"
-)
 
 type Checked = Mapping[str, tuple[Continuity, Counter[str]]]
 """File -> what a reading of it saw, and how many findings of each kind a verification made."""
@@ -136,7 +133,12 @@ def _show_budgets(found: Report, known: Mapping[str, str]) -> None:
     click.echo(f"\n{'DAY':12}{'USER':40}{'HELD':>13}{'CHARGED':>13}{'GIVEN BACK':>13}{'STILL HELD':>13}{'BEYOND':>13}")
     for (on, user), balance in sorted(found.balances.items()):
         click.echo(f"{on:12}{_cut(known.get(user, user)):40}{_amounts(balance)}")
-    click.echo(MISSING)
+    if found.standings:
+        click.echo(f"\n{'PERIOD':26}{'LIMIT':26}{'OF':26}{'CALLS':>7}{'TAKEN':>16}{'LIMIT':>16}")
+    for (period, name, by, of), standing in sorted(found.standings.items()):
+        whose = known.get(of, of) if of != NOBODY else ""
+        line = f"{_cut(period, 25):26}{_cut(name, 25):26}{_cut(f'{by} {whose}'.strip(), 25):26}{standing.calls:>7,}"
+        click.echo(f"{line}{_quantity(standing.unit, standing.took):>16}{_quantity(standing.unit, standing.limit):>16}")
 
 
 def _amounts(balance: Balance) -> str:
@@ -145,6 +147,10 @@ def _amounts(balance: Balance) -> str:
         *(balance.still_held_nusd, balance.over_nusd),
     )
     return "".join(f"{usd(NanoUsd(amount)):>13}" for amount in amounts)
+
+
+def _quantity(unit: str, amount: int) -> str:
+    return f"USD {usd(NanoUsd(amount))}" if unit == "nusd" else f"{amount:,}"
 
 
 def _show_checked(checked: Checked) -> None:
@@ -166,8 +172,6 @@ def _show_json(found: Report, known: Mapping[str, str], checked: Checked) -> Non
     for entry in (*shown["by"].get("user", ()), *shown.get("budgets", ())):
         if entry["user"] in known:
             entry["name"] = known[entry["user"]]
-    if found.balances is not None:
-        shown["budgets_missing"] = MISSING
     if checked:
         shown["logs"] = {file: {**seen.as_json(), "findings": dict(bad)} for file, (seen, bad) in checked.items()}
     click.echo(json.dumps(shown))
@@ -177,5 +181,5 @@ def _utc(t_us: int) -> str:
     return datetime.datetime.fromtimestamp(t_us // 1_000_000, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
+def _cut(text: str, most: int = MAX_NAME) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

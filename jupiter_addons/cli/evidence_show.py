@@ -8,6 +8,7 @@ import click
 import orjson
 
 from jupiter_addons.cli.evidence_keys import subject_keys
+from jupiter_addons.cli.evidence_prove import bundle_of
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.cli.text import columns
 from jupiter_addons.evidence.export import NAMES, row
@@ -34,9 +35,15 @@ _STATES = {
 @click.argument("call_id", metavar="ID")
 @click.option("--content", is_flag=True, help="Prompts and answers, too, decrypted while their key is there.")
 @click.option("--leaves", is_flag=True, help="The leaves as they were signed.")
-def show(config_path: Path | None, form: str, call_id: str, content: bool, leaves: bool) -> int:
+@click.option(
+    "--receipt", is_flag=True, help="What proves the call to the client, alone: as `evidence prove` writes it."
+)
+def show(config_path: Path | None, form: str, call_id: str, content: bool, leaves: bool, receipt: bool) -> int:
     """Show one call by the id of its answer's x-jupiter-evidence-id."""
     settings = configuration(config_path)
+    if receipt and (proved := bundle_of(settings, call_id)) is not None:
+        click.echo(proved, nl=False)
+        return 0
     rows = leaves_of(logs_of(settings), call_id)
     call = joined(rows)
     if call is None:

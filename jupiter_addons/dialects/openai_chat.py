@@ -152,13 +152,18 @@ class _Fold(Fold):
         self.text.add(message.get("reasoning_content") or message.get("reasoning"))  # as compatible servers have it
         self.text.add(message.get("content"))
         self.text.add(message.get("refusal"))
-        for call in items(message.get("tool_calls")):
-            function = mapping(mapping(call).get("function"))
-            if isinstance(name := function.get("name"), str) and name:
-                self.tools.append(name)
-            self.text.add(function.get("arguments"))
+        self.text.add(mapping(message.get("audio")).get("transcript"))
+        for call in map(mapping, items(message.get("tool_calls"))):
+            self._called(mapping(call.get("function")), "arguments")
+            self._called(mapping(call.get("custom")), "input")
+        self._called(mapping(message.get("function_call")), "arguments")  # as it was before there were tools
         if isinstance(reason := choice.get("finish_reason"), str):
             self.finish.append(reason)
+
+    def _called(self, tool: Mapping[str, Any], key: str) -> None:
+        if isinstance(name := tool.get("name"), str) and name:
+            self.tools.append(name)
+        self.text.add(tool.get(key))
 
 
 def usage_of(usage: Mapping[str, Any]) -> Usage | None:

@@ -11,7 +11,8 @@
     a whole answer that never came, and for which was    our estimate         what such a call of
       waited; or that could not be read                                       that model comes to
     an attempt that broke as it was sent                 our estimate         0
-    what nobody here can read, without usage             what was held        what was held
+    what nobody here can read, without usage             beside our estimate, what was held
+                                                         what it may be
 
 A provider's count is believed within bounds: no less than the text can be, and no more than four times what the call was
 allowed, or than any model takes in.  Earlier attempts of a call that may be billed are charged beside its last one.  All round
@@ -68,7 +69,7 @@ def charge(
     """
     if status is not None and status >= ERROR_STATUS:
         return NOTHING
-    into = profile.input_tokens_upper if profile.unread else profile.input_tokens_estimate
+    into = profile.input_tokens_estimate + profile.input_tokens_unread
     if reply is None:
         return _priced(Usage(into, usual_output if waited else 0), price, "estimate")
     if reply.error is not None and not reply.text_bytes:

@@ -39,8 +39,8 @@ class Profile:
     """Messages from the user."""
     text_bytes: int = 0
     """How long the texts of its messages are."""
-    unread: bool = False
-    """Whether there is something in it that nobody here can read, and so not estimate either."""
+    input_tokens_unread: int = 0
+    """What nobody here can read of it, and so not estimate either, is taken to come to."""
 
 
 def describe(call: Call, price: Price | None, body_bytes: int, default_max_output_tokens: int) -> Profile:
@@ -49,7 +49,7 @@ def describe(call: Call, price: Price | None, body_bytes: int, default_max_outpu
     said_bytes = sum(map(length_bytes, spoken(call)))
     text_bytes = said_bytes + sum(length_bytes(text) for _, text in beside(call))
     likely = estimate(text_bytes, len(call.messages), family)
-    besides, drawn_bytes = _beside_text(call)
+    besides, unread, drawn_bytes = _beside_text(call)
     upper = max(likely, upper_bound(max(0, body_bytes - drawn_bytes), call.messages, family)) + besides
     out = (call.max_tokens or default_max_output_tokens) * call.n
     if price is None:
@@ -65,8 +65,19 @@ def describe(call: Call, price: Price | None, body_bytes: int, default_max_outpu
         hold_nusd=hold,
         turns=sum(message.role == "user" for message in call.messages),
         text_bytes=said_bytes,
-        unread=call.dialect == "passthrough" and bool(call.opaque),
+        input_tokens_unread=upper - likely if call.opaque else min(unread, upper - likely),
     )
+
+
+def takes_media(call: Call) -> bool:
+    """Whether what it takes may be tokens of sound or of pictures, which cost more than those of text where they are counted
+    apart."""
+    if call.dialect == "passthrough":
+        return True
+    modalities = call.body.get("modalities")
+    if isinstance(modalities, list) and "audio" in modalities:
+        return True
+    return not _is_text(call) and any(part["type"] == "audio" for _, of_message in parts(call) for part in of_message)
 
 
 def hold_of(input_tokens: int, output_tokens: int, price: Price) -> NanoUsd:
@@ -75,25 +86,38 @@ def hold_of(input_tokens: int, output_tokens: int, price: Price) -> NanoUsd:
     return NanoUsd(cost(input_tokens, dearest) + cost(output_tokens, price.output))
 
 
-def _beside_text(call: Call) -> tuple[int, int]:
-    """Return how many tokens the model will read that are no text of the body, and how many bytes of it are pictures.
+def _beside_text(call: Call) -> tuple[int, int, int]:
+    """Return how many tokens the model will read that are no text of the body, how many are no text, and how many bytes of
+    the body are pictures.
 
     A picture costs by its size, of which the length of its file says nothing.
     """
     if call.opaque and call.dialect == "openai_responses":
-        return FETCHED_TOKENS, 0
-    if all(message.parts <= 1 for message in call.messages) and not call.dialect.startswith(("openai_resp", "ollama")):
-        return 0, 0
+        return FETCHED_TOKENS, FETCHED_TOKENS, 0
+    if _is_text(call):
+        return 0, 0, 0
     each = DEAR_IMAGE_TOKENS if any(mark in call.model for mark in ("mini", "nano")) else IMAGE_TOKENS
-    tokens = drawn_bytes = 0
+    besides = unread = drawn_bytes = 0
     for _, of_message in parts(call):
         for part in of_message:
             if part["type"] == "image":
-                tokens += each
+                besides += each
+                unread += each
                 drawn_bytes += _inline_bytes(part)
-            elif part["type"] in _FETCHED and not _inline_bytes(part):
-                tokens += FETCHED_TOKENS
-    return tokens, drawn_bytes
+            elif part["type"] in _FETCHED:
+                unread += FETCHED_TOKENS
+                besides += 0 if _inline_bytes(part) else FETCHED_TOKENS
+    return besides, unread, drawn_bytes
+
+
+def _is_text(call: Call) -> bool:
+    """Whether it is seen at a glance that there is only text: one part can be a picture, or hold many."""
+    listed = call.body.get("messages")
+    return (
+        isinstance(listed, list)
+        and not call.dialect.startswith("ollama")
+        and all(isinstance(message, Mapping) and isinstance(message.get("content"), str) for message in listed)
+    )
 
 
 def _inline_bytes(part: Mapping[str, Json]) -> int:

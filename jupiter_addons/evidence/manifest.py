@@ -77,9 +77,10 @@ class Manifest:
         return replace(self, serial=self.serial + 1, entries=(*entries, Entry(use, key, "active", now_us)))
 
 
-def first(record: PublicKey, log: PublicKey, now_us: int) -> Manifest:
-    """Return the manifest of two keys that have not signed anything."""
-    return Manifest(1, (Entry("record", record, "active", now_us), Entry("log", log, "active", now_us)))
+def first(record: PublicKey, log: PublicKey, now_us: int, former: Iterable[PublicKey] = ()) -> Manifest:
+    """Return a first manifest; `former` are keys that have signed records before there was one."""
+    retired = [Entry("record", key, "retired", 0, now_us) for key in former]
+    return Manifest(1, (*retired, Entry("record", record, "active", now_us), Entry("log", log, "active", now_us)))
 
 
 def sign(manifest: Manifest, root: SigningKey, *others: SigningKey) -> str:

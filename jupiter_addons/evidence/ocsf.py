@@ -24,7 +24,7 @@ _OTHER_ALGORITHM = 99
 
 _UNMAPPED = (
     *("end_idx", "end_hash", "door", "attempts", "translated", "stream", "finish_reasons", "fired", "changed"),
-    *("hold_nusd", "cost_nusd", "usage", "price", "ttfb_us"),
+    *("hold_nusd", "cost_nusd", "taken", "usage", "price", "ttfb_us"),
 )
 
 

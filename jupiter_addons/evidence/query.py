@@ -60,12 +60,14 @@ COLUMNS: Mapping[str, type] = {
     "ttfb_us": int,
     "policy_sha256": str,
     "changed": int,
+    "taken": dict,
 }
 """Name -> type, in the order in which they are written down.
 
 `idx` and `hash` are those of the decision leaf, `end_idx` and `end_hash` those of the outcome leaf, or of the decision again
 if the call ended there.  `policy` and `rule` name the rule that decided, and nobody if none did; `fired` has every rule whose
-condition was met, as `policy/rule`, those in shadow mode in parentheses.  Money is in nano-dollars, times are microseconds.
+condition was met, as `policy/rule`, those in shadow mode in parentheses; `taken` the limits it was counted under, as the
+leaf has them.  A `dict` is whatever JSON has; a `list` holds texts.  Money is in nano-dollars, times are microseconds.
 """
 
 
@@ -234,6 +236,7 @@ def _decided(leaf: Mapping[str, Any], row: Row) -> Call:
         hold_nusd=leaf.get("limits", {}).get("hold_nusd"),
         policy_sha256=leaf.get("policy_sha256"),
         changed=0,
+        taken=leaf.get("limits", {}).get("taken", []),
     )
     _judged(call, leaf, leaf.get("verdict"))
     if ended is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from jupiter_addons.evidence.query import Call
+from jupiter_addons.evidence.query import Call, tokens
 
 Grouping = Literal["day", "user", "team", "model", "provider", "rule", "code"]
 
@@ -103,6 +103,53 @@ class Balance:
 
 
 @dataclass(slots=True)
+class Standing:
+    """What calls took of one limit in one period, replayed; in the limit's own unit."""
+
+    unit: str
+    limit: int
+    """As the last call was told: a limit may be changed within its period."""
+    calls: int = 0
+    held: int = 0
+    took: int = 0
+    still_held: int = 0
+
+    def add(self, entry: Mapping[str, Any], call: Call) -> None:
+        """Replay what a call took: what its outcome says, or what it was held at while there is none that says it."""
+        held, amount = int(entry["held"]), _amount(entry["unit"], call)
+        self.limit = int(entry["limit"])
+        self.calls += 1
+        self.held += held
+        if call["status"] == "open":
+            self.still_held += held
+        else:
+            self.took += held if amount is None else amount
+
+    def as_json(self) -> dict[str, int | str]:
+        """Return it by name."""
+        return {name: getattr(self, name) for name in Standing.__slots__}
+
+
+type LimitKey = tuple[str, str, str, str]
+"""Period, name of the limit, what kind of subject it counts together, and whose it is."""
+
+
+def _amount(unit: str, call: Call) -> int | None:
+    """Return what a call came to, None if nobody can tell; one that was refused comes to a request."""
+    match unit:
+        case "requests":
+            return 1
+        case "nusd":
+            cost: int | None = call["cost_nusd"]
+            return 0 if cost is None and call["verdict"] == "deny" else cost
+        case "input_tokens" | "output_tokens":
+            counted: int | None = call[unit]
+            return 0 if counted is None and call["verdict"] == "deny" else counted
+        case _:
+            return 0 if call["verdict"] == "deny" else tokens(call)
+
+
+@dataclass(slots=True)
 class Report:
     """What a report adds up."""
 
@@ -117,6 +164,8 @@ class Report:
     """Calls whose usage the provider did not say, so that it was counted here."""
     balances: dict[tuple[str, str], Balance] | None = None
     """Day and user -> balance, if budgets are replayed."""
+    standings: dict[LimitKey, Standing] = field(default_factory=dict)
+    """Of every limit that a call was counted under, if budgets are replayed."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for programs."""
@@ -136,14 +185,18 @@ class Report:
             found["budgets"] = [
                 {"day": on, "user": user, **balance.as_json()} for (on, user), balance in sorted(self.balances.items())
             ]
+            found["limits"] = [
+                {"period": period, "name": name, "by": by, "of": of, **standing.as_json()}
+                for (period, name, by, of), standing in sorted(self.standings.items())
+            ]
         return found
 
 
 def report(calls: Iterable[Call], groupings: Iterable[Grouping] = GROUPINGS, *, budgets: bool = False) -> Report:
     """Add calls up.
 
-    `budgets` replays what leaves say of reservations: what was held when a call was admitted, and what it was charged.
-    The limits themselves, and which of them a call counted against, are not in leaves of this version.
+    `budgets` replays what leaves say of reservations: what was held when a call was admitted, what it was charged, and what
+    that took of each limit it was counted under, period by period.  Which key a rule counts under is not in a leaf.
     """
     found = Report(by={name: {} for name in groupings}, balances={} if budgets else None)
     for call in calls:
@@ -158,6 +211,11 @@ def report(calls: Iterable[Call], groupings: Iterable[Grouping] = GROUPINGS, *, 
             groups.setdefault(key, Sums()).add(call)
         if found.balances is not None and call["user"] is not None:
             found.balances.setdefault((day(call["t_us"]), call["user"]), Balance()).add(call)
+            for entry in call["taken"] or ():
+                by = entry["by"]
+                of = {"user": call["user"], "key": call["key_id"]}.get(by, entry.get("of", NOBODY))
+                standing = Standing(entry["unit"], entry["limit"])
+                found.standings.setdefault((entry["period"], entry["name"], by, of), standing).add(entry, call)
     return found
 
 

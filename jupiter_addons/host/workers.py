@@ -16,7 +16,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -156,13 +156,16 @@ class Supervisor:
         return max((abs(code) for code in codes), default=0)
 
 
-async def ask(socket: Path, path: str, timeout_s: float = 2.0) -> tuple[int, bytes]:
-    """GET `path` from a worker; (0, b"") if it does not answer."""
+async def ask(
+    socket: Path, path: str, timeout_s: float = 2.0, *, method: str = "GET", headers: Mapping[str, str] | None = None
+) -> tuple[int, bytes]:
+    """Ask a worker's admin socket for `path`; (0, b"") if it does not answer."""
+    fields = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     try:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_unix_connection(str(socket))
             try:
-                writer.write(f"GET {path} HTTP/1.0\r\nHost: worker\r\n\r\n".encode())
+                writer.write(f"{method} {path} HTTP/1.0\r\nHost: localhost\r\n{fields}\r\n".encode())
                 head, _, body = (await reader.read()).partition(b"\r\n\r\n")
                 length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
                 if length is None or len(body) != int(length[1]):

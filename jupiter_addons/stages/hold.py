@@ -48,7 +48,8 @@ class HoldProvider:
         try:
             outcome = await self._hold(x)
             if outcome is None and failure.sent and failure.status is None:
-                tokens, price = x.outgoing.profile.input_tokens_estimate, x.hold_price
+                profile, price = x.outgoing.profile, x.hold_price
+                tokens = profile.input_tokens_estimate + profile.input_tokens_unread
                 more = Amounts(tokens, 0, 0 if price is None else cost(tokens, price.input), requests=0)
                 billed = await come(self._ledger.extend(x.reservation, more))
                 outcome = billed if isinstance(billed, Exceeded) else None

@@ -40,10 +40,6 @@ class Judge:
         self._consult = indexed(rules)
         self._around = around
 
-    def __call__(self, x: Exchange, exceeded: Mapping[Demand, float] | None = None) -> Decision:
-        """Return what the rules say; `exceeded` are the demands that cannot be met, and in how many seconds they could."""
-        return self._evaluate(x, self._around, exceeded)
-
     async def beside(
         self,
         x: Exchange,
@@ -51,7 +47,10 @@ class Judge:
         exceeded: Mapping[Demand, float] | None = None,
         seen: Seen | None = None,
     ) -> Decision:
-        """Return what the rules say of so much text; a lot of it is looked through where nobody else has to wait for it."""
+        """Return what the rules say of so much text; a lot of it is looked through where nobody else has to wait for it.
+
+        `exceeded` are the demands that cannot be met, and in how many seconds they could.
+        """
         whole_bytes = len(x.answered) if x.filled("answered") else 0  # read again, for what is no text of the dialect's
         if max(text_bytes, whole_bytes) <= AT_ONCE_BYTES:
             around = await self._counted(x) if self._around.usage_waits else self._around

@@ -27,9 +27,12 @@ AHEAD_TOKENS = 64
 
 
 def held_at_first(ledger: Ledger, profile: Profile, call: Call, price: Price | None) -> Amounts:
-    """Return what a call of a model is held at: its worst case, or, if it is a stream, what nearly all of them come to."""
+    """Return what a call of a model is held at: its worst case, or, if it is a stream, what nearly all of them come to.
+
+    A stream that is passed on as it comes has no meter, and so is held at its worst case too.
+    """
     out = profile.output_tokens_max
-    if call.stream:
+    if call.stream and call.dialect != "passthrough":
         out = min(out, ledger.sizes.usual(call.model) * call.n)
     hold = hold_of(profile.input_tokens_upper, out, price) if price is not None else 0
     return Amounts(min(profile.input_tokens_upper, MAX_AMOUNT), min(out, MAX_AMOUNT), min(hold, MAX_AMOUNT))

@@ -54,10 +54,9 @@ class Settle:
 
     async def _settle(self, x: Exchange, true: Amounts) -> None:
         """Settle with everybody; of several providers, with the one that was asked last for what the call took."""
-        if not x.held_at:
-            await self._ledger.settle(x.reservation, true)
-            return
-        first, last = x.route.candidates[0].provider.name, x.candidate.provider.name
+        first = last = x.route.candidates[0].provider.name
+        if x.filled("candidate") and (x.candidate.provider.name in x.held_at or not _has_failed(x)):
+            last = x.candidate.provider.name  # else it may never have been asked
         instead = {} if last == first else {f"provider:{first}": Amounts()}
         await self._ledger.settle(x.reservation, true, instead=instead)
         for provider, held in x.held_at.items():
@@ -73,9 +72,14 @@ class Settle:
             if failure.sent and failure.status is None and failure.reason != "stale"
         ]
         status = x.upstream_status if x.filled("upstream_status") else None
-        failed = status is None and x.failures and x.refusal is not None and x.refusal.code in _ALL_FAILED
-        if not failed:
+        if not _has_failed(x):
             price = self._price_at(x.candidate, x.outgoing.call) or x.hold_price
             reply = x.reply if x.filled("reply") else None
             charges.append(charge(reply, profile, price, status=status, waited=True, usual_output=usual))
         return together(charges) if charges else NOTHING
+
+
+def _has_failed(x: Exchange) -> bool:
+    """Whether the last attempt has failed, and none is under way."""
+    told = x.refusal is not None and x.refusal.code in _ALL_FAILED
+    return told and bool(x.failures) and not x.filled("upstream_status")

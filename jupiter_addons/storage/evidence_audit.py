@@ -158,5 +158,5 @@ def _resumed(log: LogSnapshot, saved: Saved | None) -> Report:
 def _rolled_up(path: Place) -> Sequence[Checkpoint]:
     try:
         return rolled_up(path)
-    except (StoreError, ValueError, LookupError, TypeError):
+    except StoreError:
         return ()  # the log has no roll-up that can be read; if it had one, its own verification says what became of it

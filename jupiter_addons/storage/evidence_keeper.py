@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 STEP_S = 1.0
 """How far the anchor may be behind the log."""
+PATIENCE_S = 5.0
+"""How long an end waits for an anchor that is being written."""
 
 
 class Keeper:
@@ -53,9 +55,14 @@ class Keeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, before the log is closed."""
+        """End the thread, before the log is closed.  One that hangs in a directory that is gone is not waited for."""
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(PATIENCE_S)
+
+    def finish(self) -> None:
+        """Anchor where the log has ended, after it was closed."""
+        if not self._thread.is_alive():
+            self.anchor()
 
     def anchor(self) -> None:
         """Bring the anchor up to the log."""

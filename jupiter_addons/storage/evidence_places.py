@@ -132,7 +132,10 @@ def rolled_up(place: Place) -> Sequence[Checkpoint]:
         with in_postgres(place) as log:
             leaves = [row.leaf for row in islice(log.newest("rollup"), MAX_ROLLUPS)]
     found: dict[str, Checkpoint] = {}
-    for leaf in reversed(leaves):
-        for head in orjson.loads(leaf)["logs"]:
-            found[head["log"]] = Checkpoint(head["log"], head["size"], bytes.fromhex(head["root"]))
+    try:
+        for leaf in reversed(leaves):
+            for head in orjson.loads(leaf)["logs"]:
+                found[head["log"]] = Checkpoint(head["log"], head["size"], bytes.fromhex(head["root"]))
+    except (ValueError, LookupError, TypeError) as error:
+        raise StoreError(f"a roll-up in `{place}` cannot be read; hint: jupiter evidence verify") from error
     return tuple(found.values())

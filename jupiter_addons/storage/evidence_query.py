@@ -277,8 +277,22 @@ def behind(after: Position | None, order: Order, origin: str) -> tuple[str, Sequ
 
 
 def open_log(path: Path) -> sqlite3.Connection:
-    """Open a log for reading, its schema not trusted to run anything.  Raises StoreError."""
+    """Open a log for reading, its schema not trusted to run anything.  Raises StoreError.
+
+    A file in which a process that starts has made no table yet is a log without leaves.
+    """
     db = connect_reading(path, MIGRATIONS)
+    try:
+        begun = db.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error as error:
+        db.close()
+        raise StoreError(f"cannot read `{path}`: {error}") from error
+    if not begun:
+        db.close()
+        db = sqlite3.connect(":memory:", isolation_level=None)
+        for script in MIGRATIONS:
+            db.executescript(script)
+        db.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
     db.execute("PRAGMA query_only=ON")
     db.execute("PRAGMA trusted_schema=OFF")
     return db

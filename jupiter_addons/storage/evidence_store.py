@@ -18,11 +18,14 @@ import orjson
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence.checkpoint import Checkpoint
 from jupiter_addons.evidence.encoding import encode, pae
+from jupiter_addons.evidence.manifest import Use
 from jupiter_addons.evidence.merkle import hash_leaf
+from jupiter_addons.evidence.note import parse
 from jupiter_addons.evidence.payload import Sealed
 from jupiter_addons.evidence.record import Fields
 from jupiter_addons.evidence.signing import PublicKey
 from jupiter_addons.storage.evidence_tail import LeafRow, Sealer, Tail
+from jupiter_addons.storage.signing_keys import Keys
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +120,18 @@ class LogStore(ABC):
         self.unsure: set[str] = set()
         """Calls of which nobody knows whether their last leaf is there."""
 
+    def former_keys(self, keys: Keys) -> dict[Use, str]:
+        """Return the kids of the keys that had signed last when the log was opened, where they sign no more."""
+        found: dict[Use, str] = {}
+        if self.signed_by not in (None, keys.record.public.kid):
+            found["record"] = str(self.signed_by)
+        if self.note:
+            ids = {one.id for one in parse(self.note.encode()).signatures}
+            if keys.log.named(self.origin).public.id not in ids:
+                logs = keys.manifest.keys("log").items()
+                found["log"] = next(kid for kid, key in logs if PublicKey(self.origin, key.raw).id in ids)
+        return found
+
     @property
     @abstractmethod
     def is_open(self) -> bool:
@@ -157,7 +172,11 @@ class LogStore(ABC):
 
     @abstractmethod
     def let_go(self) -> None:
-        """Close it.  After a failure what it knows may not be what is durable."""
+        """Let go of it after a failure: what it knows may not be what is durable.  It can be opened again."""
+
+    def close(self) -> None:
+        """Let go of it for good."""
+        self.let_go()
 
     @abstractmethod
     def _commit(self, batch: Batch) -> str:

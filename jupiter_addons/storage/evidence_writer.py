@@ -102,7 +102,7 @@ class LogWriter:
             self._write_all(self._opening(heartbeat_s))
             self._behind = self._store.tail.edge.size - self._store.derived()
         except BaseException:
-            self._store.let_go()
+            self._store.close()
             self._lock.close()
             raise
         self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
@@ -199,22 +199,21 @@ class LogWriter:
             self._waiting.put(None)
         self._thread.join()
         self._store.shrink()
-        self._store.let_go()
+        self._store.close()
         self._lock.close()
 
     def _opening(self, heartbeat_s: int | None) -> list[Fields]:
         """Return the leaves that a start begins with."""
         identity, store = self._identity, self._store
-        keys, now = identity.keys.manifest, identity.keys.record.public.kid
+        keys = identity.keys.manifest
         detail: dict[str, str | int] = {"build": identity.build, "durability": self._durability, "keys": keys.serial}
         if heartbeat_s is not None:
             detail["heartbeat_s"] = heartbeat_s
         leaves = [control("log.open", boot=identity.boot, **detail)]
-        if store.signed_by not in (None, now):
-            digest = hashlib.sha256(str(keys).encode()).hexdigest()
-            leaves.append(
-                control("key.rotate", old=str(store.signed_by), new=now, serial=keys.serial, manifest_sha256=digest)
-            )
+        digest = hashlib.sha256(str(keys).encode()).hexdigest()
+        for use, old in store.former_keys(identity.keys).items():
+            new = keys.active(use).kid
+            leaves.append(control("key.rotate", use=use, old=old, new=new, serial=keys.serial, manifest_sha256=digest))
         return [*leaves, *map(interrupted, sorted(store.open_calls))]
 
     def _enqueue(self, item: _Waiting) -> StoreError | None:

@@ -100,7 +100,7 @@ class RedisStore:
         self._members: set[str] = set()
         self._awaited: set[str] = set()
         self._awaited_until_s = 0.0
-        self._is_telling = False
+        self._is_telling = self._has_warned = False
         self._unsure: dict[str, int] = {}
         """Calls that may have been reserved, though they were told otherwise -> the number of their takes."""
         self.is_lost = False
@@ -144,6 +144,7 @@ class RedisStore:
 
         What was taken for calls that nobody heard of is given back before.
         """
+        await self._connection.connect()
         for call_id, count in list(self._unsure.items()):
             await self.settle(call_id, (0,) * count)
             del self._unsure[call_id]
@@ -228,7 +229,7 @@ class RedisStore:
             ) from error
 
     async def _patiently(self, *words: Word) -> Any:
-        await self._connection.call("PING")
+        await self._connection.connect()
         return await self._connection.ask(*words)
 
     def _wait_for_others(self) -> None:
@@ -248,7 +249,8 @@ class RedisStore:
             raise StoreError(f"{message}; hint: set it to noeviction")
         if facts.get("role") != "master":
             raise StoreError(f"{self._where} is a replica, to which nothing can be written")
-        if facts.get("aof_enabled") != "1":
+        if facts.get("aof_enabled") != "1" and not self._has_warned:
+            self._has_warned = True
             logger.warning("%s has `appendonly no`: what was taken last is lost when it ends", self._where)
 
 

@@ -17,9 +17,11 @@ from jupiter_addons.evidence.query import COLUMNS, Call
 
 ROWS_AT_ONCE, ROWS_IN_A_GROUP = 8192, 65_536
 
+_JSON = [name for name, kind in COLUMNS.items() if kind is dict]
+
 
 def write_parquet(calls: Iterable[Call], to: Path) -> None:
-    """Make a Parquet file of calls; tags are JSON, times UTC.  Raises ConfigError without the library, OSError."""
+    """Make a Parquet file of calls; tags and limits are JSON, times UTC.  Raises ConfigError without the library, OSError."""
     try:
         from arro3 import core, io
     except ImportError as error:
@@ -28,7 +30,7 @@ def write_parquet(calls: Iterable[Call], to: Path) -> None:
     schema = core.Schema([core.Field(name, _type(name, core.DataType, core.Field)) for name in NAMES])
     with tempfile.NamedTemporaryFile(dir=to.parent, prefix=f".{to.name}.", suffix=".jsonl") as lines:
         for call in calls:
-            lines.write(orjson.dumps({**row(call), "tags": orjson.dumps(call["tags"]).decode()}) + b"\n")
+            lines.write(orjson.dumps(row(call) | {name: orjson.dumps(call[name]).decode() for name in _JSON}) + b"\n")
         lines.flush()
         rows = io.read_json(Path(lines.name), schema, batch_size=ROWS_AT_ONCE)
         io.write_parquet(rows, to, compression="zstd(3)", max_row_group_size=ROWS_IN_A_GROUP)

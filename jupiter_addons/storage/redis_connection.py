@@ -5,8 +5,8 @@ connections and no pool to wait for, and cost a tenth of what a client with a po
 was made that nobody has answered, only the caller can find out.
 
 A server from which nothing is heard for `LIMIT_S` is left alone for `PAUSE_S`, and whoever calls meanwhile is told at once:
-that is all that an outage costs a call, and the first one after it finds out that it is over.  A server that answers, but later
-than `LATE_S`, is asked nothing more until it has caught up.
+that is all that an outage costs a call, and the first one after it finds out that it is over.  A server that answers, but is
+behind by `LATE_LOOKS`, is asked nothing more until it has caught up.
 """
 
 import asyncio
@@ -26,8 +26,11 @@ logger = logging.getLogger(__name__)
 
 LIMIT_S = 0.05
 """The longest that nothing is heard while somebody waits, and that a call waits for a connection."""
-LATE_S = 0.1
-"""A server that answers so late is asked nothing more while calls wait."""
+LATE_LOOKS = 4
+"""So often it may be looked, every `LIMIT_S`, while a call waits.  Looks are counted and not seconds, because an event loop
+that is kept by something else does not read what has long been answered, and does not look either."""
+AGAIN_S = 0.002
+"""Before silence is believed the event loop reads once more."""
 PAUSE_S = 0.5
 """How long a server that failed is left alone."""
 CONNECT_S = 2.0
@@ -57,10 +60,10 @@ class _Peer(asyncio.Protocol):
         self._where = where
         self._lost = lost
         self._reader = hiredis.Reader()
-        self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Any], float, int]] = deque()
+        """What is to be answered, since when, and how often it had been looked then."""
         self._heard_s = 0.0
-        self._took_s = 0.0
-        """How long the last call has waited for its answer."""
+        self._looks = self._silent_looks = 0
         self._watch: asyncio.TimerHandle | None = None
         self._ended = False
         self.transport: asyncio.Transport
@@ -72,12 +75,11 @@ class _Peer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Give answers to whom they are for."""
-        self._heard_s = time.monotonic()
+        self._heard_s, self._silent_looks = time.monotonic(), 0
         self._reader.feed(data)
         try:
             while (answer := self._reader.gets()) is not False:
-                future, since_s = self._waiting.popleft()
-                self._took_s = self._heard_s - since_s
+                future, *_ = self._waiting.popleft()
                 if future.done():
                     continue  # who asked has gone
                 if isinstance(answer, hiredis.ReplyError):
@@ -98,27 +100,31 @@ class _Peer(asyncio.Protocol):
         now_s = time.monotonic()
         if not self._waiting:
             self._heard_s = now_s
-        elif len(self._waiting) >= MAX_WAITING or self._took_s > LATE_S:
+        elif len(self._waiting) >= MAX_WAITING or self._looks - self._waiting[0][2] > LATE_LOOKS:
             future.set_exception(StoreError(f"{self._where} is behind by {len(self._waiting)} calls"))
             return future
         if not limited:
             now_s = float("inf")
-        self._waiting.append((future, now_s))
+        self._waiting.append((future, now_s, self._looks))
         self.transport.write(hiredis.pack_command(words))  # type: ignore[arg-type] # its stub means a tuple of any length
         if self._watch is None and limited:
             self._watch = loop.call_later(LIMIT_S, self._look)
         return future
 
     def _look(self) -> None:
-        """End a connection on which nothing is heard.  What has arrived meanwhile was read before this is called."""
+        """End a connection on which nothing is heard."""
         self._watch = None
         if not self._waiting:
             return
-        now_s, due_s = time.monotonic(), max(self._heard_s, self._waiting[0][1]) + LIMIT_S
-        if due_s <= now_s:
-            self.end(f"it did not answer within {LIMIT_S * 1000:.0f} ms")
-        else:
-            self._watch = asyncio.get_running_loop().call_later(min(LIMIT_S, due_s - now_s), self._look)
+        self._looks += 1
+        left_s = max(self._heard_s, self._waiting[0][1]) + LIMIT_S - time.monotonic()
+        if left_s <= 0:
+            self._silent_looks += 1
+            if self._silent_looks > 1:
+                self.end(f"it did not answer within {LIMIT_S * 1000:.0f} ms")
+                return
+        again_s = min(LIMIT_S, max(AGAIN_S, left_s))
+        self._watch = asyncio.get_running_loop().call_later(again_s, self._look)
 
     def end(self, why: str) -> None:
         """Let go of it; whoever waits is told why."""
@@ -127,7 +133,7 @@ class _Peer(asyncio.Protocol):
         self._ended = True
         self.transport.abort()
         waiting, self._waiting = self._waiting, deque()
-        for future, _ in waiting:
+        for future, *_ in waiting:
             if not future.done():
                 future.set_exception(UnansweredError(f"{self._where} cannot be used: {why}"))
         if self._watch is not None:
@@ -154,8 +160,8 @@ class RedisConnection:
 
     async def call(self, *words: str | bytes | int) -> Any:
         """Return the answer to a command.  Raises StoreError; RefusedError if the server has said no."""
-        if self._peer is None or not self._ready:
-            await self._connect_in_time()
+        if not self._ready:
+            await self.connect(LIMIT_S)
         peer = self._peer
         if peer is None:
             raise StoreError(f"{self._where} cannot be used: {self._why}")
@@ -184,14 +190,17 @@ class RedisConnection:
         if self._peer is not None:
             self._peer.end("it is closed")
 
-    async def _connect_in_time(self) -> None:
+    async def connect(self, within_s: float = CONNECT_S) -> None:
+        """Be connected.  Raises StoreError, at once if that failed a moment ago."""
+        if self._ready:
+            return
         if self._closed:
             raise StoreError(f"{self._where} is closed")
         if time.monotonic() < self._rest_until_s:
             raise StoreError(f"{self._where} failed a moment ago: {self._why}")
         if self._connecting is None or self._connecting.done():
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
-        done, _ = await asyncio.wait((self._connecting,), timeout=LIMIT_S)
+        done, _ = await asyncio.wait((self._connecting,), timeout=within_s)
         if not done:
             raise StoreError(f"{self._where} is being connected to")
         if not self._ready:

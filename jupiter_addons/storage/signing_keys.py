@@ -24,7 +24,7 @@ from pathlib import Path
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence import manifest
 from jupiter_addons.evidence.manifest import NAMES, ROOT_NAME, Manifest, Use
-from jupiter_addons.evidence.signing import PublicKey, SigningKey, from_seed, new_seed
+from jupiter_addons.evidence.signing import PublicKey, SigningKey, from_seed, new_seed, parse_public_key
 from jupiter_addons.storage import key_files
 
 logger = logging.getLogger(__name__)
@@ -127,9 +127,11 @@ def _create_all(directory: Path, logs: Sequence[Path], now_us: int) -> None:
     plain = directory / _SEED
     if plain.exists():
         seed = key_files.read_seed(plain)
-        _create(directory, directory / f"{ROOT}.key", now_us, from_seed(NAMES["record"], seed))
-        plain.unlink()
-        (directory / f"{NAMES['record']}.pub").unlink(missing_ok=True)
+        record, printed = from_seed(NAMES["record"], seed), _printed(directory)
+        former = [key for key in printed.values() if key != record.public]
+        _create(directory, directory / f"{ROOT}.key", now_us, record, former)
+        for path in (plain, *printed):
+            path.unlink()
         logger.warning("the signing key in `%s` is kept as PKCS#8 from now on, under a manifest and a root", directory)
     elif existing := [path for path in logs if path.exists()]:
         raise StoreError(
@@ -141,7 +143,26 @@ def _create_all(directory: Path, logs: Sequence[Path], now_us: int) -> None:
         logger.warning("signing keys were made; keep `%s` elsewhere, a rotation asks for it", directory / f"{ROOT}.key")
 
 
-def _create(directory: Path, root_file: Path, now_us: int, record: SigningKey | None = None) -> Manifest:
+def _printed(directory: Path) -> dict[Path, PublicKey]:
+    """Return the public keys of the first version, which printed them and nothing else."""
+    found: dict[Path, PublicKey] = {}
+    for path in sorted(directory.glob("*.pub")):
+        try:
+            found[path] = parse_public_key(path.read_text())
+        except ValueError:
+            continue  # one of ours, from a start that was cut short
+        except OSError as error:
+            raise StoreError(f"cannot read `{path}`: {error}") from error
+    return found
+
+
+def _create(
+    directory: Path,
+    root_file: Path,
+    now_us: int,
+    record: SigningKey | None = None,
+    former: Sequence[PublicKey] = (),
+) -> Manifest:
     # A root without a manifest is what is left of a start that was cut short.
     root = from_seed(ROOT_NAME, key_files.read_pkcs8(root_file) if root_file.exists() else new_seed())
     record, log = record or from_seed(NAMES["record"], new_seed()), from_seed(NAMES["log"], new_seed())
@@ -154,7 +175,7 @@ def _create(directory: Path, root_file: Path, now_us: int, record: SigningKey | 
         _keep(directory, log)
         if not (directory / PSEUDONYM).exists():
             key_files.write_once(directory / PSEUDONYM, key_files.seed_text(new_seed()))
-        found = manifest.first(record.public, log.public, now_us)
+        found = manifest.first(record.public, log.public, now_us, former)
         key_files.replace(directory / MANIFEST, manifest.sign(found, root).encode())
     except OSError as error:
         raise StoreError(f"cannot write the signing keys to `{directory}`: {error}") from error

@@ -1,7 +1,7 @@
 """The admin port: `/metrics`, the probes, the reports and the evidence, on an address that no client of the proxy has.
 
-What it says of the evidence is in `inspection`.  A page in somebody's browser must not read it: a browser says so itself
-(`sec-fetch-site`), and a name that was bent to this address is not an address (DNS rebinding).
+What it says of the evidence is in `inspection`.  A page in somebody's browser must not read that, nor what users have taken:
+a browser says so itself (`sec-fetch-site`), and a name that was bent to this address is not an address (DNS rebinding).
 
 Tornado serves it: mitmproxy brings it along, and nothing here is on the path of a request.
 """
@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerRequest
 from tornado.netutil import bind_unix_socket
 from tornado.web import Application, RequestHandler
 
@@ -28,6 +29,20 @@ type Limits = Callable[[str, Mapping[str, str], str], Awaitable[tuple[int, bytes
 """Method, query and token -> status and JSON body."""
 type Render = Callable[[], Awaitable[bytes]]
 type Inspect = Callable[[str, Mapping[str, Sequence[str]]], Awaitable[tuple[int, bytes]]]
+
+
+_NOT_FOR_PAGES = b'{"error":"not for pages in a browser, nor by another name than this address"}'
+
+
+def _is_of_a_page(request: HTTPServerRequest) -> bool:
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return True
+    host = urlsplit(f"//{request.host}").hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host != "localhost"
+    return False
 
 
 class _Metrics(RequestHandler):
@@ -53,6 +68,10 @@ class _Limits(RequestHandler):
         """A reset takes a token that no page in a browser has."""
 
     async def _answer(self) -> None:
+        if _is_of_a_page(self.request):
+            self.set_status(403)
+            self.finish(_NOT_FOR_PAGES)
+            return
         asked = {name: self.get_query_argument(name) for name in self.request.query_arguments}
         token = self.request.headers.get("x-jupiter-token", "")
         status, body = await self._limits(self.request.method or "GET", asked, token)
@@ -90,9 +109,9 @@ class _Evidence(RequestHandler):
         self.set_header("content-type", "application/json")
         self.set_header("cache-control", "no-store")
         self.set_header("x-content-type-options", "nosniff")
-        if self._is_of_a_page():
+        if _is_of_a_page(self.request):
             self.set_status(403)
-            self.finish(b'{"error":"not for pages in a browser, nor by another name than this address"}')
+            self.finish(_NOT_FOR_PAGES)
             return
         given = {
             name: [value.decode("utf-8", "replace") for value in values]
@@ -101,16 +120,6 @@ class _Evidence(RequestHandler):
         status, body = await self._inspect(unquote(self.request.path), given)
         self.set_status(status)
         self.finish(body)
-
-    def _is_of_a_page(self) -> bool:
-        if self.request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            return True
-        host = urlsplit(f"//{self.request.host}").hostname or ""
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            return host != "localhost"
-        return False
 
 
 def serve(

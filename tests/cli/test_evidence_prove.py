@@ -57,6 +57,12 @@ def test_a_call_is_proved_with_all_its_leaves_whichever_log_it_is_in(place, call
     assert prove(call).stdout_bytes == (place / "call.bundle").read_bytes()
 
 
+def test_the_receipt_that_show_gives_is_the_same(place):
+    done = CliRunner().invoke(cli, ["evidence", "show", "c1", "--receipt"])
+    assert (done.exit_code, done.stdout_bytes) == (0, prove("c1").stdout_bytes)
+    assert CliRunner().invoke(cli, ["evidence", "show", "nobody", "--receipt"]).exit_code == 1
+
+
 def test_a_rotation_keeps_every_old_proof(place):
     root = str(signing_keys.load_root(place / "state/signing"))
     before = prove("c1").stdout_bytes

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from support.evidence import evidence, install, lines
+from support.logs import a_decision, an_outcome
+
+from jupiter_addons.evidence.counted import counted
 
 IDENTITY = "identity: {principals: {alice: {team: lab}}}\n"
 
@@ -43,11 +46,30 @@ def test_a_report_can_be_of_some_calls_and_the_top_of_them(config):
     assert evidence(config, "report", "--model", "none").stdout == "there are no such calls\n"
 
 
-def test_budgets_are_replayed_and_what_is_missing_is_said(config):
+def test_budgets_are_replayed(config):
     text = evidence(config, "report", "--budgets", "--by", "day", "--names").stdout
     line = next(line for line in text.splitlines() if " alice " in line)
     assert line.split()[2:] == ["5.009000", "1.250210", "3.758790", "0.000000", "0.000000"]
-    assert "not in the record of this version" in text
+    assert "PERIOD" not in text, "no call was counted under a limit"
+
+
+def test_limits_are_replayed_period_by_period(tmp_path):
+    taken = counted("team:lab", name="usd_per_month", unit="nusd", held=9, limit=5 * 10**10, period="2026-03@UTC")
+    own = counted("user:alice", name="requests_per_minute", unit="requests", held=1, limit=60, period="60s")
+
+    def leaves(who):
+        decided = [a_decision(f"c{n}", who=who("alice"), taken=[taken, own]) for n in range(3)]
+        return [*decided, *(an_outcome(f"c{n}", charge_nusd=10**9) for n in range(2))]
+
+    config = install(tmp_path, leaves, IDENTITY)
+    done = evidence(config, "report", "--budgets", "--by", "day", "--names")
+    assert all(len(line) <= 120 for line in lines(done))
+    [month] = [line.split() for line in lines(done) if line.startswith("2026-03@UTC")]
+    assert month[1:] == ["usd_per_month", "team", "lab", "3", "USD", "2.000000", "USD", "50.000000"]
+    [minute] = [line.split() for line in lines(done) if line.startswith("60s")]
+    assert minute[1:] == ["requests_per_minute", "user", "alice", "3", "2", "60"]
+    found = json.loads(evidence(config, "report", "--budgets", "--format", "json").stdout)
+    assert {row["name"]: row["still_held"] for row in found["limits"]} == {"usd_per_month": 9, "requests_per_minute": 1}
 
 
 def test_a_check_tallies_keys_and_finds_nothing_wrong(config):

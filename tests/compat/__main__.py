@@ -1,6 +1,6 @@
 """scripts/compat: unmodified clients, through both doors, against every provider dialect.
 
-scripts/compat                     every client: about a quarter of an hour, and 1.5 GB of packages the first time
+scripts/compat                     every client: half an hour on two cores, and 2 GB of packages the first time
 scripts/compat --only openai-py    some clients, by id or by how their ids begin
 scripts/compat --short             the two clients that the tests install anyway
 scripts/compat --json              one object on standard output instead of the table

@@ -23,8 +23,8 @@ class NotInstalled(Exception):
 
 
 def home_of(packages: Sequence[str]) -> Path:
-    """Return the folder of these packages at these versions."""
-    return CACHE / "+".join(package.replace("/", "-").replace("==", "@").lstrip("@") for package in packages)
+    """Return the folder of these packages at these versions; who needs the same ones shares them."""
+    return CACHE / "+".join(sorted(package.replace("/", "-").replace("==", "@").lstrip("@") for package in packages))
 
 
 def program_of(client: Client, node: str) -> list[str]:

@@ -13,6 +13,7 @@ from compat.judge import OWN_KEY, Verdict
 from compat.runs import Run
 from compat.world import DOORS, KINDS
 
+REFUSED = "refused by name (400; 503 beside an outage of the client's own provider)"
 BEGIN, END = "<!-- compat: begin -->", "<!-- compat: end -->"
 
 
@@ -89,7 +90,7 @@ def _cell(runs: Sequence[Run], calls: Iterable[str], notes: _Notes) -> str:
         if one.status == "failed":
             said.setdefault(f"{call}: {one.why}", []).append(run)
         elif one.status == "refused":
-            said.setdefault(f"refused by name (400): {one.why}", []).append(run)
+            said.setdefault(f"{REFUSED}: {one.why}", []).append(run)
         elif one.why and one.why != OWN_KEY:
             said.setdefault(one.why, []).append(run)
     numbers = [

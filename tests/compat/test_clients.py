@@ -48,7 +48,7 @@ def test_what_a_client_cannot_is_one_of_the_calls():
 def test_the_version_is_that_of_the_first_package_and_stands_behind_the_name():
     (client,), _ = load(f'node = "1"\n{ENTRY}')
     assert client.title == "X 1.2, y"
-    assert home_of(("@a/b@1.2", "c==3")).name == "a-b@1.2+c@3"
+    assert home_of(("c==3", "@a/b@1.2")).name == home_of(("@a/b@1.2", "c==3")).name == "a-b@1.2+c@3"
 
 
 def test_clients_are_chosen_by_how_their_ids_begin():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jupiter_addons.dialects.anthropic_messages import StreamReader, parse, reply
+from jupiter_addons.dialects.anthropic_messages import Counts, StreamReader, parse, reply
 from jupiter_addons.dialects.call import Message, Usage
 from jupiter_addons.dialects.sse import Splitter
 from jupiter_addons.errors import RequestError, UpstreamError
@@ -115,3 +115,13 @@ def test_an_error_event_is_passed_on_and_the_answer_is_not_complete():
 def test_what_a_tool_is_called_with_is_text_of_a_whole_answer_too():
     answer = {"content": [{"type": "tool_use", "name": "f", "input": {"to": "joe"}}], "stop_reason": "tool_use"}
     assert reply(200, json.dumps(answer).encode()).text == '{"to":"joe"}'
+
+
+def test_what_is_kept_for_an_hour_is_counted_apart():
+    written = {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 30}
+    usage = {"input_tokens": 5, "output_tokens": 2, "cache_creation_input_tokens": 40, "cache_creation": written}
+    counts = Counts()
+    counts.take(usage)
+    found = counts.usage()
+    assert found is not None
+    assert (found.input_tokens, found.cache_write_tokens, found.cache_write_1h_tokens) == (45, 40, 30)

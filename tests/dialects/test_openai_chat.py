@@ -176,3 +176,28 @@ def test_a_stream_without_its_end_is_not_complete():
 def test_what_the_official_clients_take_for_the_end_is_the_end(mark):
     (frame,) = Splitter().feed(b"data: " + mark + b"\n\n")
     assert StreamReader().read(frame)
+
+
+SAID = "words that somebody pays for " * 20
+WAYS = {
+    "text": {"content": SAID},
+    "a refusal": {"refusal": SAID},
+    "thoughts": {"reasoning_content": SAID},
+    "a function's arguments": {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": SAID}}]},
+    "a custom tool's input": {"tool_calls": [{"index": 0, "type": "custom", "custom": {"name": "f", "input": SAID}}]},
+    "a function call as it was before tools": {"function_call": {"name": "f", "arguments": SAID}},
+    "sound": {"audio": {"id": "a", "data": "UklG", "transcript": SAID}},
+}
+
+
+@pytest.mark.parametrize("message", WAYS.values(), ids=WAYS.keys())
+def test_whatever_is_said_counts_against_the_limits_of_a_stream(message):
+    """What the meter does not see can be as long as it likes, and is free where no usage is told."""
+    whole = reply(200, json.dumps({"choices": [{"message": message}]}).encode())
+    reader = StreamReader()
+    for frame in Splitter().feed(
+        b"data: " + json.dumps({"choices": [{"index": 0, "delta": message}]}).encode() + b"\n\n"
+    ):
+        reader.read(frame)
+    assert whole.own_tokens == reader.own_tokens > 100
+    assert len(whole.tool_calls) == ("f" in json.dumps(message).split('"'))

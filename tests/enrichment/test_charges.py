@@ -1,14 +1,16 @@
 """Every row of the table of charges, and arithmetic that loses nothing."""
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupiter_addons.dialects import ollama, openai_chat, openai_completions, openai_responses
 from jupiter_addons.dialects.call import Call, Message, Reply, Usage
 from jupiter_addons.enrichment.charges import NOTHING, charge, price_of, together
-from jupiter_addons.enrichment.describe import Profile, describe
+from jupiter_addons.enrichment.describe import FETCHED_TOKENS, IMAGE_TOKENS, Profile, describe
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.units import NanoUsdPerMillion
 
@@ -64,6 +66,33 @@ def test_a_call_is_charged_by_what_became_of_it(reply, how, tokens, source):
     assert (charged.usage.input_tokens, charged.usage.output_tokens) == tokens
     assert charged.source == source
     assert charged.nusd == tokens[0] * 2 + tokens[1] * 10
+
+
+def a_question(part: dict[str, Any]) -> Call:
+    return openai_chat.parse({"model": "m", "stream": True, "messages": [{"role": "user", "content": [part]}]})
+
+
+UNREADABLE = {
+    "a picture": (a_question({"type": "image_url", "image_url": {"url": "https://x/y.png"}}), IMAGE_TOKENS),
+    "a file in it": (
+        a_question({"type": "file", "file": {"file_data": "data:application/pdf;base64," + "A" * 99_000}}),
+        FETCHED_TOKENS,
+    ),
+    "a conversation at the provider": (
+        openai_responses.parse({"model": "m", "input": "hi", "previous_response_id": "r"}),
+        FETCHED_TOKENS,
+    ),
+    "token numbers": (openai_completions.parse({"model": "m", "prompt": [[7] * 1000]}), 1000),
+    "an Ollama context": (ollama.parse_generate({"model": "m", "prompt": "hi", "context": [7] * 1000}), 1000),
+}
+
+
+@pytest.mark.parametrize(("call", "least"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_nobody_can_read_is_not_for_nothing_where_no_usage_is_told(call: Call, least: int):
+    """Or whoever hangs up before the count comes would pay for the text alone."""
+    profile = describe(call, a_price(), 100_000, 4096)
+    charged = charge(Reply(**SAID), profile, a_price())
+    assert least <= charged.usage.input_tokens <= profile.input_tokens_upper
 
 
 def test_nothing_that_was_not_sent_is_charged():

@@ -63,6 +63,7 @@ def test_tokens_are_estimated_of_all_that_the_model_reads():
 
 
 TEXT = {"type": "text", "text": "look"}
+PICTURE = {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}}
 DATA = "data:image/png;base64," + "A" * 100_000
 
 
@@ -90,6 +91,32 @@ def chat(model: str, *content) -> Call:
             ),
             FETCHED_TOKENS,
         ),
+        (
+            openai_chat.parse(
+                {
+                    "model": "gpt-4o",
+                    "messages": [
+                        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]}
+                    ],
+                }
+            ),
+            IMAGE_TOKENS,
+        ),
+        (
+            anthropic_messages.parse(
+                {
+                    "model": "claude",
+                    "max_tokens": 5,
+                    "messages": [
+                        {
+                            "role": "user",
+                            "content": [{"type": "tool_result", "tool_use_id": "t", "content": [PICTURE] * 3}],
+                        }
+                    ],
+                }
+            ),
+            3 * IMAGE_TOKENS,
+        ),
         (openai_responses.parse({"model": "m", "input": "hi", "previous_response_id": "r"}), FETCHED_TOKENS),
         (openai_responses.parse({"model": "m", "input": "hi"}), 0),
     ],
@@ -100,6 +127,8 @@ def chat(model: str, *content) -> Call:
         "dear picture",
         "file",
         "document",
+        "picture and nothing else",
+        "pictures in the only part",
         "conversation",
         "no conversation",
     ],

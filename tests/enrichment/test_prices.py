@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from jupiter_addons.enrichment.prices import Price, PriceTable, dearest, from_override, per_million
+from jupiter_addons.dialects import openai_chat
+from jupiter_addons.enrichment.prices import Price, PriceTable, context_of, dearest, from_override, per_million
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,45 @@ def test_where_tokens_may_be_of_sound_or_pictures_the_dearest_kind_holds(table):
     assert table.lookup("openai", "whisper-1", media=True) is None, "an hour is no number of tokens"
     chat = table.lookup("openai", "gpt-4o")
     assert chat == table.lookup("openai", "gpt-4o", media=True)
+
+
+def test_of_a_price_with_tiers_the_dearest_is_held_and_the_one_reached_is_charged(table):
+    price = table.lookup("anthropic", "claude-sonnet-4-5")
+    assert [above for above, _ in price.tiers] == [0, 200_000]
+    assert (price.input, price.output, price.cache_write_1h) == tuple(map(per_million, ("6", "22.5", "12")))
+    for tokens, dollars in ((0, "3"), (200_000, "3"), (200_001, "6")):
+        assert price.for_input(tokens).input == per_million(dollars)
+    assert price.for_input(5).cache_write_1h == per_million("6")
+    flat = table.lookup("openai", "gpt-4o-mini")
+    assert flat.tiers == ()
+    assert flat.for_input(10**6) is flat
+
+
+def test_a_price_that_has_changed_is_the_one_of_now():
+    then = PriceTable({}, now_s=lambda: 1_746_057_600.0).lookup("openai", "o3")  # May 2025
+    now = PriceTable({}, now_s=lambda: 1_767_225_600.0).lookup("openai", "o3")  # 2026
+    assert then is not None
+    assert now is not None
+    assert (then.input, now.input) == (per_million("10"), per_million("2"))
+
+
+@pytest.mark.parametrize(
+    ("tier", "dollars"),
+    [
+        (None, "1.25"),
+        ("default", "1.25"),
+        ("auto", "1.25"),
+        ("flex", "0.625"),
+        ("priority", "2.5"),
+        ("x" * 999, "1.25"),
+    ],
+)
+def test_a_price_depends_on_the_tier_of_service_that_is_asked_for(table, tier, dollars):
+    body = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}], "service_tier": tier}
+    context = context_of(openai_chat.parse(body))
+    assert table.lookup("openai", "gpt-5", context).input == per_million(dollars)
+
+
+def test_the_dearest_of_several_knows_what_an_hour_in_the_cache_costs():
+    one, two = Price(1, 9, 2, 3, "a", 7), Price(4, 5, 1, 3, "b")
+    assert dearest([one, two]) == Price(4, 9, 2, 3, "a or b", 7)

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.calls import CALLS
 
@@ -41,6 +41,7 @@ def test_the_dearest_come_first_and_days_in_order():
     assert [key for key, _ in ranked("day", days)] == ["2026-01-01", "2026-01-02"]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 10**12), st.integers(0, 10**12), st.booleans()), max_size=20))
 def test_what_was_held_is_charged_given_back_or_still_held(calls):
     balance = Balance()

@@ -40,7 +40,9 @@ def test_calls_are_found_by_whoever_asks_the_admin_port(workers: int, provider: 
         call = answer.headers["x-jupiter-evidence-id"]
 
         def ended() -> bool:
-            return len(get(gateway, "/evidence?status=ok&user=alice")[1]["calls"]) == 6
+            status, found = get(gateway, "/evidence?status=ok&user=alice")
+            assert status == 200, found
+            return len(found["calls"]) == 6
 
         assert wait_until(ended, 10)
         status, one = get(gateway, f"/evidence/{call}")

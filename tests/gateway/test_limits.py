@@ -197,10 +197,21 @@ def test_how_limits_stand_is_shown_simulated_and_reset(gateway: Gateway, client:
 
 def test_a_reset_takes_the_token(gateway: Gateway):
     with Client(gateway.admin_port) as admin:
-        answer = admin.ask(post("/limits?team=lab", b"", x_jupiter_token="guessed"))
+        answer = admin.ask(post("/limits?team=lab", b"", host="localhost", x_jupiter_token="guessed"))
     assert answer.status == 403
     with Client(gateway.admin_port) as admin:
-        assert admin.ask(get("/limits?planet=earth")).status == 400
+        assert admin.ask(get("/limits?planet=earth", host="localhost")).status == 400
+
+
+def test_no_page_in_a_browser_can_read_what_users_have_taken(gateway: Gateway):
+    def status(request: bytes) -> int:
+        with Client(gateway.admin_port) as admin:
+            return admin.ask(request).status
+
+    assert status(get("/limits", host=f"127.0.0.1:{gateway.admin_port}")) == 200
+    assert status(get("/limits", host=f"evil.example:{gateway.admin_port}")) == 403, "a name bent to this address"
+    assert status(get("/limits", host="localhost", sec_fetch_site="cross-site")) == 403
+    assert status(post("/limits", b"", host="localhost", sec_fetch_site="cross-site")) == 403
 
 
 def test_without_a_gateway_the_command_says_so(tmp_path: Path):

@@ -38,8 +38,9 @@ def gateway(provider: RehearsalThread, tmp_path_factory: pytest.TempPathFactory)
     bad = {"type": "rehearsal", "base_url": f"http://127.0.0.1:{broken.port}/v1", "api_key": "k"}
     overrides = {
         "providers": {
-            "broken": {**bad, "models": ["rehearsal-1"], "priority": 0},
+            "broken": {**bad, "models": ["rehearsal-1", "rehearsal-2"], "priority": 0},
             "good": {**good, "models": ["rehearsal-1"], "priority": 1},
+            "unlimited": {**good, "models": ["rehearsal-2"], "priority": 1},
             "rehearsal": {**good, "models": ["rehearsal-other"]},
         },
         "limits": {
@@ -49,7 +50,9 @@ def gateway(provider: RehearsalThread, tmp_path_factory: pytest.TempPathFactory)
                 "good": {"requests_per_hour": 2, "tokens_per_day": 100_000},
             },
         },
-        "processing": {"costs": {"overrides": {"rehearsal-1": {"input": 1, "output": 1}}}},
+        "processing": {
+            "costs": {"overrides": {name: {"input": 1, "output": 1} for name in ("rehearsal-1", "rehearsal-2")}}
+        },
     }
     with start_gateway(tmp_path_factory.mktemp("failover"), provider.port, Setup(overrides=overrides)) as running:
         yield running
@@ -58,7 +61,7 @@ def gateway(provider: RehearsalThread, tmp_path_factory: pytest.TempPathFactory)
 
 def taken(gateway: Gateway) -> dict[str, float]:
     with Client(gateway.admin_port) as admin:
-        rows = admin.ask(get("/limits")).json()["limits"]
+        rows = admin.ask(get("/limits", host="localhost")).json()["limits"]
     return {f"{row['subject']} {row['limit']}": (row["taken"], row["held"]) for row in rows}
 
 
@@ -74,6 +77,13 @@ def test_every_attempt_that_may_be_billed_is_charged_and_each_provider_for_its_o
     assert now["provider:good tokens_per_day"][0] >= used
     assert now["provider:good tokens_per_day"][1] == 0
     assert now["team:lab usd_per_day"] == (outcome["cost"]["nusd"] / 1e9, 0)
+
+
+def test_a_provider_that_failed_is_not_charged_for_what_one_without_limits_took(gateway: Gateway, client: Client):
+    before = taken(gateway)["provider:broken tokens_per_day"]
+    answer = client.ask(post(CHAT, chat("[[say=one two three]]", model="rehearsal-2"), gateway.key))
+    assert (answer.status, answer.headers["x-jupiter-provider"]) == (200, "unlimited")
+    assert taken(gateway)["provider:broken tokens_per_day"] == before
 
 
 def test_nobody_is_asked_who_is_beyond_its_limits(gateway: Gateway, client: Client):

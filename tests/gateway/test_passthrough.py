@@ -96,8 +96,22 @@ def test_what_a_provider_counted_is_charged_and_what_nobody_counted_is_charged_a
     assert outcome["cost"]["usage"] == "estimate"
     assert outcome["cost"]["nusd"] >= decision["limits"]["output_tokens_max"] * 2000
     assert outcome["gen_ai"]["response.scan"] == "not_scanned"
-    _, outcome = bench.leaves(bench.ask(post("/v1/moderations", {"input": "x"}, bench.gateway.key)))
-    assert outcome["cost"] == {"nusd": 0, "usage": "estimate", "price": "not billed"}
+    for named in ({}, {"model": "rehearsal-1"}):
+        _, outcome = bench.leaves(bench.ask(post("/v1/moderations", {"input": "x", **named}, bench.gateway.key)))
+        assert outcome["cost"] == {"nusd": 0, "usage": "estimate", "price": "not billed"}
+
+
+def test_tokens_of_sound_and_pictures_are_charged_at_their_price(bench: Bench):
+    """What the library has for these models, in nano-dollars a token, where text would be 2,500 and 10,000 for both."""
+    recorded = recording(model="gpt-4o-transcribe", response_format="json")
+    answer = bench.ask(upload("/v1/audio/transcriptions", recorded, bench.gateway.key))
+    used, (_, outcome) = answer.json()["usage"], bench.leaves(answer)
+    assert outcome["cost"]["nusd"] == used["input_tokens"] * 6_000 + used["output_tokens"] * 10_000
+    asked = {"model": "gpt-audio", "max_tokens": 64, "messages": [{"role": "user", "content": "say it"}]}
+    for spoken, price in ((["text"], (2_500, 10_000)), (["text", "audio"], (32_000, 64_000))):
+        answer = bench.ask(post("/v1/chat/completions", {**asked, "modalities": spoken}, bench.gateway.key))
+        used, (_, outcome) = answer.json()["usage"], bench.leaves(answer)
+        assert outcome["cost"]["nusd"] == used["prompt_tokens"] * price[0] + used["completion_tokens"] * price[1]
 
 
 def test_what_has_no_price_is_refused_and_not_sent(provider: RehearsalThread, bench: Bench):

@@ -1,7 +1,9 @@
 """Several workers on one port: they share the load, a crashed one is replaced, and one admin port answers for all."""
 
+import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_reader import rows
 
 CHAT = "/v1/chat/completions"
-TWO = {"proxy": {"workers": 2}, "limits": {"default": {"requests_per_minute": None}}}
+TWO = {"proxy": {"workers": 2}, "limits": {"default": {"requests_per_minute": 500}}}
 
 
 @pytest.fixture
@@ -112,20 +114,51 @@ def test_a_configuration_that_no_worker_can_start_with_ends_the_start_with_its_e
         assert "bad.yaml:1" in gateway.log
 
 
+def run(gateway: Gateway, *arguments: str) -> str:
+    command = [str(BIN / "jupiter"), *arguments, "-c", str(gateway.config)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_they_count_together_and_whoever_is_asked_says_how_limits_stand(gateway: Gateway):
+    ask(gateway, 12)
+
+    def taken() -> list[int]:
+        return [
+            row["taken"] for row in json.loads(run(gateway, "limits", "show", "--user", "alice", "--format", "json"))
+        ]
+
+    assert taken() == [12]
+    run(gateway, "limits", "reset", "--user", "alice")
+    assert taken() == [0]
+
+
 def test_the_command_line_reads_the_logs_of_all_workers(gateway: Gateway):
+    ask(gateway, 12)
+    assert len(run(gateway, "evidence", "query", "--format", "json").splitlines()) == 12
+    report = json.loads(run(gateway, "evidence", "verify", "--format", "json"))
+    assert report["ok"]
+    assert set(report["logs"]) == {"evidence.db", "evidence-1.db"}
+
+
+def test_the_command_line_shows_and_resets_the_limits_of_all_workers(provider: RehearsalThread, tmp_path: Path):
     import json
     import subprocess
 
-    ask(gateway, 12)
+    overrides = {"proxy": {"workers": 2}, "limits": {"by_team": {"lab": {"requests_per_day": 100}}}}
+    with start_gateway(tmp_path, provider.port, Setup(overrides=overrides)) as gateway:
+        ask(gateway, 12)
 
-    def run(*arguments: str) -> str:
-        command = [str(BIN / "jupiter"), "evidence", *arguments, "-c", str(gateway.config)]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        def run(*arguments: str) -> str:
+            command = [str(BIN / "jupiter"), "limits", *arguments, "-c", str(gateway.config)]
+            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    assert len(run("query", "--format", "json").splitlines()) == 12
-    report = json.loads(run("verify", "--format", "json"))
-    assert report["ok"]
-    assert set(report["logs"]) == {"evidence.db", "evidence-1.db"}
+        def taken() -> int:
+            (row,) = json.loads(run("show", "--team", "lab", "--format", "json"))
+            return row["taken"]
+
+        assert taken() == 12
+        run("reset", "--team", "lab")
+        assert taken() == 0
 
 
 def _runs(pid: int) -> bool:

@@ -41,6 +41,7 @@ if __name__ == "__main__":
     import defences_pb  # noqa: F401 - as above
     import defences_re  # noqa: F401 - as above
     import defences_rf  # noqa: F401 - as above
+    import defences_so  # noqa: F401 - as above
     import defences_tl  # noqa: F401 - as above
 
     OFF[os.environ["ORDEAL_OFF"]]()

@@ -1,6 +1,5 @@
 """The switches of the rows LB: what keeps anybody from taking more than there is."""
 
-from dataclasses import replace
 from typing import Any
 
 from __main__ import defence  # defences.py, run as a program, of which this is a part
@@ -23,41 +22,36 @@ def reservations() -> None:
 @defence
 def all_or_nothing() -> None:
     """Counters are asked one after the other, and each takes."""
-    from jupiter_addons.limits.memory import MemoryStore
+    from jupiter_addons.limits.counting import Counting
     from jupiter_addons.limits.store import Short
 
-    original = MemoryStore.reserve
+    original = Counting.reserve
 
-    def in_turn(self: MemoryStore, call_id: str, takes: Any, lease_s: float) -> Any:
+    def in_turn(self: Counting, call_id: str, takes: Any, lease_s: float) -> Any:
         outcome = original(self, call_id, takes, lease_s)
         if isinstance(outcome, Short):
             good = [take for number, take in enumerate(takes) if number not in outcome.lacking]
             original(self, f"{call_id}-in-turn", good, lease_s)
         return outcome
 
-    MemoryStore.reserve = in_turn  # type: ignore[method-assign]
+    Counting.reserve = in_turn  # type: ignore[method-assign]
 
 
 @defence
 def settled_once() -> None:
     """A call that ends twice is settled twice."""
-    from jupiter_addons.limits.memory import MemoryStore
+    from jupiter_addons.limits.counting import Counting
 
-    original = MemoryStore.settle
+    original = Counting.settle
 
-    def twice(self: MemoryStore, call_id: str, amounts: Any) -> bool:
-        hold = self._open.get(call_id)
+    def twice(self: Counting, call_id: str, amounts: Any) -> bool:
+        hold = self._books.hold(call_id)
         done = original(self, call_id, amounts)
-        if hold is not None:
-            self._open[f"{call_id}-again"] = replace(hold, marks=list(hold.marks), more=[])
-            for table, subject, amount in (
-                (self._table(t.counter), s, a) for t, s, a in zip(hold.takes, hold.subjects, amounts, strict=True)
-            ):
-                table.add(subject, amount, self._steady_ns())
-            del self._open[f"{call_id}-again"]
+        for take, subject, amount in zip(hold.takes, hold.subjects, amounts, strict=True) if hold is not None else ():
+            self._books.table(take.counter).add(subject, amount, self._steady_ns())
         return done
 
-    MemoryStore.settle = twice  # type: ignore[method-assign]
+    Counting.settle = twice  # type: ignore[method-assign]
 
 
 @defence

@@ -30,7 +30,7 @@ def taken(gateway: Gateway, **of: str) -> dict[str, dict[str, Any]]:
     """Return how limits stand, by subject and name."""
     query = "&".join(f"{name}={value}" for name, value in of.items())
     with Client(gateway.admin_port) as admin:
-        rows = admin.ask(get(f"/limits?{query}")).json()["limits"]
+        rows = admin.ask(get(f"/limits?{query}", host="localhost")).json()["limits"]
     return {f"{one['subject']} {one['limit']}": one for one in rows}
 
 

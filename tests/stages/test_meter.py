@@ -2,12 +2,17 @@
 
 import asyncio
 
+import pytest
+
+from jupiter_addons.dialects import openai_chat, passthrough
+from jupiter_addons.enrichment.describe import describe
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.ledger import Ledger, Reservation
 from jupiter_addons.limits.limit import Amounts, Terms, limit_of
 from jupiter_addons.limits.memory import MemoryStore
+from jupiter_addons.limits.sizes import FIRST_TOKENS
 from jupiter_addons.limits.store import come
-from jupiter_addons.stages.meter import AHEAD_TOKENS, STEP_TOKENS, Meter
+from jupiter_addons.stages.meter import AHEAD_TOKENS, STEP_TOKENS, Meter, held_at_first
 from jupiter_addons.units import NanoUsdPerMillion
 
 BUDGET = limit_of("team:lab", "usd_per_day", Terms(10_000))
@@ -29,6 +34,21 @@ async def a_meter(store: MemoryStore, first=100) -> tuple[Ledger, Meter]:
     held = await ledger.reserve("c", [BUDGET], Amounts(0, first, first * 10))
     assert isinstance(held, Reservation)
     return ledger, Meter(ledger, held, PRICE)
+
+
+@pytest.mark.parametrize(
+    ("body", "read", "most"),
+    [
+        ({"stream": True, "messages": [{"role": "user", "content": "hi"}]}, openai_chat.parse, FIRST_TOKENS),
+        ({"messages": [{"role": "user", "content": "hi"}]}, openai_chat.parse, 4096),
+        ({"stream": True, "prompt": "a cat", "n": 2}, passthrough.parse, 2 * 4096),
+    ],
+    ids=["a stream", "a whole answer", "a stream without a meter"],
+)
+def test_what_can_take_more_as_it_goes_on_is_held_at_less_first(body, read, most):
+    call = read({"model": "m", **body})
+    profile = describe(call, None, 100, 4096)
+    assert held_at_first(Ledger(), profile, call, None).output_tokens == most
 
 
 def test_a_stream_goes_on_as_long_as_there_is_more():

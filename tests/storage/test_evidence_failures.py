@@ -98,7 +98,9 @@ def test_a_commit_that_fails_is_never_acknowledged_and_what_is_there_counts(tmp_
     assert statuses(path) == {"under way": "ok", **told_of}
 
 
-def test_a_call_whose_outcome_was_lost_is_ended_on_recovery(tmp_path):
+def test_a_call_whose_outcome_was_lost_is_ended_on_recovery(tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence_writer, "RETRY_S", 0.5)
+
     async def use(log):
         await asyncio.gather(*(log.append(a_decision(call)) for call in "abc"))
         log._file._db = Failing(log._file._db, made=False)

@@ -152,9 +152,9 @@ def test_a_key_that_was_rotated_is_recorded_and_one_that_is_unknown_is_refused(t
     rotated = SIGNING.manifest.rotated("record", new_record.public, 1).rotated("log", new_log.public, 1)
     second = replace(SIGNING, record=new_record, log=new_log, manifest=rotated)
     asyncio.run(kinds(SIGNING))
-    assert asyncio.run(kinds(second))[2:] == ["log.open", "key.rotate", "log.close"]
+    assert asyncio.run(kinds(second))[2:] == ["log.open", "key.rotate", "key.rotate", "log.close"]
     assert verify(rows(tmp_path / "e.db"), rotated.keys("record")).findings == []
-    assert asyncio.run(kinds(second))[5:] == ["log.open", "log.close"]
+    assert asyncio.run(kinds(second))[6:] == ["log.open", "log.close"]
     with pytest.raises(StoreError, match="is not what was written"):
         asyncio.run(kinds(SIGNING))
     assert KEY.public.kid != new_record.public.kid

@@ -34,7 +34,7 @@ def kept(tmp_path, name="e", *, heartbeat_s=3600.0, logs=None):
     finally:
         keeper.stop()
         log.close()
-        keeper.anchor()
+        keeper.finish()
 
 
 def kinds(path):

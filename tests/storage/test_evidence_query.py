@@ -9,8 +9,10 @@ from support.logs import WHO, a_decision, an_attempt, an_outcome, write_log
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence.query import SORTS, Filter, calls, matches
 from jupiter_addons.evidence.record import End, Rule, Who
+from jupiter_addons.evidence.retention import Terms
 from jupiter_addons.storage.evidence_index import advance
-from jupiter_addons.storage.evidence_query import NEWEST, OLDEST, Order, every, leaves_of, page
+from jupiter_addons.storage.evidence_prune import plan
+from jupiter_addons.storage.evidence_query import NEWEST, OLDEST, Order, every, leaves_of, newest, page
 from jupiter_addons.storage.evidence_reader import rows
 from jupiter_addons.storage.evidence_schema import MIGRATIONS
 from jupiter_addons.storage.sqlite import connect
@@ -145,6 +147,15 @@ def test_a_log_without_an_index_is_read_through(tmp_path):
         db.execute("PRAGMA user_version=1")
     db.close()
     assert list(every([path], Filter(), NEWEST)) == expected
+
+
+def test_a_file_without_a_table_is_a_log_without_leaves(logs, tmp_path):
+    begun = tmp_path / "begun.db"
+    begun.touch()
+    assert list(every([*logs, begun], Filter(), NEWEST)) == read_through(logs)
+    assert leaves_of([begun], "a0001") == []
+    assert list(newest(begun, "erase")) == []
+    assert plan(begun, Terms(days=1), 1).is_empty
 
 
 def test_the_leaves_of_a_call_are_found_in_whichever_log_they_are(logs):

@@ -125,6 +125,6 @@ def test_after_a_transaction_that_failed_nothing_of_it_is_remembered(two: Two):
     with pytest.raises(Exception, match="no"):
         two.a.extend("c", 20)
     two.outside.execute("DROP TRIGGER no")
-    two.a.store._rest_until_s = 0
+    two.a.store.database._rest_until_s = 0
     assert two.a.extend("c", 5).remaining == (85,)
     assert two.a.count(minute()) == (15, 15)

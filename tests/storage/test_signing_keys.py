@@ -118,11 +118,14 @@ def test_the_seed_of_the_first_version_goes_on_as_the_key_of_records(tmp_path, c
         (tmp_path / name).write_bytes(base64.b64encode(secret) + b"\n")
     old = from_seed("evidence", SEED)
     (tmp_path / "evidence.pub").write_text(f"{old.public}\n")
+    former = from_seed("evidence", b"\x09" * 32).public
+    (tmp_path / "evidence-2025.pub").write_text(f"{former}\n")
     keys = load_or_create(tmp_path, [log])
     assert (keys.record, keys.pseudonym) == (old, b"\x06" * 32)
     assert "is kept as PKCS#8 from now on" in caplog.text
     assert "evidence.key" not in names(tmp_path)
     assert "evidence.pub" not in names(tmp_path)
+    assert public_keys(tmp_path) == {former.kid: former, old.public.kid: old.public}
     assert load_or_create(tmp_path, [log]) == keys
 
 

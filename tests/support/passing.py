@@ -1,4 +1,4 @@
-"""A gateway for what is passed on: three providers, of which the second is asked first, and calls with forms."""
+"""A gateway for what is passed on: providers, of which the second is asked first, and calls with forms."""
 
 import contextlib
 import json
@@ -46,6 +46,7 @@ def settings(provider: RehearsalThread) -> dict[str, Any]:
             "claude": {"type": "anthropic", "base_url": url, "api_key": "provider-key", "models": ["claude-*"]},
             "rehearsal": {"model_map": {"fast": "rehearsal-1"}},
             "second": {"type": "openai", "base_url": url, "api_key": "provider-key", "models": ["rehearsal-1"]},
+            "third": {"type": "openai", "base_url": url, "api_key": "provider-key", "models": ["gpt-*"]},
         },
         "proxy": {"limits": {"body": "64KiB", "upload": "2MiB"}},
         "processing": {"costs": {"overrides": {"rehearsal-1": PRICE, "fast": PRICE}}},

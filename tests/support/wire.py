@@ -30,18 +30,20 @@ class Answer:
         return error.get("code", error.get("type")) if isinstance(error, dict) else None
 
 
-def post(path: str, body: bytes | dict[str, Any], key: str | None = None, **headers: str) -> bytes:
+def post(
+    path: str, body: bytes | dict[str, Any], key: str | None = None, *, host: str = "gateway", **headers: str
+) -> bytes:
     """Return a request; keyword headers have `_` for `-`."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"POST {path} HTTP/1.1", "Host: gateway", "Content-Type: application/json", f"Content-Length: {len(raw)}"]
+    lines = [f"POST {path} HTTP/1.1", f"Host: {host}", "Content-Type: application/json", f"Content-Length: {len(raw)}"]
     if key is not None:
         lines.append(f"Authorization: Bearer {key}")
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + raw
 
 
-def get(path: str, key: str | None = None, **headers: str) -> bytes:
-    lines = [f"GET {path} HTTP/1.1", "Host: gateway"]
+def get(path: str, key: str | None = None, *, host: str = "gateway", **headers: str) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", f"Host: {host}"]
     if key is not None:
         lines.append(f"Authorization: Bearer {key}")
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
