@@ -152,11 +152,19 @@ class PostgresLog(LogStore):
                 logger.warning("%d leaves stay in `%s`: %s", self.spooled, self._spool.path, postgres.reason(error))
 
     def let_go(self) -> None:
-        """Close the connection and the spool."""
+        """Write nothing more until it is opened again.  What is spooled is sent on all the same, unless in doubt."""
         with self._lock:
             self._open = False
             _close(self._tables)
             self._tables = None
+
+    def close(self) -> None:
+        """Let go of it for good; what is spooled stays."""
+        self._drain.end()
+        self.let_go()
+        with self._server, self._lock:
+            _close(self._sending)
+            self._sending = None
             self._spool.close()
 
     def _commit(self, batch: Batch) -> str:
@@ -240,7 +248,7 @@ class PostgresLog(LogStore):
         with self._server:
             _close(self._sending)
             self._sending = None
-            if not self._open or self._in_doubt:
+            if not self._known or self._in_doubt:
                 raise StoreError("its writer has to open it first")
             try:
                 tables = self._connect()
@@ -279,7 +287,11 @@ class PostgresLog(LogStore):
                     if self._spool.leaves:
                         self._send(tables, PATIENCE_S)
                     if not self._spool.leaves:
-                        self._tables, self._sending = tables, None
+                        if self._open:
+                            self._tables = tables
+                        else:
+                            _close(tables)
+                        self._sending = None
                         return False
                     return True
             self._send(tables, SEND_S)

@@ -74,7 +74,7 @@ class Spool:
             raise StoreError(f"`{self.path}` is full: {self.leaves} leaves wait in it for PostgreSQL")
         db = self._opened()
         try:
-            db.execute("BEGIN IMMEDIATE")
+            _begin(db)
             db.executemany("INSERT INTO leaf VALUES (?, ?, ?, ?, ?, ?, ?)", batch.leaves)
             db.executemany("INSERT INTO payload VALUES (?, ?, ?, ?, ?)", batch.payloads)
             db.execute("INSERT OR REPLACE INTO newest VALUES (1, ?)", (note,))
@@ -126,7 +126,7 @@ class Spool:
         db = self._opened()
         try:
             leaves, gone_bytes = _sums(db, below)
-            db.execute("BEGIN IMMEDIATE")
+            _begin(db)
             db.execute("DELETE FROM leaf WHERE idx < ?", (below,))
             db.execute("DELETE FROM payload WHERE idx < ?", (below,))
             db.execute("COMMIT")
@@ -169,6 +169,12 @@ _LEAVES = "SELECT * FROM leaf WHERE idx >= ? ORDER BY idx LIMIT ?"
 _PAYLOAD_BYTES = "SELECT idx, sum(length(ct)) FROM payload WHERE idx BETWEEN ? AND ? GROUP BY idx"
 _SUM_OF_LEAVES = "SELECT count(*), coalesce(sum(length(leaf) + length(sig)), 0) FROM leaf WHERE idx < ?"
 _SUM_OF_PAYLOADS = "SELECT count(*), coalesce(sum(length(ct)), 0) FROM payload WHERE idx < ?"
+
+
+def _begin(db: sqlite3.Connection) -> None:
+    if db.in_transaction:  # one that failed, and that nobody has ended
+        db.execute("ROLLBACK")
+    db.execute("BEGIN IMMEDIATE")
 
 
 def _sums(db: sqlite3.Connection, below: int) -> tuple[int, int]:

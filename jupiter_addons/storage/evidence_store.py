@@ -172,7 +172,11 @@ class LogStore(ABC):
 
     @abstractmethod
     def let_go(self) -> None:
-        """Close it.  After a failure what it knows may not be what is durable."""
+        """Let go of it after a failure: what it knows may not be what is durable.  It can be opened again."""
+
+    def close(self) -> None:
+        """Let go of it for good."""
+        self.let_go()
 
     @abstractmethod
     def _commit(self, batch: Batch) -> str:

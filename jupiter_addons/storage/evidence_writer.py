@@ -102,7 +102,7 @@ class LogWriter:
             self._write_all(self._opening(heartbeat_s))
             self._behind = self._store.tail.edge.size - self._store.derived()
         except BaseException:
-            self._store.let_go()
+            self._store.close()
             self._lock.close()
             raise
         self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
@@ -199,7 +199,7 @@ class LogWriter:
             self._waiting.put(None)
         self._thread.join()
         self._store.shrink()
-        self._store.let_go()
+        self._store.close()
         self._lock.close()
 
     def _opening(self, heartbeat_s: int | None) -> list[Fields]:
