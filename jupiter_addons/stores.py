@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from jupiter_addons.counters import RemoteStore, evidence_says, local_store, remote_store, users
+from jupiter_addons.evidence.cosignature import Cosigner, parse_cosigner
 from jupiter_addons.evidence.record import control, pseudonym
 from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.identity.passes import Passes
@@ -20,12 +21,16 @@ from jupiter_addons.settings.retention import terms
 from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
+from jupiter_addons.storage.evidence_cosigned import Cosigned
 from jupiter_addons.storage.evidence_keeper import Keeper
+from jupiter_addons.storage.evidence_reader import Snapshot
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
+from jupiter_addons.storage.evidence_witnessing import Witnessing
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
 from jupiter_addons.storage.signing_keys import Keys
 from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
+from jupiter_addons.storage.witness_client import WitnessClient
 from jupiter_addons.telemetry.alerts import Alerts
 
 
@@ -41,6 +46,7 @@ class Stores:
         self.subject_keys: SubjectKeys | None = None
         try:
             self.subject_keys = open_subject_keys(settings)
+            witnesses = _witnesses(settings)
             self.log, self._keeper = _open_log(settings, keys, version, worker)
             try:
                 self.ledger = self._open_ledger()
@@ -57,6 +63,7 @@ class Stores:
         self.keys = Passes(KeyView(self._key_store), os.urandom)
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)
+        self._witnessing = Witnessing(self.log, lambda: Snapshot(path), *witnesses)
 
     def pseudonym(self, user: str) -> str:
         """Return what leaves call a user."""
@@ -98,6 +105,7 @@ class Stores:
         self._keeper.stop()
         self.log.close()
         self._keeper.anchor()
+        self._witnessing.stop()
         self._let_go()
 
     def _let_go(self) -> None:
@@ -110,6 +118,14 @@ def _retention(settings: Configuration, named: Callable[[str], str]) -> Retentio
     given = settings.evidence.retention
     schedule = None if given.schedule is None else parse(given.schedule)
     return Retention(terms(given, named), schedule)
+
+
+def _witnesses(settings: Configuration) -> tuple[Cosigned, list[tuple[Cosigner, WitnessClient]]]:
+    named = [
+        (parse_cosigner(one.key), WitnessClient(one.url, settings.upstream_ca_file))
+        for one in settings.evidence.witnesses
+    ]
+    return Cosigned(settings.anchor_dir, [cosigner for cosigner, _ in named]), named
 
 
 def open_subject_keys(settings: Configuration) -> SubjectKeys | None:

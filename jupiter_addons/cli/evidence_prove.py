@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
+from jupiter_addons.cli.evidence_witnesses import known
 from jupiter_addons.cli.options import config_option, configuration
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence import bundle
 from jupiter_addons.evidence.merkle import nodes
 from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.evidence_cosigned import Cosigned
 from jupiter_addons.storage.evidence_reader import Snapshot
 
 
@@ -21,16 +23,21 @@ from jupiter_addons.storage.evidence_reader import Snapshot
     type=click.Path(path_type=Path, dir_okay=False),
     help="The file to write; default standard output.",
 )
-def prove(config_path: Path | None, call_id: str, output: Path | None) -> int:
+@click.option(
+    "--cosigned", is_flag=True, help="Under a checkpoint that witnesses have cosigned; verified with their keys."
+)
+def prove(config_path: Path | None, call_id: str, output: Path | None, cosigned: bool) -> int:
     """Write a bundle that proves a call: its leaves, signatures, proofs of inclusion, checkpoint and keys.
 
     ID is that of the answer's x-jupiter-evidence-id.  `python -m jupiter_addons.evidence.verify_bundle BUNDLE ROOT` verifies
-    it, and that file works alone, with PyNaCl; ROOT is the last line of `jupiter signing list`.
+    it, and that file works alone, with PyNaCl; ROOT is the last line of `jupiter signing list`.  After it come the keys of the
+    witnesses, if the bundle is cosigned.
     """
     settings = configuration(config_path)
     manifest = signing_keys.manifest_note(settings.signing_dir)
+    witnessed = Cosigned(settings.anchor_dir, known(settings, ())) if cosigned else None
     for path in settings.evidence_paths:
-        data = _bundle(path, call_id, manifest) if path.exists() else None
+        data = _bundle(path, call_id, manifest, witnessed) if path.exists() else None
         if data is not None:
             break
     else:
@@ -49,12 +56,17 @@ def prove(config_path: Path | None, call_id: str, output: Path | None) -> int:
     return 0
 
 
-def _bundle(path: Path, call_id: str, manifest: bytes) -> bytes | None:
+def _bundle(path: Path, call_id: str, manifest: bytes, witnessed: Cosigned | None) -> bytes | None:
     with Snapshot(path) as snapshot:
         leaves = [bundle.Stored(row.idx, row.leaf, row.signature) for row in snapshot.leaves_of(call_id)]
         if not leaves:
             return None
-        newest = snapshot.newest_checkpoint()
+        if witnessed is not None:
+            newest = witnessed.newest(snapshot.origin, max(one.idx for one in leaves))
+        else:
+            newest = snapshot.newest_checkpoint()
+        if newest is None and witnessed is not None:
+            raise StoreError(f"no witness has cosigned call `{call_id}` yet; hint: evidence.witnesses")
         if newest is None:
             raise StoreError(f"`{path}` has no checkpoint yet; hint: the next start of the gateway makes one")
         size, note = newest
