@@ -2,7 +2,10 @@
 
 What a thread sends is whatever the newest checkpoint is by then, so that nothing queues up behind a witness that is away; it
 is asked again later and later, up to a minute.  A witness that knows more leaves than there are, or others, has seen what
-must not be: that is said loudly, and `jupiter evidence verify --witness` finds out which side is wrong.
+must not be: that is said, and `jupiter evidence verify --witness` finds out what is wrong.
+
+All of it is said as a warning: mitmproxy ends a gateway that logs an error while it starts, and whether one starts is not for
+a witness to say.
 """
 
 import logging
@@ -116,7 +119,7 @@ class Errand:
         except (StoreError, VerificationError, ValueError) as error:
             self._failed(str(error))
         except Exception:
-            logger.exception("the thread that has the evidence log witnessed failed")
+            logger.warning("having the evidence log witnessed failed", exc_info=True)
             self._failures += 1
         else:
             if self._failures:
@@ -126,7 +129,7 @@ class Errand:
 
     def _failed(self, why: str) -> None:
         if not self._failures:
-            logger.error("the evidence log is not witnessed by `%s`: %s", self._cosigner.name, why)
+            logger.warning("the evidence log is not witnessed by `%s`: %s", self._cosigner.name, why)
         self._failures += 1
 
     def _cosign(self) -> None:

@@ -128,6 +128,7 @@ def test_a_witness_that_is_down_or_lies_is_said_once_and_asked_again_later(tmp_p
     waits = [one.step(), one.step()]
     assert waits == [2 * evidence_witnessing.STEP_S, 4 * evidence_witnessing.STEP_S]
     assert cosigned.read(ORIGIN, COSIGNER) is None
+    assert {one.levelname for one in caplog.records} == {"WARNING"}, "an error would end a gateway that starts"
     if not isinstance(lie, RuntimeError):
         assert caplog.text.count("is not witnessed by `witness.example/w1`") == 1
     assert one.step() == evidence_witnessing.STEP_S
