@@ -150,6 +150,8 @@ class Exchange:
     candidate: Candidate = field(init=False)  # translate
     spoken: DialectName = field(init=False)  # translate: the dialect in which the candidate is asked, and answers
     capped: tuple[str, str] | None = field(init=False)  # translate: the limit that has set a cap, and where
+    counted: tuple[str, str] | None = field(init=False)
+    """translate: the limit for which the provider is asked to tell what was used though the client has not, and where"""
     notes: tuple[str, ...] = field(init=False)  # translate: what became of fields that this dialect has no place for
     sent: bytes = field(init=False)  # translate
     permit: Permit = field(init=False)  # commit

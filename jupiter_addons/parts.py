@@ -17,7 +17,7 @@ from pathlib import Path
 from jupiter_addons.dialects.call import Call, DialectName
 from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.enrichment.describe import takes_media
-from jupiter_addons.enrichment.prices import NOT_BILLED, Context, Price, PriceTable, context_of, dearest
+from jupiter_addons.enrichment.prices import MAX_NAME_CHARS, NOT_BILLED, Context, Price, PriceTable, context_of, dearest
 from jupiter_addons.errors import ConfigError, Problem, StoreError
 from jupiter_addons.evidence.record import control
 from jupiter_addons.host import certificates
@@ -250,9 +250,12 @@ class Parts:
         if found is None:
             able = [p.type for p in self.providers if p.offers(call.model) and p.serves(call.dialect)]
             names = dict.fromkeys(_catalogue(kind, call.dialect) for kind in able)
+            found = tuple(names)
+            if len(call.model) > MAX_NAME_CHARS:
+                return found
             if len(self._priced_by) >= _REMEMBERED:
                 self._priced_by.clear()
-            found = self._priced_by[key] = tuple(names)
+            self._priced_by[key] = found
         return found
 
     def price_at(self, candidate: Candidate, call: Call) -> Price | None:

@@ -50,8 +50,8 @@ def prove(config_path: Path | None, call_id: str, output: Path | None) -> int:
 def bundle_of(settings: Configuration, call_id: str) -> bytes | None:
     """Return the bundle that proves a call; None if there is no such call.  Raises StoreError."""
     manifest = signing_keys.manifest_note(settings.signing_dir)
-    for path in logs_of(settings):
-        if path.exists() and (found := _bundle(path, call_id, manifest)) is not None:
+    for place in logs_of(settings):
+        if place.exists() and (found := _bundle(place, call_id, manifest)) is not None:
             return found
     return None
 

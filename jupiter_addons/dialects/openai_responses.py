@@ -5,6 +5,7 @@ send.  Only what is acted on is checked; every other field rides along unread.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -165,7 +166,17 @@ class StreamReader:
 
 
 class _Fold(Fold):
+    def __init__(self, *, keep_text: bool = True) -> None:
+        super().__init__(keep_text=keep_text)
+        self._goes_on = False
+
+    def reply(self, *, complete: bool) -> Reply:
+        """Return it as a reply; what the provider goes on saying after it, in the background, nobody here will read."""
+        return replace(super().reply(complete=complete), unread=self._goes_on)
+
     def envelope(self, response: Any) -> None:
+        if (status := response.get("status")) is not None:
+            self._goes_on = response.get("background") is True and status in ("queued", "in_progress")
         if isinstance(found := response.get("id"), str):
             self.id = found
         if isinstance(found := response.get("model"), str):

@@ -1,7 +1,8 @@
 """Who waits for a limit: a line that is fair to principals, whatever each of them sends at once.
 
 Principals take turns; among the calls of one, the oldest is first.  Somebody with a hundred calls in the line and somebody with
-one wait for as many turns as there are principals, not calls.
+one wait for as many turns as there are principals, not calls.  Nor can one of them fill the line: when it is full, who has most
+calls in it loses the latest.
 """
 
 from collections import OrderedDict, deque
@@ -15,13 +16,16 @@ class Line[Ticket]:
         self._turns: OrderedDict[str, deque[Ticket]] = OrderedDict()
         self._length = 0
 
-    def join(self, principal: str, ticket: Ticket) -> bool:
-        """Let a ticket wait; return False if too many do."""
-        if self._length >= self._most:
-            return False
+    def join(self, principal: str, ticket: Ticket) -> Ticket | None:
+        """Let a ticket wait; return the one that has no place any more, if too many do: it may be this one."""
         self._turns.setdefault(principal, deque()).append(ticket)
         self._length += 1
-        return True
+        if self._length <= self._most:
+            return None
+        whose = max(self._turns, key=lambda name: (len(self._turns[name]), name == principal))
+        out = self._turns[whose][-1]
+        self.leave(whose, out)
+        return out
 
     @property
     def first(self) -> Ticket | None:

@@ -314,8 +314,10 @@ def _changed(x: Exchange) -> list[tuple[str, str, int]]:
 
 
 def _notes(x: Exchange) -> list[tuple[str, str, int]]:
-    capped = [(*x.capped, 1)] if x.filled("capped") and x.capped is not None else []
-    return capped + ([("translation", note, 1) for note in x.notes] if x.filled("notes") else [])
+    added = (getattr(x, slot) for slot in ("capped", "counted") if x.filled(slot))
+    return [(*one, 1) for one in added if one is not None] + (
+        [("translation", note, 1) for note in x.notes] if x.filled("notes") else []
+    )
 
 
 def _taken_out(x: Exchange) -> list[tuple[str, str, int]]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from jupiter_addons.dialects import envelope, translate
 from jupiter_addons.dialects.call import DialectName, ErrorFamily, Reply
+from jupiter_addons.dialects.caps import tells_only_usage
 from jupiter_addons.dialects.registry import STREAM_READERS, WIRES
 from jupiter_addons.dialects.replies import told
 from jupiter_addons.dialects.spoken import Heard
@@ -72,9 +73,12 @@ class EventRelay:
         translator: Translator | None = None,
         meter: Meter | None = None,
         keep_last: bool = False,
+        hides_usage: bool = False,
         keep_bytes: int = 0,
     ) -> None:
         """`dialect` is the client's; `translator` is there if the provider speaks another.
+
+        `hides_usage`: the client has not asked for the chunk that tells what was used, and does not get it.
 
         `meter` says how much of it there may be; what it ends is ended as the dialect ends what is long enough.
         `keep_last` is for streams without a terminal event that could be known: the last of them is held back instead.
@@ -99,7 +103,7 @@ class EventRelay:
         self._rest = b""
         """What never became a whole event."""
         self._editor: EventEditor | None = None
-        self._keep_last, self._latest = keep_last, b""
+        self._keep_last, self._latest, self._hides_usage = keep_last, b"", hides_usage
         self._answered, self._delivered = Tape(keep_bytes), Tape(keep_bytes)
         self.begun = self.ending = self.cut = self._drained = False
 
@@ -137,6 +141,8 @@ class EventRelay:
         if self._heard is not None:
             self._heard.read(frame)
         terminal = self._reader.read(frame)
+        if self._hides_usage and tells_only_usage(frame):
+            return
         if terminal and not self.ending and self._editor is not None:
             ready += self._editor.finish()
         self.ending = self.ending or terminal

@@ -95,6 +95,7 @@ class ReadReply:
             translator=None if x.spoken == x.call.dialect else Translator(x.spoken, x.call.dialect, _asked(x)),
             meter=self._meter(x),
             keep_last=x.is_passed_on,
+            hides_usage=x.filled("counted") and x.counted is not None,
             keep_bytes=self._keep_bytes,
         )
 

@@ -5,6 +5,7 @@ If a rule's demand cannot be met, the rules are asked again with that demand exc
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from mitmproxy import http
 
@@ -28,7 +29,7 @@ from jupiter_addons.units import NanoUsd, usd
 ROUNDS = 3
 """So often the rules are asked; a set that then still demands what cannot be met has no answer."""
 
-_TIMED_OUT = Refusal("queue_timeout", "the limit that this call waited for was not free in time", retry_after_s=1)
+_TIMED_OUT = Refusal("queue_timeout", "the limit that this call waited for was not free in time")
 
 _UNITS: dict[str, Unit] = {"requests": "requests", "tokens": "tokens", "cost": "nusd"}
 """The unit of a rule's demand -> ours."""
@@ -84,8 +85,8 @@ class Reserve:
             except StoreError:
                 x.refuse(NO_COUNTERS)
                 return
-            except TimedOut:
-                x.refuse(_TIMED_OUT)
+            except TimedOut as over:
+                x.refuse(replace(_TIMED_OUT, retry_after_s=over.retry_after_s))
                 return
             if isinstance(outcome, Reservation):
                 x.reservation = outcome

@@ -13,7 +13,7 @@ from mitmproxy import http
 
 from jupiter_addons.dialects import passthrough
 from jupiter_addons.dialects.call import Call, DialectName
-from jupiter_addons.dialects.caps import place, with_cap
+from jupiter_addons.dialects.caps import USAGE, place, tells_usage, with_cap, with_usage
 from jupiter_addons.dialects.encodings import decode
 from jupiter_addons.dialects.registry import WIRES
 from jupiter_addons.dialects.splice import splice
@@ -94,6 +94,8 @@ class Translate:
     def _keep_dialect(self, flow: http.HTTPFlow, x: Exchange, candidate: Candidate, key: str | None) -> None:
         provider = candidate.provider
         call, body, as_it_came = self._capped(x, older=provider.type == "openai-compatible")
+        if provider.type == "openai":
+            call, body, as_it_came = self._counted(x, call, body, as_it_came)
         is_known = x.endpoint is None or x.endpoint.body != "any"
         # Which may be an alias, as the client wrote it; at an unknown path nobody knows what is a model.
         if is_known and candidate.model and candidate.model != call.body.get("model"):
@@ -143,7 +145,7 @@ class Translate:
         """
         call, body, encoded = x.outgoing.call, x.outgoing.body, x.outgoing.encoded
         limit, where = x.reservation.bounds_output, place(call.dialect, older=older)
-        x.capped = None
+        x.capped = x.counted = None
         if limit is None or where is None or call.max_tokens is not None:
             return call, body, encoded
         coding = _said(x.head, b"content-encoding")
@@ -151,6 +153,21 @@ class Translate:
             body = decode(coding, body, x.plain_bytes)
         x.capped = f"limit/{limit.name}", ".".join(map(str, where))
         return *with_cap(call, body, self._cap, where), encoded and not coding
+
+    @staticmethod
+    def _counted(x: Exchange, call: Call, body: bytes, encoded: bool) -> tuple[Call, bytes, bool]:
+        """Return a call that is asked to tell what was used, if a limit counts that and the client has not asked.
+
+        At OpenAI alone: other servers show what they think, and not all of them take the field.
+        """
+        limit = x.reservation.bounds_output
+        if limit is None or tells_usage(call):
+            return call, body, encoded
+        coding = _said(x.head, b"content-encoding")
+        if encoded and coding:
+            body = decode(coding, body, x.plain_bytes)
+        x.counted = f"limit/{limit.name}", ".".join(map(str, USAGE))
+        return *with_usage(call, body), encoded and not coding
 
     @staticmethod
     def _send(

@@ -133,23 +133,24 @@ class SqliteBooks:
 
     def flush(self) -> None:
         """Write what has changed."""
-        cursor, members, kept, gone = self.cursor, Tally[str](), [], []
-        for series in self._touched.values():
+        cursor, members = self.cursor, dict[str, int]()
+        kept: list[tuple[str, str, bytes | None, int, int]] = []
+        for name, series in self._touched.items():
             for subject, row in series.rows.items():
                 if not row.is_changed:
                     continue
-                if row.state is None and not row.held:
+                state = row.state
+                if state is None and not row.held:
                     if row.is_there:
-                        gone.append((subject, series.name))
-                    members[series.name] -= row.is_there
-                else:
-                    state = None if row.state is None else series.form.pack(row.state)
-                    kept.append((subject, series.name, state, row.held, series.table.until_ns(subject)))
-                    members[series.name] += not row.is_there
+                        cursor.execute("DELETE FROM counter WHERE subject = ? AND series = ?", (subject, name))
+                        members[name] = members.get(name, 0) - 1
+                    continue
+                if not row.is_there:
+                    members[name] = members.get(name, 0) + 1
+                packed = None if state is None else series.form.pack(state)
+                kept.append((subject, name, packed, row.held, series.table.until_ns(subject)))
         if kept:
             cursor.executemany(_KEEP, kept)
-        if gone:
-            cursor.executemany("DELETE FROM counter WHERE subject = ? AND series = ?", gone)
         for name, change in members.items():
             if change > 0:
                 cursor.execute(_MORE, (name, self._touched[name].ends_s, change))

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from jupiter_addons.dialects.caps import place, with_cap
+from jupiter_addons.dialects.caps import place, tells_only_usage, tells_usage, with_cap, with_usage
 from jupiter_addons.dialects.registry import PARSERS
+from jupiter_addons.dialects.sse import Splitter
 from jupiter_addons.dialects.strict import scan
 
 CHAT = b'{"model": "m",  "messages": [{"role": "user", "content": "hi"}]}'
@@ -48,3 +49,46 @@ def test_older_servers_know_the_older_name():
 
 def test_what_makes_no_text_has_no_cap():
     assert place("openai_embeddings") is place("ollama_embed") is place("anthropic_count_tokens") is None
+
+
+@pytest.mark.parametrize(
+    "options", ["", ', "stream_options": null', ', "stream_options": {"include_usage": false, "x": 1}']
+)
+def test_a_stream_that_tells_nothing_is_asked_to_tell_what_was_used(options):
+    body = b'{"model": "m", "stream": true' + options.encode() + b', "messages": [{"role": "user", "content": "hi"}]}'
+    call = PARSERS["openai_chat"](scan(body))
+    assert not tells_usage(call)
+    asked, asking = with_usage(call, body)
+    assert tells_usage(asked)
+    assert json.loads(asking) == dict(asked.body)
+    assert json.loads(asking)["stream_options"] == {
+        **(json.loads(body).get("stream_options") or {}),
+        "include_usage": True,
+    }
+    assert not tells_usage(PARSERS["openai_completions"]({"model": "m", "prompt": "hi", "stream": True}))
+
+
+def test_what_tells_it_anyway_is_not_asked():
+    hi = [{"role": "user", "content": "hi"}]
+    assert tells_usage(PARSERS["openai_chat"]({"model": "m", "messages": hi}))
+    assert tells_usage(
+        PARSERS["openai_chat"](
+            {"model": "m", "stream": True, "stream_options": {"include_usage": True}, "messages": hi}
+        )
+    )
+    assert tells_usage(PARSERS["ollama_chat"]({"model": "m", "messages": hi}))
+
+
+@pytest.mark.parametrize(
+    ("data", "is_it"),
+    [
+        (b'{"choices": [], "usage": {"prompt_tokens": 1}}', True),
+        (b'{"choices": [], "usage": null}', False),
+        (b'{"choices": [{"delta": {"content": "usage"}}], "usage": {"prompt_tokens": 1}}', False),
+        (b'{"usage": ', False),
+        (b"[DONE]", False),
+    ],
+)
+def test_the_event_that_tells_it_is_known(data: bytes, is_it: bool):
+    (frame,) = Splitter().feed(b"data: " + data + b"\n\n")
+    assert tells_only_usage(frame) is is_it

@@ -142,3 +142,23 @@ def test_a_server_without_deltas_is_read_at_the_end():
 def test_an_error_is_no_end(event, error):
     marks, found = streamed(event)
     assert (marks, found.error, found.complete) == ([False], error, False)
+
+
+def test_an_answer_that_is_made_in_the_background_is_not_read():
+    """It is paid for all the same, and charged as it was held."""
+    begun = {"id": "r", "status": "queued", "background": True, "output": [], "usage": None}
+    said = reply(200, json.dumps(begun).encode())
+    assert (said.unread, said.usage) == (True, None)
+    assert not reply(200, json.dumps({**begun, "status": "completed"}).encode()).unread
+
+    reader = StreamReader()
+
+    def feed(kind: str, status: str, **more) -> bool:
+        event = {"type": kind, "response": {**begun, "status": status, **more}}
+        for frame in Splitter().feed(b"data: " + json.dumps(event).encode() + b"\n\n"):
+            reader.read(frame)
+        return reader.reply().unread
+
+    assert feed("response.created", "in_progress"), "who hangs up here does not end it"
+    assert not feed("response.completed", "completed")
+    assert not feed("response.created", "in_progress", background=False)

@@ -30,7 +30,9 @@ def an_answer(port: int, path: str, body: dict, key: str) -> Answer:
 @pytest.fixture(scope="module")
 def gateway(provider: RehearsalThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A token costs a millionth of a dollar, whichever way it goes."""
+    openai = {"type": "openai", "base_url": f"http://127.0.0.1:{provider.port}/v1", "api_key": "provider-key"}
     overrides = {
+        "providers": {"openai": {**openai, "models": ["gpt-5"]}},
         "limits": {
             "by_team": {
                 "lab": {
@@ -39,6 +41,7 @@ def gateway(provider: RehearsalThread, tmp_path_factory: pytest.TempPathFactory)
                 }
             },
             "by_model": {
+                "gpt-5": {"usd_per_day": 10},
                 **{f"rehearsal-short-{number}": {"output_tokens_per_day": 900} for number in range(len(STREAMS))},
                 "rehearsal-one": {"concurrent_requests": 1},
                 "rehearsal-dear": {"usd_per_day": 0.001},
@@ -99,6 +102,22 @@ def test_a_cap_of_the_clients_own_is_left_as_it_is(client: Client, gateway: Gate
     leaf = decision(gateway, answer)
     assert "changed" not in leaf
     assert len({payload["sha256"] for payload in leaf["payload"]}) == 1
+
+
+def test_a_stream_is_charged_for_what_it_thought_unseen_though_its_client_asks_for_no_count(
+    client: Client, gateway: Gateway
+):
+    """OpenAI bills what its models think, shows nothing of it, and tells of a stream only if it is asked to."""
+    body = chat("[[say=one two three]]", model="gpt-5", stream=True)
+    asked = client.ask(post(CHAT, {**body, "stream_options": {"include_usage": True}}, gateway.key))
+    answer = client.ask(post(CHAT, body, gateway.key))
+    assert b'"prompt_tokens"' in asked.body and b'"prompt_tokens"' not in answer.body
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+    assert outcome(gateway, answer)["cost"]["usage"] == "provider"
+    assert outcome(gateway, answer)["cost"]["nusd"] == outcome(gateway, asked)["cost"]["nusd"] > 0
+    changed = decision(gateway, answer)["changed"]
+    assert [change["field"] for change in changed] == ["stream_options.include_usage"]
+    assert "changed" not in decision(gateway, asked)
 
 
 @pytest.mark.parametrize("name", STREAMS)

@@ -18,16 +18,30 @@ def test_principals_take_turns_however_many_calls_each_has():
     line: Line[str] = Line(99)
     whose = {**{f"a{n}": "a" for n in range(4)}, "b0": "b", "c0": "c", "c1": "c"}
     for ticket, principal in whose.items():
-        assert line.join(principal, ticket)
+        assert line.join(principal, ticket) is None
     assert served(line, whose) == ["a0", "b0", "c0", "a1", "c1", "a2", "a3"]
     assert len(line) == 0
 
 
 def test_no_more_wait_than_may():
     line: Line[str] = Line(2)
-    assert [line.join("a", str(n)) for n in range(3)] == [True, True, False]
+    assert [line.join("a", str(n)) for n in range(3)] == [None, None, "2"]
     line.leave("a", "1")
-    assert line.join("b", "3")
+    assert line.join("b", "3") is None
+    assert len(line) == 2
+
+
+def test_one_principal_cannot_fill_the_line():
+    line: Line[str] = Line(3)
+    whose = {ticket: ticket[0] for ticket in ("a0", "a1", "a2", "b0", "c0", "d0")}
+    assert [line.join(whose[ticket], ticket) for ticket in whose] == [None, None, None, "a2", "a1", "d0"]
+    assert served(line, whose) == ["a0", "b0", "c0"]
+
+
+def test_a_line_in_which_nobody_may_wait_stays_empty():
+    line: Line[str] = Line(0)
+    assert line.join("a", "a0") == "a0"
+    assert (line.first, len(line)) == (None, 0)
 
 
 def test_who_gives_up_costs_nobody_a_turn():

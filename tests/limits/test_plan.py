@@ -68,3 +68,12 @@ def test_key_team_organisation_and_model_are_counted_beside_the_user():
 def test_a_provider_has_limits_of_its_own():
     assert PLAN.limits_at("openai") == (limit_of("provider:openai", "concurrent_requests", Terms(8)),)
     assert PLAN.limits_at("other") == ()
+
+
+def test_nothing_is_remembered_of_models_without_limits():
+    """Their names may be made up, and be as long as a body."""
+    plan = LimitPlan(Tables(by_model={"gpt-5": rates(requests_per_second=2)}))
+    for number in range(9):
+        plan.limits_for(Caller("bob", "k"), f"gpt-{'x' * 99}{number}")
+    assert plan._found.cache_info().currsize == 1
+    assert [limit.subject for limit in plan.limits_for(Caller("bob", "k"), "gpt-5")] == ["model:gpt-5"]

@@ -1,5 +1,6 @@
 """The switches of the rows about shared counters: who counts, by which clock, and what happens when nobody does."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,13 @@ def one_clock() -> None:
     original = limits_redis.RedisStore.__init__
 
     def own(self: Any, *args: Any, **more: Any) -> None:
-        original(self, *args, **{**more, "steady_ns": time.time_ns})
+        original(self, *args, **{**more, "steady_ns": lambda: time.time_ns()})
 
     limits_redis.RedisStore.__init__ = own  # type: ignore[method-assign]
+    if "ORDEAL_AHEAD" in os.environ:  # this takes the place of the program that moves the clock
+        from inside.five_minutes_ahead import set_ahead
+
+        set_ahead()
 
 
 @defence

@@ -105,7 +105,7 @@ def emptied(stage: Stage) -> None:
 
 @row("LB-12", "two gateways whose clocks are five minutes apart", defence="one_clock")
 def clocks_apart(stage: Stage) -> None:
-    ahead = Setup(preamble=Path(__file__).parent / "inside/five_minutes_ahead.py")
+    ahead = Setup(preamble=Path(__file__).parent / "inside/five_minutes_ahead.py", environment={"ORDEAL_AHEAD": "1"})
     with a_redis() as server, Provider() as provider, contextlib.ExitStack() as stack:
         settings = {"limits": limits(server.url, requests_per_minute=20)}
         gateways = [

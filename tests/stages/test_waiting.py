@@ -3,12 +3,15 @@
 import asyncio
 import time
 
+import pytest
+
 from jupiter_addons.limits.ledger import Exceeded, Ledger, Reservation
 from jupiter_addons.limits.limit import Amounts, Terms, limit_of
 from jupiter_addons.stages.waiting import Lines, TimedOut
 
 ONE = limit_of("global", "concurrent_requests", Terms(1, enforcement="queue"))
 RATE = limit_of("global", "requests_per_second", Terms(1, enforcement="queue"))
+SPENT = limit_of("team:lab", "tokens_per_day", Terms(5, enforcement="queue"))
 HARD = limit_of("user:a", "tokens_per_day", Terms(5))
 
 
@@ -62,6 +65,49 @@ def test_nobody_waits_longer_than_may_be():
 def test_a_line_that_is_too_long_takes_nobody():
     crowd = Crowd(Lines(1, 5.0), ONE, lasts_s=0.2)
     assert asyncio.run(crowd.all("a0", "b0", "c0")) == ["served", "served", "timed out"]
+
+
+def test_one_principal_with_many_calls_does_not_keep_the_others_out():
+    crowd = Crowd(Lines(3, 20.0), ONE)
+    outcomes = asyncio.run(crowd.all("a0", "a1", "a2", "a3", "b0", "c0"))
+    assert outcomes == ["served", "served", "timed out", "timed out", "served", "served"]
+    assert crowd.lines._lines == {}
+    assert crowd.ledger.open_count == 0
+
+
+def test_who_has_waited_in_vain_is_told_when_the_limit_will_be_free():
+    async def run() -> float:
+        crowd = Crowd(Lines(9, 0.3), SPENT)
+        await crowd.ledger.reserve("spent", [SPENT], Amounts(5))
+
+        def attempt():
+            return crowd.ledger.reserve("a0", [SPENT], Amounts(1))
+
+        first = await attempt()
+        assert isinstance(first, Exceeded)
+        with pytest.raises(TimedOut) as caught:
+            await crowd.lines.wait(SPENT, "a", first.retry_after_s, attempt)
+        return caught.value.retry_after_s
+
+    assert 86_000 < asyncio.run(run()) < 96_000
+
+
+def test_what_can_never_be_served_does_not_hold_up_the_line():
+    """It would stand at its head for as long as a call may wait."""
+
+    async def run() -> tuple[object, float]:
+        crowd = Crowd(Lines(9, 20.0), SPENT)
+
+        def attempt():
+            return crowd.ledger.reserve("a0", [SPENT], Amounts(6))
+
+        began = time.monotonic()
+        outcome = await crowd.lines.wait(SPENT, "a", 0.0, attempt)
+        return outcome, time.monotonic() - began
+
+    outcome, took_s = asyncio.run(run())
+    assert isinstance(outcome, Exceeded)
+    assert took_s < 10
 
 
 def test_who_could_not_be_served_in_time_does_not_wait_at_all():
