@@ -13,7 +13,6 @@ from jupiter_addons.addresses import redis_address
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.evidence.took import took
-from jupiter_addons.kept import logs_of
 from jupiter_addons.limits.memory import MemoryStore
 from jupiter_addons.limits.recorded import recorded_counter
 from jupiter_addons.limits.store import Counter, Store, Taken
@@ -58,8 +57,10 @@ def evidence_says(paths: Collection[Place], users: Collection[str], pseudonym_ke
             raise StoreError(f"`{path}` does not say what was taken: {error}") from error
 
 
-def local_store(settings: Configuration, users: Collection[str], pseudonym_key: bytes) -> Store | None:
-    """Return the store of this host, told what it needs; None if it is another's.  Raises StoreError."""
+def local_store(
+    settings: Configuration, logs: Collection[Place], users: Collection[str], pseudonym_key: bytes
+) -> Store | None:
+    """Return the store of this host, told by its `logs` what it needs; None if it is another's.  Raises StoreError."""
     if settings.limits.storage.url == "memory:":
         return MemoryStore()
     if settings.limits_path is None:
@@ -67,7 +68,7 @@ def local_store(settings: Configuration, users: Collection[str], pseudonym_key: 
     store = SqliteStore(settings.limits_path)
     try:
         if store.doubt is not None:
-            tell(store, list(evidence_says(logs_of(settings), users, pseudonym_key)))
+            tell(store, list(evidence_says(logs, users, pseudonym_key)))
     except BaseException:
         store.close()
         raise

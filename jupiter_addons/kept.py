@@ -3,10 +3,18 @@
 from collections.abc import Sequence
 
 from jupiter_addons.settings.load import Configuration
-from jupiter_addons.storage.evidence_places import Place, in_server
+from jupiter_addons.storage.evidence_places import Place, ServerLog, in_server
 
 
 def logs_of(settings: Configuration) -> Sequence[Place]:
     """Return the logs, also those of workers and instances that there are no more.  Raises StoreError."""
     server = settings.evidence_server
     return settings.evidence_paths if server is None else in_server(server)
+
+
+def logs_of_host(settings: Configuration) -> Sequence[Place]:
+    """Return the logs that this host's processes have written, as far as its state directory knows."""
+    server = settings.evidence_server
+    if server is None:
+        return settings.evidence_paths
+    return [ServerLog(server, f"jupiter/{path.stem.partition('-')[2]}") for path in settings.evidence_paths]

@@ -14,6 +14,7 @@ from jupiter_addons.evidence.cosignature import Cosigner, parse_cosigner
 from jupiter_addons.evidence.record import control, pseudonym
 from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.identity.passes import Passes
+from jupiter_addons.kept import logs_of_host
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.limits.store import Taken, come
 from jupiter_addons.routing.state import RoutingState
@@ -41,7 +42,7 @@ class Stores:
 
     def __init__(self, settings: Configuration, version: str, worker: int = 0) -> None:
         """`worker` is the process's number: each has an evidence log of its own."""
-        self._settings = settings
+        self._settings, self._logs_before = settings, logs_of_host(settings)
         keys = signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
         self.pseudonym_key = keys.pseudonym
         self._key_store = KeyStore(settings.keys_path)
@@ -73,7 +74,7 @@ class Stores:
 
     def _open_ledger(self) -> Ledger:
         settings = self._settings
-        counters = local_store(settings, users(settings, self._key_store), self.pseudonym_key)
+        counters = local_store(settings, self._logs_before, users(settings, self._key_store), self.pseudonym_key)
         self._remote: RemoteStore | None = None
         if counters is None:
             counters = self._remote = remote_store(settings, self.log.origin)

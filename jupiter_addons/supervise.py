@@ -18,7 +18,7 @@ from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.host import certificates, workers
 from jupiter_addons.host.workers import Supervisor
 from jupiter_addons.inspection import Inspection
-from jupiter_addons.kept import logs_of
+from jupiter_addons.kept import logs_of, logs_of_host
 from jupiter_addons.routing import report
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
@@ -76,7 +76,7 @@ def _make_once(settings: Configuration) -> None:
     """Create what workers that start together would each create."""
     keys = signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
     with contextlib.closing(KeyStore(settings.keys_path)) as store:
-        counters = local_store(settings, users(settings, store), keys.pseudonym)
+        counters = local_store(settings, logs_of_host(settings), users(settings, store), keys.pseudonym)
     if counters is not None:
         counters.close()
     if (subjects := open_subject_keys(settings)) is not None:

@@ -4,12 +4,12 @@ import time
 from pathlib import Path
 
 import pytest
+from support.logs import SIGNING
 
 from jupiter_addons.counters import evidence_says, local_store, remote_store, tell, users
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.counted import counted
 from jupiter_addons.evidence.record import pseudonym
-from jupiter_addons.evidence.signing import from_seed, new_seed
 from jupiter_addons.identity.keys import KeyRecord
 from jupiter_addons.limits.limit import Terms, limit_of
 from jupiter_addons.limits.memory import MemoryStore
@@ -32,7 +32,7 @@ def a_settings(directory: Path, **more: object) -> Configuration:
 
 def write(path: Path, *, calls: int, user: str = "alice", settled: bool = True) -> None:
     """Write a log of calls that each took a request of a user and a dollar's thousandth of a team."""
-    log = EvidenceLog(path, Identity(from_seed("evidence", new_seed()), "test", "0"))
+    log = EvidenceLog(path, Identity(SIGNING, "test", "0"))
     taken = [
         counted(MINUTE.subject, name="requests_per_minute", unit="requests", held=1, limit=600, period="60s"),
         counted(MONTH.subject, name="usd_per_month", unit="nusd", held=3000, limit=10**9, period=str(MONTH.shape)),
@@ -82,7 +82,7 @@ def test_a_store_that_is_new_is_told_once(tmp_path: Path):
     write(settings.evidence_path, calls=3)
     write(settings.evidence_path_of(1), calls=1)
     for _ in range(2):
-        store = local_store(settings, ["alice"], KEY)
+        store = local_store(settings, settings.evidence_paths, ["alice"], KEY)
         assert isinstance(store, SqliteStore)
         assert counts(store) == [4, 4000]
         store.close()
@@ -93,7 +93,7 @@ def test_a_store_that_cannot_be_told_is_not_used(tmp_path: Path):
     settings.evidence_path.parent.mkdir()
     settings.evidence_path.write_bytes(b"no database, but long enough to be taken for one" * 100)
     with pytest.raises(StoreError):
-        local_store(settings, ["alice"], KEY)
+        local_store(settings, settings.evidence_paths, ["alice"], KEY)
     assert SqliteStore(tmp_path / "state/limits.db").doubt == "lost"
 
 
@@ -115,10 +115,10 @@ def test_which_store_it_is_the_configuration_says(tmp_path: Path):
     memory = a_settings(tmp_path, limits={"storage": {"url": "memory:"}})
     redis = a_settings(tmp_path, limits={"storage": {"url": "redis://h"}})
     named = a_settings(tmp_path, limits={"storage": {"url": "sqlite:c/l.db"}})
-    assert isinstance(local_store(memory, [], KEY), MemoryStore)
-    assert local_store(redis, [], KEY) is None
+    assert isinstance(local_store(memory, [], [], KEY), MemoryStore)
+    assert local_store(redis, [], [], KEY) is None
     assert not remote_store(redis, "one").is_lost
-    store = local_store(named, [], KEY)
+    store = local_store(named, [], [], KEY)
     assert store is not None
     store.close()
     assert (tmp_path / "c/l.db").exists()
