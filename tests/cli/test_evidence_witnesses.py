@@ -9,7 +9,7 @@ from support.evidence import evidence, install
 from support.logs import a_decision, write_log
 from support.witness import NOW_S, a_witness
 
-from jupiter_addons.evidence import checkpoint, note
+from jupiter_addons.evidence import checkpoint, note, verify_bundle
 from jupiter_addons.evidence.cosignature import Cosigner, cosign
 from jupiter_addons.evidence.signing import PublicKey, from_seed
 from jupiter_addons.evidence.witness import request
@@ -178,8 +178,11 @@ def test_a_bundle_under_a_cosigned_checkpoint_has_all_cosignatures(tmp_path):
     signed = cosigned(tmp_path)
     kept.keep(signed, COSIGNER)
     kept.keep(signed + note.line(cosign(note.parse(signed).text, other, 9)).encode(), Cosigner(other.public))
-    bundle = json.loads(evidence(config, "prove", "--cosigned", "call-1").stdout)
-    data = bundle["leaves"][0]["proof"].partition("\n\n")[2].encode()
+    whole = evidence(config, "prove", "--cosigned", "call-1").stdout_bytes
+    root = str(signing_keys.load_root(tmp_path / "state/signing"))
+    proved = verify_bundle.verify(whole, [root, KEY, str(Cosigner(other.public))])
+    assert [leaf["kind"] for leaf in proved] == ["decision", "outcome"]
+    data = json.loads(whole)["leaves"][0]["proof"].partition("\n\n")[2].encode()
     log_keys = signing_keys.load_manifest(tmp_path / "state/signing").keys("log").values()
     assert checkpoint.opened(data, log_keys, [COSIGNER, Cosigner(other.public)]).size == newest(tmp_path)[1]
     assert len(note.parse(data).signatures) == 3
