@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.postgres import needs_postgres
 
 NAMES = {
     "governed_json_cpu_ratio",
@@ -49,6 +50,7 @@ POLICY_NAMES = {
 
 
 FIRST = {"all": "governed_json_cpu_ms", "policy": "policy_100x5_ms", "translation": "translation_request_ms"}
+POSTGRES_NAMES = {"evidence_pg_own_logs", "evidence_pg_one_log", "evidence_pg_ratio"}
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,13 @@ def test_the_quick_form_prints_one_object_with_all_figures(what, names):
     assert set(printed["figures"]) == names
     assert all(isinstance(value, (int, float)) for value in printed["figures"].values())
     assert printed["figures"][FIRST[what]] > 0
+
+
+@needs_postgres
+def test_a_log_per_writer_is_measured_against_one_for_all():
+    command = [sys.executable, str(Path(__file__).parent / "bench"), "postgres", "--quick", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["figures"]
+    assert set(figures) == POSTGRES_NAMES
+    assert figures["evidence_pg_ratio"] > 1, done.stderr

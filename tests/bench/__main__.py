@@ -3,6 +3,7 @@
 scripts/bench              a table, about five minutes
 scripts/bench policy       what evaluating rules costs, half a minute
 scripts/bench translation  what translating costs, pair by pair of dialects, half a minute
+scripts/bench postgres     what a log per writer is worth in PostgreSQL, half a minute
 scripts/bench --quick      fewer and shorter rounds
 scripts/bench --json       one object: {"figures": {NAME: number}, "machine": {...}}
 """
@@ -16,9 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench import figures, policy, translation
+from bench import figures, policy, postgres_logs, translation
 
-ALONE = {"policy": policy.run, "translation": translation.run}
+ALONE = {"policy": policy.run, "translation": translation.run, "postgres": postgres_logs.run}
 """What can be measured by itself."""
 
 

@@ -27,12 +27,13 @@ needs_postgres = pytest.mark.skipif(
 class Server:
     """A running server."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, sync: bool) -> None:
         self._bin, self.directory = FOLDERS[0], directory
         self._data, self._sockets = directory / "data", directory / "s"
         self._sockets.mkdir(mode=0o777)
         self._sockets.chmod(0o777)
         self._as_user("initdb", "-D", str(self._data), "-U", USER, "-A", "trust", "--no-sync", "-k", "-E", "UTF8")
+        self._options = "" if sync else "-c fsync=off"
         self.start()
 
     def url(self, database: str = USER, user: str = USER) -> str:
@@ -41,7 +42,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = f"-k {self._sockets} -c listen_addresses= -c max_connections=60"
+        options = f"-k {self._sockets} -c listen_addresses= -c max_connections=60 {self._options}"
         self._as_user(
             "pg_ctl", "-D", str(self._data), "-w", "-t", "60", "-l", f"{self._data}.log", "-o", options, "start"
         )
@@ -97,15 +98,18 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """Run a server of one's own, to be stopped and killed at will."""
+def running(*, sync: bool = False) -> Iterator[Server]:
+    """Run a server of one's own, to be stopped and killed at will.
+
+    It survives that also without `sync`, which is for what a disk is asked to do.
+    """
     directory = Path(tempfile.mkdtemp(prefix="jupiter-pg-", dir="/tmp"))
     directory.chmod(0o755)
     if os.geteuid() == 0:
         os.chown(directory, pwd.getpwnam(USER).pw_uid, -1)
     server = None
     try:
-        server = Server(directory)
+        server = Server(directory, sync=sync)
         yield server
     finally:
         if server is not None:
