@@ -10,6 +10,7 @@ a witness to say.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -83,8 +84,9 @@ class Witnessing:
     def stop(self) -> None:
         """Have the last checkpoint cosigned, by whoever does so in time, and end."""
         self._stopping.set()
+        until_s = time.monotonic() + LAST_WORDS_S
         for thread in self._threads:
-            thread.join(LAST_WORDS_S)
+            thread.join(max(0.0, until_s - time.monotonic()))
 
 
 class Errand:

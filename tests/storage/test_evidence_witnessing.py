@@ -178,9 +178,9 @@ def test_a_witness_that_hangs_does_not_keep_the_gateway_from_ending(tmp_path, mo
             time.sleep(2)
             raise StoreError("too late")
 
-    monkeypatch.setattr(evidence_witnessing, "LAST_WORDS_S", 0.1)
+    monkeypatch.setattr(evidence_witnessing, "LAST_WORDS_S", 0.5)
     log = ALog()
-    running = Witnessing(log, log.tree, Cosigned(tmp_path, [COSIGNER]), [(COSIGNER, Hanging())])
+    running = Witnessing(log, log.tree, Cosigned(tmp_path, [COSIGNER]), [(COSIGNER, Hanging())] * 4)
     started_s = time.monotonic()
     running.stop()
     assert time.monotonic() - started_s < 1.5
