@@ -14,7 +14,7 @@ from jupiter_addons.evidence.cosignature import Cosigner, parse_cosigner
 from jupiter_addons.evidence.record import control, pseudonym
 from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.identity.passes import Passes
-from jupiter_addons.kept import logs_of_host
+from jupiter_addons.kept import logs_of_host, open_archive
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.limits.store import Taken, come
 from jupiter_addons.routing.state import RoutingState
@@ -23,6 +23,7 @@ from jupiter_addons.settings.retention import terms
 from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
+from jupiter_addons.storage.evidence_archive import Archiving, Archivist
 from jupiter_addons.storage.evidence_cosigned import Cosigned
 from jupiter_addons.storage.evidence_keeper import Keeper
 from jupiter_addons.storage.evidence_places import EXTRA, Place, ServerLog, snapshot
@@ -47,13 +48,16 @@ class Stores:
         self.pseudonym_key = keys.pseudonym
         self._key_store = KeyStore(settings.keys_path)
         self.subject_keys: SubjectKeys | None = None
+        self._archiving: Archiving | None = None
         try:
             self.subject_keys = open_subject_keys(settings)
             witnesses = _witnesses(settings)
             self.log, self._keeper, self._place = _open_log(settings, keys, version, worker)
             try:
+                self._archiving = _archiving(settings, keys, self._place)
                 self.ledger = self._open_ledger()
             except BaseException:
+                self._stop_archiving()
                 self._keeper.stop()
                 self.log.close()
                 raise
@@ -62,7 +66,10 @@ class Stores:
             raise
         path = settings.evidence_path_of(worker)
         retention = _retention(settings, self.pseudonym)
-        self.upkeep = Upkeep(self.log, path, self.subject_keys, retention, records_erasures=worker == 0)
+        self.archived = None if self._archiving is None else self._archiving.archived
+        self.upkeep = Upkeep(
+            self.log, path, self.subject_keys, retention, records_erasures=worker == 0, archived=self.archived
+        )
         self.keys = Passes(KeyView(self._key_store), os.urandom)
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)
@@ -105,11 +112,16 @@ class Stores:
         """Write what is still to be written, and let go of everything."""
         self.alerts.stop()
         self.ledger.close()
+        self._stop_archiving()
         self._keeper.stop()
         self.log.close()
         self._keeper.finish()
         self._witnessing.stop()
         self._let_go()
+
+    def _stop_archiving(self) -> None:
+        if self._archiving is not None:
+            self._archiving.stop()
 
     def _let_go(self) -> None:
         self._key_store.close()
@@ -137,6 +149,15 @@ def open_subject_keys(settings: Configuration) -> SubjectKeys | None:
     if not kept and not path.exists():
         return None
     return SubjectKeys(path, load_master(settings.content_key_path, create=not path.exists()))
+
+
+def _archiving(settings: Configuration, keys: Keys, place: Place) -> Archiving | None:
+    """Start what archives a process's log, if that is configured.  Raises StoreError."""
+    if settings.evidence.archive_url is None:
+        return None
+    bucket = open_archive(settings.evidence.archive_url)
+    note = signing_keys.manifest_note(settings.signing_dir)
+    return Archiving(Archivist(bucket, lambda: snapshot(place), keys, note))
 
 
 def _open_log(settings: Configuration, keys: Keys, version: str, worker: int) -> tuple[LogWriter, Keeper, Place]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jupiter_addons.addresses import RedisAddress, redis_address
+from jupiter_addons.addresses import ArchiveAddress, RedisAddress, archive_address, redis_address
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,20 @@ def test_a_url_that_says_no_such_thing_is_refused_without_its_secrets(url: str):
 
 def test_no_secret_is_printed():
     assert "secret" not in f"{redis_address('redis://me:secret@h')!r} {redis_address('redis://me:secret@h')}"
+
+
+def test_an_archive_is_a_bucket_and_what_holds_for_all_that_is_put_there():
+    found = archive_address(
+        "s3://b/some/prefix/?endpoint=http://127.0.0.1:9000&region=eu-1&retention=30d&mode=governance"
+    )
+    assert found == ArchiveAddress("b", "some/prefix", "http://127.0.0.1:9000", "eu-1", 30, "GOVERNANCE")
+    assert archive_address("s3://b") == ArchiveAddress("b", "", None, None, 180, "COMPLIANCE")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["s3://", "http://b/p", "s3://b?retention=0d", "s3://b?retention=30", "s3://b?mode=x", "s3://b?days=3", "s3://b#x"],
+)
+def test_what_says_no_archive_is_refused(url: str):
+    with pytest.raises(ValueError, match="archive"):
+        archive_address(url)

@@ -63,6 +63,8 @@ ONLY: dict[str, tuple[str, ...]] = {
     "sqlite3": ("storage/",),
     "apsw": ("storage/",),
     "psycopg": ("storage/",),
+    "boto3": ("storage/archive_s3.py",),
+    "botocore": ("storage/archive_s3.py",),
     "hiredis": ("storage/redis_connection.py",),
     "nacl": ("evidence/signing.py", "evidence/keyring.py", "evidence/verify_bundle.py"),
     "click": ("cli/",),

@@ -63,7 +63,7 @@ async def _prune(settings: Configuration, terms: Terms, now_us: int) -> dict[Pat
         path = settings.evidence_path_of(worker)
         stores = Stores(settings, VERSION, worker)
         try:
-            cuts[path] = await prune_log(stores.log, path, terms, now_us)
+            cuts[path] = await prune_log(stores.log, path, terms, now_us, archived=stores.archived)
         finally:
             stores.close()
     return cuts

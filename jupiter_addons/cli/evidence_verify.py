@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from jupiter_addons.cli.evidence_verify_archive import verify_archive
 from jupiter_addons.cli.evidence_witnesses import Witnesses, ask, known, line
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.errors import StoreError, VerificationError
@@ -66,6 +67,11 @@ MOST_SHOWN = 100
 @click.option(
     "--root", "root_text", help="The root key as you know it, `jupiter-root+…`; default the one beside the keys."
 )
+@click.option(
+    "--archive",
+    "archive_url",
+    help="Verify this archive instead, s3://bucket/prefix?…; with --root nothing else is needed, no configuration either.",
+)
 def verify(
     config_path: Path | None,
     form: str,
@@ -75,12 +81,15 @@ def verify(
     asked: tuple[str, ...],
     witness_keys: tuple[str, ...],
     root_text: str | None,
+    archive_url: str | None,
 ) -> int:
     """Check every leaf, tree and checkpoint of each log, and that nothing is missing.
 
     Exits 1 if anything is not as it was signed, and 4 if it all is, but for some log there is nothing kept elsewhere by which
     a missing end would show; with --witness, nothing that a witness has said.
     """
+    if archive_url is not None:
+        return verify_archive(archive_url, _root(root_text), config_path, form)
     settings = configuration(config_path)
     manifest = signing_keys.load_manifest(settings.signing_dir, _root(root_text))
     remembered = _remembered(settings, manifest, given)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from jupiter_addons.addresses import archive_address
 from jupiter_addons.evidence.cosignature import parse_cosigner
 from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.settings.types import Count, Duration, Section, Size, Timeout, later, only
@@ -104,6 +105,11 @@ def _is_schedule(text: str) -> str:
     return text
 
 
+def _is_archive(text: str) -> str:
+    archive_address(text)
+    return text
+
+
 class LegalHold(Section):
     """Calls that are kept whatever their age, and users who cannot be forgotten; what is left out means any."""
 
@@ -177,8 +183,9 @@ class Evidence(Section):
     share; default `<state_dir>/evidence.db`."""
     spool: Annotated[Size, Field(ge=1024**2)] = 256 * 1024**2
     """How much each worker keeps in `<state_dir>/spool` while PostgreSQL is away; if that is full, calls are refused."""
-    archive_url: Annotated[None, only(None, "archives are")] = None
-    """Where old evidence goes; not in this version."""
+    archive_url: Annotated[str, AfterValidator(_is_archive)] | None = None
+    """Where full segments of each log are kept as well, locked: `s3://bucket/prefix?endpoint=…&region=…&retention=180d&
+    mode=compliance` (or governance), the extra `s3`; keys come from the environment, as for other AWS clients."""
     durability: Literal["strict", "async"] = "strict"
     """strict: a decision is on disk before anything is sent, an outcome before its answer is complete.  async is weaker: both
     need only be queued, and a crash can take up to 4096 leaves, which each leaf says."""

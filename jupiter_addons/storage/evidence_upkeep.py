@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from jupiter_addons.errors import JupiterError, StoreError
-from jupiter_addons.evidence.retention import Cut, Terms, pruned
+from jupiter_addons.evidence.retention import TILE_LEAVES, Cut, Terms, pruned
 from jupiter_addons.evidence.schedule import Schedule
 from jupiter_addons.storage.evidence_prune import Pruning, plan
 from jupiter_addons.storage.evidence_query import newest
@@ -24,6 +24,10 @@ from jupiter_addons.storage.subject_keys import SubjectKeys, erased
 
 logger = logging.getLogger(__name__)
 
+ARCHIVE_LAG = 3 * TILE_LEAVES
+"""By so many leaves an archive is behind that is up to date: the last segment is not full, and some are on their way."""
+ARCHIVED_S = 60.0
+"""How long a prune waits for the archive."""
 ON_RECORD_S = 15.0
 """How long a leaf may take to be there that was acknowledged when it was queued (`durability: async`)."""
 
@@ -47,8 +51,11 @@ class Upkeep:
         retention: Retention,
         *,
         records_erasures: bool,
+        archived: Callable[[], int] | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        """`archived` says how many leaves are in the archive, if there is one: what is not there is not let go."""
+        self._archived = archived
         self._log = log
         self._path = path
         self._keys = keys
@@ -92,7 +99,9 @@ class Upkeep:
 
     async def _prune_in_time(self) -> None:
         try:
-            cut = await prune(self._log, self._path, self._retention.terms, self._clock() // 1000)
+            cut = await prune(
+                self._log, self._path, self._retention.terms, self._clock() // 1000, archived=self._archived
+            )
         except JupiterError as error:
             logger.error("the evidence log could not be pruned: %s", error)
             return
@@ -107,7 +116,9 @@ async def record_erasures(log: LogWriter, keys: SubjectKeys) -> None:
         keys.recorded(erasure.id)
 
 
-async def prune(log: LogWriter, path: Path, terms: Terms, now_us: int) -> Cut:
+async def prune(
+    log: LogWriter, path: Path, terms: Terms, now_us: int, *, archived: Callable[[], int] | None = None
+) -> Cut:
     """Let go from a log what its terms let go, and put that on record before.  Raises StoreError.
 
     Cut short in between, the record says that leaves may go which are still there; the next prune takes them.
@@ -115,11 +126,22 @@ async def prune(log: LogWriter, path: Path, terms: Terms, now_us: int) -> Cut:
     if not isinstance(log, EvidenceLog):
         raise StoreError("evidence in PostgreSQL is kept for ever in this version")
     cut = await asyncio.to_thread(plan, path, terms, now_us)
+    if archived is not None and not cut.is_empty:
+        await asyncio.to_thread(_wait_for_archive, archived, cut)
     if not cut.is_empty:
         await log.append(pruned(cut, terms, now_us))
         await asyncio.to_thread(_wait_for, path, now_us)
         await asyncio.to_thread(log.take_away, Pruning(cut, terms, now_us).step)
     return cut
+
+
+def _wait_for_archive(archived: Callable[[], int], cut: Cut) -> None:
+    """Wait until the archive has what there is to have.  Raises StoreError if it does not come to that."""
+    deadline_s = time.monotonic() + ARCHIVED_S
+    while (there := archived()) + ARCHIVE_LAG < cut.size:
+        if time.monotonic() > deadline_s:
+            raise StoreError(f"{there} of {cut.size} leaves are archived: nothing goes before the others are")
+        time.sleep(0.1)
 
 
 def _wait_for(path: Path, now_us: int) -> None:

@@ -2,18 +2,34 @@
 
 import contextlib
 import json
+import os
+import random
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from support.gateway import Gateway
+import boto3
+from support import crashes
+from support.gateway import BIN, Gateway, Setup, free_port
+from support.logs import SIGNING
 from support.postgres import FOLDERS, Server, running
+from support.s3 import ACCESS, CEPH, Flaky, ceph
 from support.wire import wait_until
 
+from jupiter_addons.addresses import archive_address
+from jupiter_addons.errors import StoreError
+from jupiter_addons.evidence import manifest
 from jupiter_addons.evidence.payload import Sealed
+from jupiter_addons.evidence.signing import from_seed
 from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.archive_s3 import Bucket
 from jupiter_addons.storage.evidence_anchor import Anchors
+from jupiter_addons.storage.evidence_archive import Archivist
+from jupiter_addons.storage.evidence_archive_audit import audit
 from jupiter_addons.storage.evidence_audit import Audit, Audited, Remembered
-from jupiter_addons.storage.evidence_places import in_server, rows
+from jupiter_addons.storage.evidence_places import in_server, rows, snapshot
+from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from ordeal.calls import ask
 from ordeal.provider import Provider
 from ordeal.rows_ev import Load, own_state
@@ -36,9 +52,9 @@ def postgres() -> Iterator[Server]:
 def audited(gateway: Gateway, url: str) -> list[Audited]:
     """Verify the logs in the server as `jupiter evidence verify` does, and see that nothing is wrong with them."""
     state = gateway.directory / "state"
-    manifest = signing_keys.load_manifest(state / "signing")
-    heads = Anchors(state / "anchors", manifest.keys("log").values()).all()
-    logs, together = Audit(manifest).run(in_server(url), [Remembered(head, "the anchor") for head in heads])
+    keys = signing_keys.load_manifest(state / "signing")
+    heads = Anchors(state / "anchors", keys.keys("log").values()).all()
+    logs, together = Audit(keys).run(in_server(url), [Remembered(head, "the anchor") for head in heads])
     wrong = [finding for log in logs for finding in log.report.findings]
     assert not wrong and not together, [*wrong, *together][:3]
     return logs
@@ -144,6 +160,99 @@ def hangs(stage: Stage) -> None:
             audited(gateway, url)
             # A refusal that could not be recorded is said with where it failed, which is no fault.
             stage.fail_gate("tracebacks", -gateway.log.count("guard: `close` failed: StoreError("))
+
+
+@row(
+    "EV-07",
+    "S3 that answers 503, hangs up and cuts; and Ceph, which lets nobody delete what is locked",
+    defence="read_back",
+)
+def archived(stage: Stage) -> None:
+    if not CEPH:
+        raise Skipped("Ceph is not installed (radosgw, ceph-mon, ceph-osd, ceph-mgr), or this is not root")
+    os.environ.update(ACCESS)
+    _spoiled(stage)
+    port, mon = free_port(), free_port()
+    with own_state() as state, ceph(port, mon) as endpoint, Provider(paced) as provider:
+        client = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=ACCESS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=ACCESS["AWS_SECRET_ACCESS_KEY"],
+        )
+        client.create_bucket(Bucket="archive", ObjectLockEnabledForBucket=True)
+        url = f"s3://archive/jupiter?endpoint={endpoint}&retention=1d"
+        setup = Setup(environment=ACCESS)
+        evidence = {"archive_url": url, "content": "encrypted"}
+        with stage.own_gateway(
+            provider.port, setup=setup, evidence=evidence, proxy={"state_dir": str(state)}
+        ) as gateway:
+            load = Load(gateway)
+            assert wait_until(lambda: len(load.answered) > 600, 120)
+            load.stop()
+            assert wait_until(lambda: len(_manifests(client)) >= 4, 60), "it is not archived"
+            gateway.stop()
+        stage.note("segments", len(_manifests(client)))
+        root = signing_keys.load_root(state / "signing")
+        shown = _verify_archive(url, root)
+        assert shown["ok"] and shown["logs"][0]["segments"] >= 4, shown
+        found = client.list_object_versions(Bucket="archive")["Versions"]
+        for one in found[:20]:
+            assert _is_refused(client, one["Key"], one["VersionId"]), f"{one['Key']} could be deleted"
+        client.delete_object(Bucket="archive", Key=found[0]["Key"])
+        assert _verify_archive(url, root)["logs"][0]["segments"] >= 4, "what looks deleted is not found"
+        client.close()
+
+
+def _is_refused(client: Any, key: str, version: str) -> bool:
+    try:
+        client.delete_object(Bucket="archive", Key=key, VersionId=version)
+    except client.exceptions.ClientError as error:
+        return bool(error.response["ResponseMetadata"]["HTTPStatusCode"] == 403)
+    return False
+
+
+def _spoiled(stage: Stage) -> None:
+    """Archive a log in a store of which many answers are spoiled, and see that all of it is there."""
+    chance = random.Random(7)
+    with own_state() as state:
+        crashes.write(state / "e.db", 300)
+        EvidenceLog(state / "e.db", Identity(SIGNING, "test", "0")).close()
+        store = Flaky()
+        bucket = Bucket(archive_address(f"s3://b/p?endpoint={store.endpoint}&retention=1d"))
+        root = from_seed("jupiter-root", b"\x09" * 32)
+        note = manifest.sign(SIGNING.manifest, root).encode()
+        attempts, archivist = 0, None
+        while archivist is None or archivist.archived < 512:
+            attempts += 1
+            assert attempts < 100, "it is never archived"
+            store.spoiled = [chance.choice(["", "", "503", "hang up", "cut"]) for _ in range(25)]
+            archivist = Archivist(bucket, lambda: snapshot(state / "e.db"), SIGNING, note)
+            with contextlib.suppress(StoreError):
+                while archivist.step():
+                    pass
+        store.spoiled = []
+        [log] = audit(bucket, root.public)
+        assert not log.report.findings and log.segments == 2, log.report.findings[:3]
+        stage.note("attempts", attempts)
+        bucket.close()
+        store.close()
+
+
+def _manifests(client: Any) -> list[str]:
+    found = client.list_objects_v2(Bucket="archive").get("Contents", [])
+    return [one["Key"] for one in found if "/manifest/" in one["Key"]]
+
+
+def _verify_archive(url: str, root: object) -> Any:
+    """Verify an archive in a place where there is nothing else."""
+    command = [str(BIN / "jupiter"), "evidence", "verify", "--archive", url, "--root", str(root), "--format", "json"]
+    done = subprocess.run(
+        command, cwd="/", env={**os.environ, **ACCESS}, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return json.loads(done.stdout)
 
 
 BODIES = (

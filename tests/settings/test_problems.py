@@ -281,6 +281,14 @@ BROKEN = {
         PROVIDERS + "processing: {costs: {default_price: {input: 1}}}\n",
         "2:21: `processing.costs`: the price of `default_price` needs `input` and `output`",
     ),
+    "no archive": (
+        PROVIDERS + "evidence: {archive_url: 's3://bucket?days=1'}\n",
+        "2:25: `evidence.archive_url`: an archive has no `days`: endpoint, region, retention and mode",
+    ),
+    "evidence in PostgreSQL that is to be pruned": (
+        PROVIDERS + "evidence: {url: 'postgresql://h/d', retention: {days: 365}}\n",
+        "2:11: `evidence`: evidence in PostgreSQL is kept for ever in this version; `retention` is for `sqlite:`",
+    ),
     "one port for both": (
         PROVIDERS + "proxy: {admin_address: 127.0.0.1:8080}\n",
         "2:24: the admin port must not be the proxy's own",
@@ -291,7 +299,6 @@ LATER_KEYS = {
     "policy: {mode: git}": "`policy.mode`: policies from git are not available in this version",
     "policy: {watch: true}": "`policy.watch`: reloading policies is not available in this version",
     "processing: {content: {pii: {}}}": "`processing.content`: content detectors are not available in this version",
-    "evidence: {archive_url: 's3://bucket'}": "`evidence.archive_url`: archives are not available in this version",
     "identity: {anonymous: allow}": "`identity.anonymous`: callers without a key are not available in this version",
     "telemetry: {tracing: {enabled: true}}": "`telemetry.tracing.enabled`: tracing is not available in this version",
     "security: {tls: {enabled: true}}": "`security.tls.enabled`: TLS on the listener is not available in this version",
