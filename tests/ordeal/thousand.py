@@ -31,6 +31,8 @@ ANSWERED_S = 90.0
 """By then a busy machine has answered a thousand calls."""
 INPUT_TOKENS = 132
 """What is held of a request."""
+PATIENCE_S = "10"
+"""How long a Redis may be silent."""
 TOKEN_NUSD = 1000
 INSIDE = Path(__file__).parent / "inside"
 
@@ -88,7 +90,7 @@ def key_of(gateway: Gateway, user: str) -> str:
 
 def setup(steps: Path, lease: str | None = None) -> Setup:
     """Return how a gateway is started that writes down what it does."""
-    environment = {"PYTHONPATH": str(INSIDE), "ORDEAL_STEPS": str(steps)}
+    environment = {"PYTHONPATH": str(INSIDE), "ORDEAL_STEPS": str(steps), "ORDEAL_PATIENCE": PATIENCE_S}
     return Setup(environment=environment if lease is None else {**environment, "ORDEAL_LEASE": lease})
 
 

@@ -177,7 +177,7 @@ def start_gateway(directory: Path, provider_port: int, setup: Setup | None = Non
         gateway = Gateway(directory, process, port, admin_port)
         try:
             if setup.ready:
-                assert wait_until(lambda: is_ready(gateway), 30), gateway.log
+                assert wait_until(lambda: is_ready(gateway), 90), gateway.log
                 gateway.key = create_key(config)
             yield gateway
         finally:

@@ -3,6 +3,7 @@
 ORDEAL_NAMES  a file: name -> addresses, as JSON, read at each lookup; a number among them is seconds to wait
 ORDEAL_BUG    a method of the event relay that raises when an event with `bug-here` has come
 ORDEAL_LEASE  two numbers of seconds: how long a hold lasts of which nothing is heard, and how often it is renewed
+ORDEAL_PATIENCE  how many seconds a Redis server may be silent: how fast a busy machine is, is not what is tried
 ORDEAL_STEPS  a directory: what every process does to money, as a `support.history` each, written before it goes on
 """
 
@@ -55,6 +56,11 @@ if lease := os.environ.get("ORDEAL_LEASE"):
     from jupiter_addons.limits import ledger
 
     ledger.LEASE_S, ledger.RENEW_S = (float(seconds) for seconds in lease.split(","))
+
+if patience := os.environ.get("ORDEAL_PATIENCE"):
+    from jupiter_addons.storage import redis_connection
+
+    redis_connection.LIMIT_S = float(patience)
 
 if steps := os.environ.get("ORDEAL_STEPS"):
     from jupiter_addons.errors import StoreError
