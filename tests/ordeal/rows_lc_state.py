@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,12 @@ class Remains:
             except (sqlite3.Error, UnicodeDecodeError):
                 found[path.name] = path.read_bytes()
         return found
+
+    def is_at_rest(self) -> bool:
+        """Whether who writes them has done what it does when there is time, such as bringing its index on."""
+        before = self.contents()
+        time.sleep(2)
+        return self.contents() == before
 
     def check(self) -> None:
         """Check that nothing acknowledged is lost, that the call that was cut has an end, and that all of it verifies."""
@@ -194,7 +201,9 @@ def _is_open(port: int) -> bool:
 def _locked_out(stage: Stage, provider: Provider, state: Path) -> str | None:
     """Start a second gateway on the state of one that runs: it has to go, and the first to stay."""
     with stage.own_gateway(provider.port, proxy={"state_dir": str(state)}) as first:
-        fault = _refuses(stage, Remains(state, set()), "evidence.db")
+        remains = Remains(state, set())
+        assert wait_until(remains.is_at_rest, 30), "the first one goes on writing although nothing happens"
+        fault = _refuses(stage, remains, "evidence.db")
         with Client(first.port) as client:
             assert client.ask(post(CHAT, chat("quick"), first.key)).status == 200
     return fault
