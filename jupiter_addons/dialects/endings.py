@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from jupiter_addons.dialects.replies import items, mapping
+from jupiter_addons.dialects.replies import Fold, items, mapping
 
 
 class Ending(Protocol):
@@ -24,6 +24,24 @@ class Ending(Protocol):
 
     def events(self, own_tokens: int) -> bytes:
         """Return the events that end the answer here; `own_tokens` is our count of it."""
+
+
+class Endable:
+    """What readers of streams have in common: the answer so far, and how it ends if it has to end before the provider does."""
+
+    _fold: Fold
+
+    def __init__(self, ending: Ending | None) -> None:
+        self._ending = ending
+
+    @property
+    def own_tokens(self) -> int:
+        """How many tokens the answer is so far, by our own count."""
+        return self._fold.text.tokens
+
+    def ending(self) -> bytes:
+        """Return the events that end the answer here; nothing if it was not to be ended."""
+        return b"" if self._ending is None else self._ending.events(self.own_tokens)
 
 
 class ChatEnding:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from jupiter_addons.dialects.call import Call, DialectName, JsonObject, Message, Operation, Reply, Usage
-from jupiter_addons.dialects.endings import OllamaEnding
+from jupiter_addons.dialects.endings import Endable, OllamaEnding
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, invalid, objects, text
 from jupiter_addons.dialects.openai_completions import texts
 from jupiter_addons.dialects.replies import Fold, error_reply, items, mapping, tokens
@@ -154,13 +154,13 @@ def _answer(status: int, body: bytes) -> Mapping[str, Any]:
         raise UpstreamError(Refusal("provider_invalid_response", "the provider's answer is not JSON")) from None
 
 
-class StreamReader:
+class StreamReader(Endable):
     """Folds the lines of a stream into a reply, with its text or without it."""
 
     def __init__(self, *, keep_text: bool = True, ends: bool = False) -> None:
         """`ends`: it may have to be ended before the provider ends it."""
-        self._fold = _Fold(keep_text=keep_text)
-        self._ending = OllamaEnding() if ends else None
+        super().__init__(OllamaEnding() if ends else None)
+        self._fold: _Fold = _Fold(keep_text=keep_text)
         self._done = False
 
     def read(self, frame: Frame) -> bool:
@@ -183,15 +183,6 @@ class StreamReader:
     def reply(self) -> Reply:
         """Return the answer so far."""
         return self._fold.reply(complete=self._done)
-
-    @property
-    def own_tokens(self) -> int:
-        """How many tokens the answer is so far, by our own count."""
-        return self._fold.text.tokens
-
-    def ending(self) -> bytes:
-        """Return the events that end the answer here; nothing if it was not to be ended."""
-        return b"" if self._ending is None else self._ending.events(self.own_tokens)
 
 
 class _Fold(Fold):

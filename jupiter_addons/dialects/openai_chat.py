@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from jupiter_addons.dialects.call import Call, JsonObject, Message, Reply, Usage
-from jupiter_addons.dialects.endings import ChatEnding
+from jupiter_addons.dialects.endings import ChatEnding, Endable
 from jupiter_addons.dialects.fields import MAX_OUTPUT_TOKENS, flag, integer, invalid, number, objects, text
 from jupiter_addons.dialects.replies import Fold, error_reply, items, mapping, tokens, whole
 from jupiter_addons.dialects.sse import Frame, is_done
@@ -93,13 +93,13 @@ def reply(status: int, body: bytes) -> Reply:
     return folded.reply(complete=True)
 
 
-class StreamReader:
+class StreamReader(Endable):
     """Folds the events of a stream into a reply, with its text or without it."""
 
     def __init__(self, *, keep_text: bool = True, ends: bool = False) -> None:
         """`ends`: it may have to be ended before the provider ends it."""
-        self._fold = _Fold(keep_text=keep_text)
-        self._ending = ChatEnding() if ends else None
+        super().__init__(ChatEnding() if ends else None)
+        self._fold: _Fold = _Fold(keep_text=keep_text)
         self._done = False
 
     def read(self, frame: Frame) -> bool:
@@ -123,15 +123,6 @@ class StreamReader:
     def reply(self) -> Reply:
         """Return the answer so far."""
         return self._fold.reply(complete=self._done)
-
-    @property
-    def own_tokens(self) -> int:
-        """How many tokens the answer is so far, by our own count."""
-        return self._fold.text.tokens
-
-    def ending(self) -> bytes:
-        """Return the events that end the answer here; nothing if it was not to be ended."""
-        return b"" if self._ending is None else self._ending.events(self.own_tokens)
 
 
 class _Fold(Fold):
