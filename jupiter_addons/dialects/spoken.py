@@ -31,7 +31,7 @@ _BESIDE: Mapping[str, str] = {
 """What a model reads beside the messages, and as whose word it counts."""
 _PASSED_TURNS = frozenset({"model", "instructions", "prompt", "input"})
 """The members of what is passed on that are messages, or name who reads them."""
-STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 """A string in a JSON text, its quotes included."""
 _HIDING = ("\\u", "\\/")
 _MOST_COMPARED = 1000
@@ -125,12 +125,12 @@ def offered(call: Call) -> list[str]:
 def unescaped(text: str) -> Iterator[str]:
     """Yield the strings in a JSON text whose escapes could hide something, without them."""
     if any(escape in text for escape in _HIDING):
-        for token in STRING.findall(text):
-            if any(escape in token for escape in _HIDING) and (found := read_string(token)) is not None:
+        for token in _STRING.findall(text):
+            if any(escape in token for escape in _HIDING) and (found := _read_string(token)) is not None:
                 yield found
 
 
-def read_string(token: str) -> str | None:
+def _read_string(token: str) -> str | None:
     """Return the text of a JSON string, between its quotes, or None if it is none.  Half a surrogate pair is U+FFFD."""
     try:
         found: str = json.loads(token, strict=False)
