@@ -5,9 +5,14 @@ python -O tests/bench/bare.py PORT UPSTREAM_PORT
 
 import asyncio
 import sys
+from pathlib import Path
 
 from mitmproxy import http
 from mitmproxy.options import Options
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.bytes_relay import Bytes
 
 from jupiter_addons.exchange import EXCHANGES, Exchange, Permit
 from jupiter_addons.host import options, seams, shortcuts
@@ -33,24 +38,6 @@ class PassThrough:
         x.opened = True
         if flow.response.headers.get("content-type") == "text/event-stream":
             x.relay = Bytes()
-
-
-class Bytes:
-    """A relay that passes bytes on as they come."""
-
-    begun = is_framed = True
-    ending = cut = False
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Pass on."""
-        return [data]
-
-    def drain(self) -> None:
-        """Nothing is held back."""
-
-    def finish(self) -> list[bytes]:
-        """Nothing is held back."""
-        return []
 
 
 async def nothing_to_close(_flow: http.HTTPFlow, _x: Exchange) -> None:

@@ -31,6 +31,7 @@ with warnings.catch_warnings():
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from host.conversations import CONVERSATIONS, Ends
+from support.bytes_relay import Bytes
 
 from jupiter_addons.exchange import CONNECTS, EXCHANGES, Connect, Exchange, Permit
 from jupiter_addons.host import seams, shortcuts
@@ -153,25 +154,6 @@ class Governs:
         x.opened = True
         if flow.response is not None and flow.response.headers.get("content-type") == "text/event-stream":
             x.relay = Bytes()
-
-
-class Bytes:
-    """A relay that passes bytes on as they come."""
-
-    begun = is_framed = True
-    ending = cut = False
-
-    def feed(self, data: bytes) -> list[bytes]:
-        return [data]
-
-    def drain(self) -> None:
-        pass
-
-    def finish(self) -> list[bytes]:
-        return []
-
-    def abort(self, refusal: Any) -> list[bytes]:
-        return [b"data: " + refusal.code.encode() + b"\n\n"]
 
 
 class Dialling(Pump):
