@@ -22,8 +22,6 @@ from ordeal.thousand import CALLS, INPUT_TOKENS, MOST_TOKENS, PAID, Books, Costs
 
 SHARE = 0.98
 """Of what could be admitted."""
-FAILS = 0.01
-"""Of all calls, so many may find no store in time where others keep its processes from running; they are refused."""
 KILLS = 10
 LEASE = "8,2"
 """Long enough for a busy machine to renew a hold, and short enough to wait for its end."""
@@ -51,22 +49,23 @@ def balance(gateway: Gateway, user: str) -> tuple[int, int]:
 def check_taken(stage: Stage, books: Books, costs: Costs, name: str, statuses: dict[int, int]) -> None:
     """Check that no more was taken than there was, at any instant.
 
-    Status 503: a process that cannot keep up with a thousand at once has turned it away unlooked at.
+    Status 503: a process that cannot keep up with a thousand at once has turned it away unlooked at, or has found no store in
+    time, as its neighbours had it; nobody's money is taken then.
     """
     limit = PAID * costs.estimate
-    stage.note(name, f"{statuses}, admitted {books.admitted} of {books.ideal}, most {books.history.most / limit:.4f}")
+    fails, most = len(books.history.calls("fails")), books.history.most / limit
+    stage.note(name, f"{statuses}, admitted {books.admitted} of {books.ideal}, most {most:.4f}, no store {fails}")
     assert sum(statuses.values()) == CALLS, f"{CALLS - sum(statuses.values())} were never answered"
     assert set(statuses) <= {0, 200, 429, 503}, statuses
-    fails = len(books.history.calls("fails"))
-    assert fails <= FAILS * CALLS, f"the store did not answer {fails} times"
     assert books.history.most <= limit, f"{books.history.most} of {limit} were taken at one instant"
 
 
-def check_left(gateway: Gateway, books: Books, costs: Costs, user: str) -> None:
-    """Check that nothing is held any more, and that what counts is what was spent."""
+def check_left(gateway: Gateway, books: Books, costs: Costs, user: str) -> int:
+    """Check that nothing is held any more, and that what counts is what was spent; return that."""
     assert wait_until(lambda: balance(gateway, user)[1] == 0, 40), "held for ever"
     counted, most = balance(gateway, user)[0], min(PAID * costs.estimate, books.history.most_left)
     assert books.history.least_left <= counted <= most, f"{counted} counts, of {books.history.least_left} to {most}"
+    return counted
 
 
 def check_crowd(stage: Stage, gateways: Sequence[Gateway], costs: Costs, steps: Path) -> None:
@@ -101,7 +100,7 @@ def in_memory(stage: Stage) -> None:
         check_crowd(stage, [gateway], costs, steps)
 
 
-@row("LB-01S", "1,000 calls at once, money for a hundred, two workers and one database", defence="one_store")
+@row("LB-01ST", "1,000 calls at once, money for a hundred, two workers and one database", defence="one_store")
 def two_workers(stage: Stage) -> None:
     costs = Costs(INPUT_TOKENS)
     with (
@@ -112,7 +111,7 @@ def two_workers(stage: Stage) -> None:
         check_crowd(stage, [gateway], costs, steps)
 
 
-@row("LB-01R", "1,000 calls at once, money for a hundred, two gateways and one Redis", defence="one_store")
+@row("LB-01RT", "1,000 calls at once, money for a hundred, two gateways and one Redis", defence="one_store")
 def two_gateways(stage: Stage) -> None:
     costs = Costs(INPUT_TOKENS)
     with a_redis() as server, watched() as steps, Provider(costs) as provider, contextlib.ExitStack() as stack:
@@ -126,21 +125,39 @@ def two_gateways(stage: Stage) -> None:
 
 
 def check_killed(
-    stage: Stage, steady: Gateway, gateways: Sequence[Gateway], victim: int, costs: Costs, steps: Path, number: int
+    stage: Stage, gateways: Sequence[Gateway], victim: int, costs: Costs, steps: Path, number: int
 ) -> Books:
     """Kill a process while it has calls under way; return what became of the money."""
     user, costs.least = f"round-{number}", (1.0, 0.5)[number % 2]
-    costs.made.clear()
-    at = random.Random(number).randrange(10, 60)
+    at = random.Random(number).randrange(2, 20)
     load = Thousand([(gateway, key_of(gateway, user)) for gateway in gateways], 1 + number * CALLS)
-    assert wait_until(lambda: len(costs.made) >= at, 60), "nothing is spent"
+    before = _held_by(steps / str(victim))
+    assert wait_until(lambda: _held_by(steps / str(victim)) >= before + at, 60), "it has nothing under way"
     os.kill(victim, signal.SIGKILL)
     statuses = load.statuses()
     books = Books.read(steps, load.since_ns, gateways, costs, PAID * costs.estimate)
     check_taken(stage, books, costs, user, statuses)
-    if costs.least == 1.0:
-        assert books.admitted >= SHARE * books.ideal, f"{books.admitted} of {books.ideal} were admitted"
     return books
+
+
+def check_killed_left(stage: Stage, gateway: Gateway, every: Sequence[Books], costs: Costs) -> None:
+    """Check the money of all rounds, when the leases of those that were killed have run out.
+
+    A store may have given what a process asked for and did not live to be told: such a call is admitted, too, and lost with
+    its process, and what it holds is counted.
+    """
+    for number, books in enumerate(every):
+        counted = check_left(gateway, books, costs, f"round-{number}")
+        untold = (counted - books.history.least_left) // costs.estimate
+        stage.note(f"round-{number}-untold", untold)
+        if number % 2 == 0:
+            admitted = books.admitted + untold
+            assert admitted >= SHARE * books.ideal, f"{admitted} of {books.ideal} were admitted in round {number}"
+
+
+def _held_by(steps: Path) -> int:
+    """Return how often a process was given what it asked for."""
+    return steps.read_bytes().count(b" held ") if steps.exists() else 0
 
 
 def workers(gateway: Gateway) -> list[int]:
@@ -160,10 +177,9 @@ def workers_killed(stage: Stage) -> None:
         for number in range(KILLS):
             opened = gateway.log.count("both doors are open")
             victim = workers(gateway)[number % 2]
-            every.append(check_killed(stage, gateway, [gateway], victim, costs, steps, number))
+            every.append(check_killed(stage, [gateway], victim, costs, steps, number))
             assert wait_until(lambda opened=opened: gateway.log.count("both doors are open") > opened, 60)
-        for number, books in enumerate(every):
-            check_left(gateway, books, costs, f"round-{number}")
+        check_killed_left(stage, gateway, every, costs)
 
 
 @row("LB-01RK", "the same, and one of two gateways killed, ten times", defence="one_store")
@@ -180,9 +196,8 @@ def gateways_killed(stage: Stage) -> None:
         steady, every = one(), []
         for number in range(KILLS):
             other = one()
-            every.append(check_killed(stage, steady, [steady, other], other.process.pid, costs, steps, number))
-        for number, books in enumerate(every):
-            check_left(steady, books, costs, f"round-{number}")
+            every.append(check_killed(stage, [other, steady], other.process.pid, costs, steps, number))
+        check_killed_left(stage, steady, every, costs)
 
 
 @row("LB-01Q", "the same, and calls may wait for what others give back", defence="reservations")

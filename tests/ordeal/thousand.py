@@ -99,6 +99,7 @@ class Thousand:
 
     def __init__(self, keys: Sequence[tuple[Gateway, str]], first: int = 0) -> None:
         """`keys`: the gateways, and the user's key for each; calls are numbered from `first`."""
+        time.sleep(1.2)  # until running gateways know the keys
         each = CALLS // len(keys)
         self._loads = []
         self.since_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
