@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from jupiter_addons.counters import RemoteStore, evidence_says, local_store, remote_store, users
 from jupiter_addons.errors import StoreError
+from jupiter_addons.evidence.cosignature import Cosigner, parse_cosigner
 from jupiter_addons.evidence.record import control, pseudonym
 from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.identity.passes import Passes
@@ -23,14 +24,17 @@ from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_archive import Archiving, Archivist
+from jupiter_addons.storage.evidence_cosigned import Cosigned
 from jupiter_addons.storage.evidence_keeper import Keeper
 from jupiter_addons.storage.evidence_places import EXTRA, Place, ServerLog, snapshot
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
+from jupiter_addons.storage.evidence_witnessing import Witnessing
 from jupiter_addons.storage.evidence_writer import LogWriter
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
 from jupiter_addons.storage.signing_keys import Keys
 from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
+from jupiter_addons.storage.witness_client import WitnessClient
 from jupiter_addons.telemetry.alerts import Alerts
 
 
@@ -47,6 +51,7 @@ class Stores:
         self._archiving: Archiving | None = None
         try:
             self.subject_keys = open_subject_keys(settings)
+            witnesses = _witnesses(settings)
             self.log, self._keeper, self._place = _open_log(settings, keys, version, worker)
             try:
                 self._archiving = _archiving(settings, keys, self._place)
@@ -68,6 +73,7 @@ class Stores:
         self.keys = Passes(KeyView(self._key_store), os.urandom)
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
         self.alerts = Alerts(settings.environment)
+        self._witnessing = Witnessing(self.log, lambda: snapshot(self._place), *witnesses)
 
     def pseudonym(self, user: str) -> str:
         """Return what leaves call a user."""
@@ -110,6 +116,7 @@ class Stores:
         self._keeper.stop()
         self.log.close()
         self._keeper.finish()
+        self._witnessing.stop()
         self._let_go()
 
     def _stop_archiving(self) -> None:
@@ -126,6 +133,14 @@ def _retention(settings: Configuration, named: Callable[[str], str]) -> Retentio
     given = settings.evidence.retention
     schedule = None if given.schedule is None else parse(given.schedule)
     return Retention(terms(given, named), schedule)
+
+
+def _witnesses(settings: Configuration) -> tuple[Cosigned, list[tuple[Cosigner, WitnessClient]]]:
+    named = [
+        (parse_cosigner(one.key), WitnessClient(one.url, settings.upstream_ca_file))
+        for one in settings.evidence.witnesses
+    ]
+    return Cosigned(settings.anchor_dir, [cosigner for cosigner, _ in named]), named
 
 
 def open_subject_keys(settings: Configuration) -> SubjectKeys | None:

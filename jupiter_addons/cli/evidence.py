@@ -10,6 +10,7 @@ from jupiter_addons.cli.evidence_query import query
 from jupiter_addons.cli.evidence_report import report
 from jupiter_addons.cli.evidence_show import show
 from jupiter_addons.cli.evidence_verify import verify
+from jupiter_addons.cli.evidence_witness import witness
 
 
 @click.group()
@@ -17,5 +18,5 @@ def evidence() -> None:
     """Query and verify the signed record of every call."""
 
 
-for command in (query, show, export, report, verify, prove, prune, erase):
+for command in (query, show, export, report, verify, prove, prune, erase, witness):
     evidence.add_command(command)

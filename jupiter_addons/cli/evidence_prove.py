@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from jupiter_addons.cli.evidence_witnesses import known
 from jupiter_addons.cli.options import config_option, configuration
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence import bundle
@@ -11,6 +12,7 @@ from jupiter_addons.evidence.merkle import nodes
 from jupiter_addons.kept import logs_of
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.evidence_cosigned import Cosigned
 from jupiter_addons.storage.evidence_places import Place, snapshot
 
 
@@ -23,14 +25,18 @@ from jupiter_addons.storage.evidence_places import Place, snapshot
     type=click.Path(path_type=Path, dir_okay=False),
     help="The file to write; default standard output.",
 )
-def prove(config_path: Path | None, call_id: str, output: Path | None) -> int:
+@click.option(
+    "--cosigned", is_flag=True, help="Under a checkpoint that witnesses have cosigned; verified with their keys."
+)
+def prove(config_path: Path | None, call_id: str, output: Path | None, cosigned: bool) -> int:
     """Write a bundle that proves a call: its leaves, signatures, proofs of inclusion, checkpoint and keys.
 
     ID is that of the answer's x-jupiter-evidence-id.  `python -m jupiter_addons.evidence.verify_bundle BUNDLE ROOT` verifies
-    it, and that file works alone, with PyNaCl; ROOT is the last line of `jupiter signing list`.
+    it, and that file works alone, with PyNaCl; ROOT is the last line of `jupiter signing list`.  After it come the keys of the
+    witnesses, if the bundle is cosigned.
     """
     settings = configuration(config_path)
-    data = bundle_of(settings, call_id)
+    data = bundle_of(settings, call_id, cosigned=cosigned)
     if data is None:
         click.echo(f"jupiter: there is no call `{call_id}` on record", err=True)
         return 1
@@ -47,21 +53,30 @@ def prove(config_path: Path | None, call_id: str, output: Path | None) -> int:
     return 0
 
 
-def bundle_of(settings: Configuration, call_id: str) -> bytes | None:
-    """Return the bundle that proves a call; None if there is no such call.  Raises StoreError."""
+def bundle_of(settings: Configuration, call_id: str, *, cosigned: bool = False) -> bytes | None:
+    """Return the bundle that proves a call, with what witnesses have `cosigned`; None if there is no such call.
+
+    Raises StoreError.
+    """
     manifest = signing_keys.manifest_note(settings.signing_dir)
+    witnessed = Cosigned(settings.anchor_dir, known(settings, ())) if cosigned else None
     for place in logs_of(settings):
-        if place.exists() and (found := _bundle(place, call_id, manifest)) is not None:
+        if place.exists() and (found := _bundle(place, call_id, manifest, witnessed)) is not None:
             return found
     return None
 
 
-def _bundle(path: Place, call_id: str, manifest: bytes) -> bytes | None:
+def _bundle(path: Place, call_id: str, manifest: bytes, witnessed: Cosigned | None) -> bytes | None:
     with snapshot(path) as log:
         leaves = [bundle.Stored(row.idx, row.leaf, row.signature) for row in log.leaves_of(call_id)]
         if not leaves:
             return None
-        newest = log.newest_checkpoint()
+        if witnessed is not None:
+            newest = witnessed.newest(log.origin, max(one.idx for one in leaves))
+        else:
+            newest = log.newest_checkpoint()
+        if newest is None and witnessed is not None:
+            raise StoreError(f"no witness has cosigned call `{call_id}` yet; hint: evidence.witnesses")
         if newest is None:
             raise StoreError(f"`{path}` has no checkpoint yet; hint: the next start of the gateway makes one")
         size, note = newest

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from jupiter_addons.cli.evidence_verify_archive import verify_archive
+from jupiter_addons.cli.evidence_witnesses import Witnesses, ask, known, line
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence import checkpoint
@@ -24,7 +25,7 @@ from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_audit import Audit, Audited, Remembered, Saved, to_save
-from jupiter_addons.storage.evidence_places import Place
+from jupiter_addons.storage.evidence_places import Place, snapshot
 
 UNVERIFIABLE = 4
 PARALLEL_BYTES = 32 * 1024**2
@@ -50,6 +51,20 @@ MOST_SHOWN = 100
     help="A checkpoint that was kept elsewhere; the log must go on from it.",
 )
 @click.option(
+    "--witness",
+    "asked",
+    metavar="FILE_OR_URL",
+    multiple=True,
+    help="A witness to ask how much it has seen of each log, or a checkpoint that it has cosigned.",
+)
+@click.option(
+    "--witness-key",
+    "witness_keys",
+    metavar="KEY",
+    multiple=True,
+    help="The key of a witness, `name+id+base64`, beside those of evidence.witnesses.",
+)
+@click.option(
     "--root", "root_text", help="The root key as you know it, `jupiter-root+…`; default the one beside the keys."
 )
 @click.option(
@@ -63,28 +78,44 @@ def verify(
     jobs: int | None,
     state: Path | None,
     given: tuple[Path, ...],
+    asked: tuple[str, ...],
+    witness_keys: tuple[str, ...],
     root_text: str | None,
     archive_url: str | None,
 ) -> int:
     """Check every leaf, tree and checkpoint of each log, and that nothing is missing.
 
     Exits 1 if anything is not as it was signed, and 4 if it all is, but for some log there is nothing kept elsewhere by which
-    a missing end would show.
+    a missing end would show; with --witness, nothing that a witness has said.
     """
     if archive_url is not None:
         return verify_archive(archive_url, _root(root_text), config_path, form)
     settings = configuration(config_path)
     manifest = signing_keys.load_manifest(settings.signing_dir, _root(root_text))
     remembered = _remembered(settings, manifest, given)
+    origins = [one.head.origin for one in remembered] + _origins(settings)
+    witnesses = ask(settings, asked, known(settings, witness_keys), origins)
+    remembered += [
+        Remembered(one.head, f"witness `{one.by}`", witnessed=True) for one in (*witnesses.kept, *witnesses.said)
+    ]
     saved = _load(state)
     with _executor(settings, jobs) as executor:
         audit = Audit(manifest, executor=executor, progress=_progress)
         audited, together = audit.run(logs_of(settings), remembered, saved)
     _save(state, saved, audited)
     bad = bool(together) or any(log.report.findings for log in audited)
-    code = 1 if bad else 0 if all(log.compared for log in audited) else UNVERIFIABLE
-    (_show_json if form == "json" else _show)(audited, together, code)
+    compared = all(log.compared and witnesses.suffice(log.origin) for log in audited)
+    code = 1 if bad else 0 if compared else UNVERIFIABLE
+    (_show_json if form == "json" else _show)(audited, together, witnesses, code)
     return code
+
+
+def _origins(settings: Configuration) -> list[str]:
+    found = []
+    for place in logs_of(settings):
+        with snapshot(place) as log:
+            found.append(log.origin)
+    return found
 
 
 def _root(text: str | None) -> PublicKey | None:
@@ -146,7 +177,7 @@ def _save(state: Path | None, before: dict[str, Saved], audited: list[Audited]) 
         raise StoreError(f"cannot write `{state}`: {error}") from error
 
 
-def _show(audited: list[Audited], together: list[Finding], code: int) -> None:
+def _show(audited: list[Audited], together: list[Finding], witnesses: Witnesses, code: int) -> None:
     several = len(audited) > 1
     for log in audited:
         report, name = log.report, f"{log.path.name}: " if several else ""
@@ -161,6 +192,8 @@ def _show(audited: list[Audited], together: list[Finding], code: int) -> None:
             f"compared with {', '.join(log.compared)}" if log.compared else "compared with nothing kept elsewhere"
         )
         click.echo(f"{name}{log.checkpoints} checkpoints; {with_whom}")
+        for seen in witnesses.of(log.origin):
+            click.echo(f"{name}{line(seen, report.edge.size)}")
         if report.open_calls:
             click.echo(
                 f"{name}{len(report.open_calls)} calls have no outcome yet: they are under way, or the next start ends them"
@@ -169,17 +202,21 @@ def _show(audited: list[Audited], together: list[Finding], code: int) -> None:
             click.echo(f"{name}nothing was written for {seconds} s after leaf {idx}: there was no gateway to do so")
     for finding in together:
         click.echo(f"BAD   {finding}")
-    if code == UNVERIFIABLE:
+    for why in witnesses.unsaid:
+        click.echo(why)
+    if code == UNVERIFIABLE and witnesses.asked:
+        click.echo("no witness has said how far a log had come, so what is missing or another's would not show")
+    elif code == UNVERIFIABLE:
         click.echo(
             "nothing kept elsewhere says how far a log had come, so a missing end would not show; "
             "hint: evidence.anchor_path, or --checkpoint"
         )
 
 
-def _show_json(audited: list[Audited], together: list[Finding], code: int) -> None:
-    logs = {log.path.name: _summary(log) for log in audited}
+def _show_json(audited: list[Audited], together: list[Finding], witnesses: Witnesses, code: int) -> None:
+    logs = {log.path.name: _summary(log, witnesses) for log in audited}
     beyond = [_row(finding) for finding in together]
-    common: dict[str, Any] = {"ok": code != 1, "complete": code == 0}
+    common: dict[str, Any] = {"ok": code != 1, "complete": code == 0, "unsaid": witnesses.unsaid}
     if len(audited) == 1:
         [only] = logs.values()
         shown = {**only, **common, "findings": [*only["findings"], *beyond]}
@@ -188,7 +225,7 @@ def _show_json(audited: list[Audited], together: list[Finding], code: int) -> No
     click.echo(json.dumps(shown))
 
 
-def _summary(log: Audited) -> dict[str, Any]:
+def _summary(log: Audited, witnesses: Witnesses) -> dict[str, Any]:
     report = log.report
     return {
         "ok": not report.findings,
@@ -202,6 +239,9 @@ def _summary(log: Audited) -> dict[str, Any]:
         "open_calls": sorted(report.open_calls),
         "checkpoints": log.checkpoints,
         "compared": log.compared,
+        "witnesses": [
+            {"name": seen.by, "size": seen.head.size, "time_s": seen.time_s} for seen in witnesses.of(log.origin)
+        ],
         "resumed_at": log.resumed_at,
         "pruned": report.pruned,
         "silences": [{"after": idx, "seconds": seconds} for idx, seconds in report.silences],

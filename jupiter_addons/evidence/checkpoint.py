@@ -10,6 +10,7 @@ from jupiter_addons.errors import VerificationError
 from jupiter_addons.evidence import note
 from jupiter_addons.evidence.encoding import base64_of, from_base64
 from jupiter_addons.evidence.merkle import HASH_BYTES
+from jupiter_addons.evidence.note import Verifier
 from jupiter_addons.evidence.signing import PublicKey, SigningKey
 
 MAX_SIZE = 2**53
@@ -45,7 +46,7 @@ def parse(text: str) -> Checkpoint:
 
 
 def opened(
-    data: bytes, log_keys: Iterable[PublicKey], witnesses: Iterable[PublicKey] = (), *, strangers: bool = False
+    data: bytes, log_keys: Iterable[PublicKey], witnesses: Iterable[Verifier] = (), *, strangers: bool = False
 ) -> Checkpoint:
     """Read a checkpoint that one of `log_keys` has signed by the name of its log.  Raises VerificationError.
 

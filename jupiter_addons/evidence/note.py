@@ -12,15 +12,31 @@ characters.  A reader that is less careful accepts notes in which a bit has been
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from jupiter_addons.errors import VerificationError
 from jupiter_addons.evidence.encoding import base64_of, from_base64
-from jupiter_addons.evidence.signing import PublicKey, SigningKey
+from jupiter_addons.evidence.signing import SigningKey
 
 MAX_BYTES = 64 * 1024
 MAX_SIGNATURES = 64
 ID_BYTES = 4
 _DASH = "\u2014 "
+
+
+class Verifier(Protocol):
+    """Whoever's signatures can be verified: a key of a log, a witness."""
+
+    @property
+    def name(self) -> str:
+        """The name it signs by."""
+
+    @property
+    def id(self) -> bytes:
+        """The four bytes that its signatures begin with."""
+
+    def verify(self, message: bytes, signature: bytes) -> None:
+        """Raise VerificationError unless `signature` is its own over `message`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +64,17 @@ def sign(text: str, *keys: SigningKey) -> str:
 
 def signature_line(text: str, key: SigningKey) -> str:
     """Return the line of one more signature of a note."""
-    return f"{_DASH}{key.public.name} {base64_of(key.public.id + key.sign(text.encode()))}\n"
+    return line(Signature(key.public.name, key.public.id, key.sign(text.encode())))
+
+
+def line(signature: Signature) -> str:
+    """Return the line of a signature."""
+    return f"{_DASH}{signature.name} {base64_of(signature.id + signature.raw)}\n"
+
+
+def render(note: Note) -> str:
+    """Return a note as it is written."""
+    return f"{note.text}\n" + "".join(map(line, note.signatures))
 
 
 def parse(data: bytes) -> Note:
@@ -59,7 +85,7 @@ def parse(data: bytes) -> Note:
         raise VerificationError(f"this is no signed note: {error}") from error
 
 
-def opened(data: bytes, keys: Iterable[PublicKey], *, strangers: bool = False) -> Note:
+def opened(data: bytes, keys: Iterable[Verifier], *, strangers: bool = False) -> Note:
     """Read a note that one of `keys` has signed.  Raises VerificationError.
 
     A signature that says it is of one of them must be.  Signatures of others are refused, because a flipped bit in one would

@@ -15,6 +15,7 @@ from jupiter_addons.evidence import checkpoint
 from jupiter_addons.evidence.checkpoint import MAX_SIZE, Checkpoint
 from jupiter_addons.evidence.encoding import base64_of, from_base64
 from jupiter_addons.evidence.merkle import HASH_BYTES, verify_inclusion
+from jupiter_addons.evidence.note import Verifier
 from jupiter_addons.evidence.signing import PublicKey
 
 HEAD = "c2sp.org/tlog-proof@v1"
@@ -53,7 +54,7 @@ def parse(data: bytes) -> Proof:
 
 
 def verify(
-    data: bytes, leaf_hash: bytes, log_keys: Iterable[PublicKey], witnesses: Iterable[PublicKey] = ()
+    data: bytes, leaf_hash: bytes, log_keys: Iterable[PublicKey], witnesses: Iterable[Verifier] = ()
 ) -> Checkpoint:
     """Return the checkpoint that a proof shows the leaf to be under.  Raises VerificationError."""
     found = parse(data)

@@ -1,10 +1,10 @@
 """Verify an evidence bundle, alone: this file needs Python, PyNaCl, and nothing else of the project it comes from.
 
-    python verify_bundle.py BUNDLE ROOT [ROOT …]
+    python verify_bundle.py BUNDLE ROOT [ROOT …] [WITNESS …]
 
-ROOT is the root key as the operator of the gateway has published it: `jupiter-root+1a2b3c4d+AT…`.  Exit code 0: every leaf
-was signed by a key that the root vouches for, and stands in the log under a checkpoint the log has signed.  1: not so.
-2: wrong usage.  Formats: DSSE; C2SP signed-note, tlog-checkpoint, tlog-proof; RFC 6962.
+ROOT is the root key as the operator of the gateway has published it: `jupiter-root+1a2b3c4d+AT…`; WITNESS one that must have
+cosigned.  Exit code 0: every leaf was signed by a key that the root vouches for, and stands in the log under a checkpoint that
+the log and every WITNESS signed.  1: not so.  2: wrong usage.  Formats: DSSE; C2SP note, checkpoint, cosignature; RFC 6962.
 """
 
 import base64
@@ -18,7 +18,7 @@ import nacl.signing
 
 PAYLOAD_TYPE = "application/vnd.mercator.jupiter.evidence.v1+json"
 
-Keys = dict[tuple[str, bytes], bytes]  # (name, id) -> public key
+Keys = dict[tuple[str, bytes], bytes]  # (name, id) -> public key, that of a witness after its type 4
 
 
 class NotProvedError(Exception):
@@ -37,19 +37,19 @@ def _unbase64(text: str) -> bytes:
 
 
 def _key_id(name: str, key: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + b"\n\x01" + key).digest()[:4]
+    return hashlib.sha256(name.encode() + b"\n" + key.rjust(33, b"\x01")).digest()[:4]
 
 
 def _read_key(printed: str) -> tuple[str, bytes]:
-    name, _, rest = printed.partition("+")
-    number, _, data = rest.partition("+")
+    name, number, data = printed.split("+", 2)
     raw = _unbase64(data)
-    _need(raw[:1] == b"\x01" and len(raw) == 33 and _key_id(name, raw[1:]).hex() == number, f"`{printed}` is no key")
-    return name, raw[1:]
+    known = raw[:1] in (b"\x01", b"\x04") and len(raw) == 33
+    _need(known and _key_id(name, raw).hex() == number, f"`{printed}` is no key")
+    return name, raw.removeprefix(b"\x01")
 
 
-def _open_note(note: str, keys: Keys, required: Keys) -> str:
-    # The text of a note that one of `required` has signed, and nobody but them and `keys`.
+def _open_note(note: str, keys: Keys, required: Keys, witnesses: Keys) -> str:
+    # The text of a note that one of `required` and each of `witnesses` has signed, and nobody but them and `keys`.
     _need(not any(ord(c) < 32 and c != "\n" for c in note) and note.endswith("\n"), "a note with a control character")
     text, blank, signatures = note.rpartition("\n\n")
     text += "\n"
@@ -57,35 +57,35 @@ def _open_note(note: str, keys: Keys, required: Keys) -> str:
     for line in signatures[:-1].split("\n"):
         dash, name, data = line.split(" ")
         raw = _unbase64(data)
-        key = required.get((name, raw[:4])) or keys.get((name, raw[:4]))
-        _need(bool(blank) and dash == "\u2014" and key is not None, f"a signature of `{name}`, who is not known")
-        nacl.signing.VerifyKey(key or b"").verify(text.encode(), raw[4:])
+        key = {**keys, **required, **witnesses}.get((name, raw[:4]), b"")
+        _need(bool(blank and key) and dash == "\u2014", f"a signature of `{name}`, who is not known")
+        time_s = int.from_bytes(raw[4:12], "big")  # a witness signs when, as well as what
+        head = b"cosignature/v1\ntime %d\n" % time_s if len(key) == 33 else b""
+        nacl.signing.VerifyKey(key[-32:]).verify(head + text.encode(), raw[12 if head else 4 :])
         signers.append((name, raw[:4]))
-    wanted = len(set(signers)) == len(signers) and any(one in required for one in signers)
-    _need(wanted, "not signed by who has to sign it")
+    wanted = any(one in required for one in signers) and all(one in signers for one in witnesses)
+    _need(len(set(signers)) == len(signers) and wanted, "not signed by who has to sign it")
     return text
 
 
 def _read_manifest(note: str, roots: Keys) -> tuple[dict[str, tuple[bytes, int | None]], list[bytes]]:
     # The keys of records by kid, each with the time since when it is revoked, and those of logs.
     lines = [line.split(" ") for line in note.rpartition("\n\n")[0].split("\n")[2:]]
-    keys = [
-        (use, *_read_key(printed), int(until) if state == "revoked" else None)
-        for use, printed, state, _, until in lines
-    ]
-    text = _open_note(note, {(name, _key_id(name, key)): key for _, name, key, _ in keys}, roots)
+    keys = [(use, *_read_key(key), int(until) if state == "revoked" else None) for use, key, state, _, until in lines]
+    _need(all(len(key) == 32 for _, _, key, _ in keys), "a key of a witness in the manifest")
+    text = _open_note(note, {(name, _key_id(name, key)): key for _, name, key, _ in keys}, roots, {})
     _need(text.startswith("mercator-jupiter/keys@v1\nserial "), "no manifest of keys")
     records = {f"{name}+{_key_id(name, key).hex()}": (key, since) for use, name, key, since in keys if use == "record"}
     return records, [key for use, _, key, _ in keys if use == "log"]
 
 
-def _check_inclusion(leaf: bytes, proof: str, logs: list[bytes]) -> tuple[str, int]:
+def _check_inclusion(leaf: bytes, proof: str, logs: list[bytes], witnesses: Keys) -> tuple[str, int]:
     head, _, note = proof.partition("\n\n")
     magic, index_line, *hashes = head.split("\n")
     index = int(index_line.removeprefix("index "))
     _need(magic == "c2sp.org/tlog-proof@v1" and index_line == f"index {index}", "no proof of inclusion")
     origin = note.partition("\n")[0]
-    text = _open_note(note, {}, {(origin, _key_id(origin, key)): key for key in logs})
+    text = _open_note(note, {}, {(origin, _key_id(origin, key)): key for key in logs}, witnesses)
     _, size_line, root, end = text.split("\n")
     size = int(size_line)
     _need(size_line == str(size) and not end and 0 <= index < size, "no checkpoint that covers the leaf")
@@ -103,15 +103,15 @@ def _check_inclusion(leaf: bytes, proof: str, logs: list[bytes]) -> tuple[str, i
     return origin, index  # of the log, and in it
 
 
-def verify(data: bytes, roots: list[str]) -> list[dict[str, object]]:
-    """Return the leaves of a bundle, decoded.  Raises NotProvedError, or what Python raises at nonsense."""
+def verify(data: bytes, keys: list[str]) -> list[dict[str, object]]:
+    """Return the decoded leaves; `keys` are roots and witnesses.  Raises NotProvedError, or what Python raises at nonsense."""
     bundle = json.loads(data)
     canonical = json.dumps(bundle, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
     _need(canonical.encode() == data and bundle.keys() == {"format", "keys", "leaves"}, "the bundle is not canonical")
     _need(bundle["format"] == "mercator-jupiter/bundle@v1" and bundle["leaves"], "no bundle of a known form")
-    records, logs = _read_manifest(
-        bundle["keys"], {(name, _key_id(name, key)): key for name, key in map(_read_key, roots)}
-    )
+    known = {(name, _key_id(name, key)): key for name, key in map(_read_key, keys)}
+    witnesses = {one: key for one, key in known.items() if len(key) == 33}
+    records, logs = _read_manifest(bundle["keys"], {one: known[one] for one in known.keys() - witnesses.keys()})
     leaves = []
     for entry in bundle["leaves"]:
         envelope = entry["envelope"]
@@ -124,7 +124,7 @@ def verify(data: bytes, roots: list[str]) -> list[dict[str, object]]:
         signed = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(leaf), leaf)
         nacl.signing.VerifyKey(key).verify(signed, _unbase64(signature["sig"]))
         _need(revoked is None or fields["t_us"] < revoked, "a leaf was signed by a key after that was revoked")
-        place = _check_inclusion(leaf, entry["proof"], logs)
+        place = _check_inclusion(leaf, entry["proof"], logs, witnesses)
         _need(place == (fields["log"], fields["idx"]), "a leaf stands elsewhere than it says")
         leaves.append(fields)
     _need(len({leaf["id"] for leaf in leaves}) == 1, "the leaves are of different calls")

@@ -23,6 +23,8 @@ class Expected:
     root: bytes
     source: str
     """Who remembers it, in words: “the anchor”."""
+    witnessed: bool = False
+    """Whether that is a witness: what it has signed cannot be explained away by somebody who writes here."""
 
 
 class StoredTree:
@@ -112,10 +114,11 @@ def compare(report: Report, tiles: Tiles, expected: Iterable[Expected]) -> Itera
     """Hold a log that has been read to what others remember of it."""
     size = report.edge.size
     for one in expected:
+        cut, forked = ("rollback", "split-view") if one.witnessed else ("truncated", "fork")
         if one.size > size:
             yield Finding(
                 -1,
-                "truncated",
+                cut,
                 f"{one.source} knows {one.size} leaves, and {size} are there: it was cut, or an old copy brought back",
             )
             continue
@@ -124,7 +127,7 @@ def compare(report: Report, tiles: Tiles, expected: Iterable[Expected]) -> Itera
         except ValueError:
             root = None  # a tile is missing, which is a finding already
         if root != one.root:
-            yield Finding(-1, "fork", f"the first {one.size} leaves are not those that {one.source} knows")
+            yield Finding(-1, forked, f"the first {one.size} leaves are not those that {one.source} knows")
 
 
 def missing(named: Iterable[tuple[Checkpoint, str]], there: Iterable[str]) -> Iterator[Finding]:

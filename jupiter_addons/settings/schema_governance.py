@@ -4,10 +4,12 @@ import datetime
 import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from jupiter_addons.addresses import archive_address
+from jupiter_addons.evidence.cosignature import parse_cosigner
 from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.settings.types import Count, Duration, Section, Size, Timeout, later, only
 
@@ -151,6 +153,28 @@ class Retention(Section):
         return self
 
 
+def _is_witness(text: str) -> str:
+    parse_cosigner(text)
+    return text
+
+
+def _is_prefix(text: str) -> str:
+    parts = urlsplit(text)
+    plain = not (parts.query or parts.fragment or parts.username or parts.password)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or not plain:
+        raise ValueError("the address of a witness is written like https://witness.example/prefix")
+    return text
+
+
+class Witness(Section):
+    """Somebody who remembers how far each log has come, and says so by a signature (C2SP tlog-witness)."""
+
+    key: Annotated[str, AfterValidator(_is_witness)]
+    """Its name and public key, `name+id+base64`, as `jupiter evidence witness keys` prints them there."""
+    url: Annotated[str, AfterValidator(_is_prefix)]
+    """The prefix of its addresses; it is told the name, size and root of each log, and nothing else."""
+
+
 class Evidence(Section):
     """The signed record."""
 
@@ -167,6 +191,8 @@ class Evidence(Section):
     need only be queued, and a crash can take up to 4096 leaves, which each leaf says."""
     anchor_path: Path | None = None
     """A directory, better on another disk or host, that keeps how far each log has come; default `<state_dir>/anchors`."""
+    witnesses: Annotated[list[Witness], Field(max_length=8)] = Field(default_factory=list)
+    """Who is to cosign each log, at most once a second, and never while a call waits."""
     heartbeat: Timeout = 60.0
     """How often a leaf is written when nothing happens, so that silence is proved."""
     signing_key_path: Path | None = None
@@ -188,6 +214,13 @@ class Evidence(Section):
         if (any(terms) or self.retention.by_verdict) and (self.url or "").startswith("postgresql:"):
             raise ValueError("evidence in PostgreSQL is kept for ever in this version; `retention` is for `sqlite:`")
         return self
+
+    @field_validator("witnesses")
+    @classmethod
+    def _are_several(cls, value: list[Witness]) -> list[Witness]:
+        if len({one.key for one in value}) != len(value):
+            raise ValueError("a witness is named once")
+        return value
 
 
 class PrincipalEntry(Section):

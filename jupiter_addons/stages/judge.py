@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NoReturn
 
-from jupiter_addons.errors import Refusal, StoreError
+from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.limits.store import come
 from jupiter_addons.policy.again import Consulted, consulted
@@ -62,7 +62,7 @@ class Judge:
         """Return the surroundings with what counters hold in them, or what keeps it from being known."""
         try:
             taken = await come(self._around.usage(*usage_of(x)))
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - what it means is for the rules that read it, and for no others
             return replace(self._around, usage=functools.partial(_unknown, error))
         return replace(self._around, usage=lambda _user, _model: taken)
 
@@ -81,7 +81,7 @@ class Judge:
         return evaluate(self._policies, self._consult, known, self._phase, call_id=x.call_id, exceeded=exceeded)
 
 
-def _unknown(error: StoreError, _user: str, _model: str) -> NoReturn:
+def _unknown(error: Exception, _user: str, _model: str) -> NoReturn:
     raise error
 
 

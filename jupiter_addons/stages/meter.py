@@ -7,7 +7,7 @@ the hold is spent; what the stream says until the answer comes is not stopped.
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable, Sequence
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.enrichment.describe import Profile, hold_of
@@ -15,7 +15,7 @@ from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.ledger import Exceeded, Ledger, Reservation
 from jupiter_addons.limits.limit import Amounts
-from jupiter_addons.limits.store import MAX_AMOUNT
+from jupiter_addons.limits.store import MAX_AMOUNT, Soon, come
 from jupiter_addons.units import NanoUsdPerMillion, cost
 
 logger = logging.getLogger("jupiter.limits")
@@ -39,12 +39,14 @@ def held_at_first(ledger: Ledger, profile: Profile, call: Call, price: Price | N
 
 
 class Meter:
-    """The hold of one stream."""
+    """The holds of one stream."""
 
-    def __init__(self, ledger: Ledger, held: Reservation, price: NanoUsdPerMillion) -> None:
-        """`price` is that of its output."""
+    def __init__(self, ledger: Ledger, holds: Sequence[Reservation], price: NanoUsdPerMillion) -> None:
+        """`holds` are the call's own, and its provider's if that is another than it was reserved for; `price` is that of its
+        output.
+        """
         self._ledger = ledger
-        self._held = held
+        self._holds = tuple(holds)
         self._price = price
         self._asking = self._closed = False
         self.spent: str | None = None
@@ -53,7 +55,7 @@ class Meter:
     @property
     def held_tokens(self) -> int:
         """How much output is held for the stream."""
-        return self._held.amounts.output_tokens
+        return min(held.amounts.output_tokens for held in self._holds)
 
     def allows(self, tokens: int) -> bool:
         """Whether a stream that has said so much may go on."""
@@ -70,29 +72,33 @@ class Meter:
             return
         more = Amounts(0, tokens, cost(tokens, self._price), requests=0)
         try:
-            answer = self._ledger.extend(self._held, more)
+            answers = [self._ledger.extend(held, more) for held in self._holds]
         except StoreError as error:
             self._failed(error)
             return
-        if isinstance(answer, Reservation | Exceeded):
-            self._take(answer)
+        if all(isinstance(answer, Reservation | Exceeded) for answer in answers):
+            self._take(answer for answer in answers if isinstance(answer, Reservation | Exceeded))
             return
         self._asking = True
-        self._task = asyncio.ensure_future(self._wait(answer))
+        self._task = asyncio.ensure_future(self._wait(answers))
 
-    async def _wait(self, answer: Awaitable[Reservation | Exceeded]) -> None:
+    async def _wait(self, answers: Iterable[Soon[Reservation | Exceeded]]) -> None:
         try:
-            self._take(await answer)
+            coming: list[Awaitable[Reservation | Exceeded]] = [come(answer) for answer in answers]
+            self._take(await asyncio.gather(*coming))
         except StoreError as error:
             self._failed(error)
         finally:
             self._asking = False
 
-    def _take(self, answer: Reservation | Exceeded) -> None:
-        if isinstance(answer, Reservation):
-            self._held = answer
-        else:
-            self.spent = answer.limit.name
+    def _take(self, answers: Iterable[Reservation | Exceeded]) -> None:
+        holds = list(self._holds)
+        for number, answer in enumerate(answers):
+            if isinstance(answer, Reservation):
+                holds[number] = answer
+            else:
+                self.spent = answer.limit.name
+        self._holds = tuple(holds)
 
     def _failed(self, error: StoreError) -> None:
         self.spent = "store"

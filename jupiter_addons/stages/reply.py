@@ -72,10 +72,12 @@ class ReadReply:
 
     def _meter(self, x: Exchange) -> Meter | None:
         """Return what holds the stream to its limits, if any are about how long it is."""
-        if not x.outgoing.call.stream or x.is_passed_on or x.reservation.bounds_output is None:
+        instead = x.held_at.get(x.candidate.provider.name)
+        holds = (x.reservation,) if instead is None else (x.reservation, instead)
+        if not x.outgoing.call.stream or x.is_passed_on or all(held.bounds_output is None for held in holds):
             return None
         price = x.hold_price
-        meter = x.meter = Meter(self._ledger, x.reservation, NanoUsdPerMillion(0) if price is None else price.output)
+        meter = x.meter = Meter(self._ledger, holds, NanoUsdPerMillion(0) if price is None else price.output)
         return meter
 
     def _kind(self, response: http.Response, x: Exchange) -> Kind:

@@ -46,6 +46,7 @@ class Remembered:
 
     head: Checkpoint
     source: str
+    witnessed: bool = False
 
 
 class Audit:
@@ -75,7 +76,7 @@ class Audit:
             known += (Remembered(head, f"the roll-up in {path.name}") for head in _rolled_up(path))
         of: defaultdict[str, list[Expected]] = defaultdict(list)
         for one in known:
-            of[one.head.origin].append(Expected(one.head.size, one.head.root, one.source))
+            of[one.head.origin].append(Expected(one.head.size, one.head.root, one.source, one.witnessed))
         audited = [self._one(path, of, saved or {}) for path in paths]
         there = [log.origin for log in audited]
         return audited, list(missing([(one.head, one.source) for one in known], there))

@@ -72,8 +72,16 @@ def _migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> N
     version = _version(db)
     if version > len(migrations):
         raise too_new(path, version, len(migrations))
-    for number, script in enumerate(migrations[version:], start=version + 1):
-        db.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version={number}; COMMIT;")
+    while version < len(migrations):
+        number = version + 1
+        try:
+            db.executescript(f"BEGIN IMMEDIATE; {migrations[version]}; PRAGMA user_version={number}; COMMIT;")
+        except sqlite3.OperationalError:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            if _version(db) == version:
+                raise
+        version = _version(db)  # another process may have done it meanwhile, and more
 
 
 def too_new(path: Path, version: int, known: int) -> StoreError:

@@ -11,6 +11,7 @@ from support.bundles import KEYS, ROOT, a_bundle
 from support.logs import KEY
 
 from jupiter_addons.evidence import verify_bundle
+from jupiter_addons.evidence.cosignature import Cosigner
 from jupiter_addons.evidence.signing import from_seed
 from jupiter_addons.evidence.verify_bundle import NotProvedError, verify
 
@@ -69,6 +70,33 @@ def test_what_was_signed_before_a_key_was_rotated_or_revoked_is_proved():
     new = from_seed("evidence", b"\x08" * 32).public
     for keys in (KEYS.rotated("record", new, 500), KEYS.rotated("record", new, 2_000, revoke=True)):
         assert verify(a_bundle(keys=keys), ROOTS)
+
+
+W1, W2 = (from_seed(name, b"\x09" * 32) for name in ("witness.example/w1", "w2"))
+COSIGNERS = [str(Cosigner(one.public)) for one in (W1, W2)]
+
+
+def test_witnesses_that_are_named_must_have_cosigned_and_nobody_else_may_have():
+    both = a_bundle(witnesses=(W1, W2))
+    assert verify(both, ROOTS + COSIGNERS)
+    assert verify(a_bundle(witnesses=(W1,)), [COSIGNERS[0], *ROOTS])
+    assert refused(both, ROOTS) and refused(both, ROOTS + COSIGNERS[:1])
+    assert refused(a_bundle(), ROOTS + COSIGNERS) and refused(a_bundle(witnesses=(W1,)), ROOTS + COSIGNERS)
+    assert refused(both, COSIGNERS), "a witness is no root"
+    assert refused(both, [*ROOTS, str(W1.public), str(W2.public)]), "a root is no witness"
+    other = str(Cosigner(from_seed("w2", b"\x0a" * 32).public))
+    assert refused(both, [*ROOTS, COSIGNERS[0], other])
+
+
+def test_no_flipped_bit_of_a_cosigned_checkpoint_is_accepted():
+    data = a_bundle(wanted=(4,), witnesses=(W1,))
+    first = data.index(b"witness.example/w1")
+    accepted = []
+    for bit in range(first * 8, (data.index(b"\\n", first) + 2) * 8):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        accepted += [] if refused(bytes(flipped), ROOTS + COSIGNERS[:1]) else [bit]
+    assert accepted == []
 
 
 def test_proofs_swapped_between_leaves_prove_nothing():

@@ -18,9 +18,9 @@ from support.wire import Answer, Client, chat, get, post, wait_until
 from jupiter_addons.rehearsal.server import RehearsalThread
 
 CHAT = "/v1/chat/completions"
-WATCHING = ("CountRefused", "Learn", "Observe")
+WATCHING = ("CountRefused", "Learn", "NoticeTunnels", "Observe", "Warn")
 NAMES = sorted(faults.hooks())
-BEFORE = [n for n in NAMES if n.partition(".")[2] in ("requestheaders", "request")]
+BEFORE = [n for n in NAMES if n.partition(".")[2] in ("requestheaders", "request") and not n.startswith(WATCHING)]
 AFTER = [n for n in NAMES if n.partition(".")[2] in ("responseheaders", "response") and not n.startswith(WATCHING)]
 BROKEN = [n for n in NAMES if n.endswith(".error") and not n.startswith(WATCHING)]
 CONNECT = [n for n in NAMES if n.endswith(".http_connect") and not n.startswith((*WATCHING, "Record"))]

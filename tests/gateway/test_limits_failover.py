@@ -38,8 +38,9 @@ def gateway(provider: RehearsalThread, tmp_path_factory: pytest.TempPathFactory)
     bad = {"type": "rehearsal", "base_url": f"http://127.0.0.1:{broken.port}/v1", "api_key": "k"}
     overrides = {
         "providers": {
-            "broken": {**bad, "models": ["rehearsal-1", "rehearsal-2"], "priority": 0},
+            "broken": {**bad, "models": ["rehearsal-1", "rehearsal-2", "rehearsal-3"], "priority": 0},
             "good": {**good, "models": ["rehearsal-1"], "priority": 1},
+            "narrow": {**good, "models": ["rehearsal-3"], "priority": 1},
             "unlimited": {**good, "models": ["rehearsal-2"], "priority": 1},
             "rehearsal": {**good, "models": ["rehearsal-other"]},
         },
@@ -47,11 +48,14 @@ def gateway(provider: RehearsalThread, tmp_path_factory: pytest.TempPathFactory)
             "by_team": {"lab": {"usd_per_day": 10}},
             "by_provider": {
                 "broken": {"tokens_per_day": 100_000},
+                "narrow": {"output_tokens_per_day": 900},
                 "good": {"requests_per_hour": 2, "tokens_per_day": 100_000},
             },
         },
         "processing": {
-            "costs": {"overrides": {name: {"input": 1, "output": 1} for name in ("rehearsal-1", "rehearsal-2")}}
+            "costs": {
+                "overrides": {name: {"input": 1, "output": 1} for name in ("rehearsal-1", "rehearsal-2", "rehearsal-3")}
+            }
         },
     }
     with start_gateway(tmp_path_factory.mktemp("failover"), provider.port, Setup(overrides=overrides)) as running:
@@ -84,6 +88,13 @@ def test_a_provider_that_failed_is_not_charged_for_what_one_without_limits_took(
     answer = client.ask(post(CHAT, chat("[[say=one two three]]", model="rehearsal-2"), gateway.key))
     assert (answer.status, answer.headers["x-jupiter-provider"]) == (200, "unlimited")
     assert taken(gateway)["provider:broken tokens_per_day"] == before
+
+
+def test_a_stream_of_a_provider_that_stands_in_is_held_to_the_limits_of_that(gateway: Gateway, client: Client):
+    body = chat("[[events=3000]] go on", model="rehearsal-3", max_tokens=3000, stream=True)
+    answer = client.ask(post(CHAT, body, gateway.key))
+    assert (answer.status, answer.headers["x-jupiter-provider"]) == (200, "narrow")
+    assert 0 < taken(gateway)["provider:narrow output_tokens_per_day"][0] <= 900
 
 
 def test_nobody_is_asked_who_is_beyond_its_limits(gateway: Gateway, client: Client):

@@ -158,8 +158,8 @@ class Governs:
 class Bytes:
     """A relay that passes bytes on as they come."""
 
-    begun = True
-    ending = False
+    begun = is_framed = True
+    ending = cut = False
 
     def feed(self, data: bytes) -> list[bytes]:
         return [data]

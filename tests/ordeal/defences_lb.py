@@ -183,3 +183,53 @@ def metered() -> None:
     from jupiter_addons.stages.meter import Meter
 
     Meter.allows = lambda self, tokens: tokens < 2500  # type: ignore[method-assign] # or the row would not end
+
+
+@defence
+def steady_windows() -> None:
+    """Windows go by the wall clock."""
+    import time
+
+    from jupiter_addons.limits.memory import MemoryStore
+    from jupiter_addons.storage.limits_redis import RedisStore
+    from jupiter_addons.storage.limits_sqlite import SqliteStore
+
+    for store, name in ((MemoryStore, "steady_ns"), (SqliteStore, "kernel_ns"), (RedisStore, "steady_ns")):
+        _with_clock(store, name, time.time_ns)
+
+
+def _with_clock(store: Any, name: str, clock: Any) -> None:
+    original = store.__init__
+    store.__init__ = lambda self, *args, **more: original(self, *args, **{**more, name: clock})
+
+
+@defence
+def zones_kept() -> None:
+    """Every calendar is UTC's."""
+    from jupiter_addons.limits import calendars
+
+    original = calendars.zone
+    calendars.zone = lambda name: original("UTC")  # type: ignore[assignment]
+
+
+@defence
+def renewals() -> None:
+    """A call says once for how long it will be held."""
+    from jupiter_addons.limits import ledger
+
+    ledger.RENEW_S = 10.0**9
+
+
+@defence
+def late_settlements() -> None:
+    """What comes after a lease has run out comes too late."""
+    from jupiter_addons.limits import ledger
+    from jupiter_addons.limits.ledger import Ledger
+
+    original = Ledger.settle
+
+    async def in_time(self: Ledger, held: Any, true: Any, **how: Any) -> bool:
+        late = self.wall_s() - held.at_s > ledger.LEASE_S
+        return await original(self, held, held.amounts if late else true, **how)
+
+    Ledger.settle = in_time  # type: ignore[method-assign]

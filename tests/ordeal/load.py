@@ -26,7 +26,7 @@ from typing import Any
 LATE_S = 0.01
 """A generator that is so late did not see an answer when it came."""
 GRACE_S = 10.0
-"""How long answers are waited for when the load is over."""
+"""How long answers are waited for when the load is over, unless it says so itself."""
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -186,13 +186,14 @@ class _Generator:
         seconds: float = 0.0,
         requests: int = 0,
         connections: int = 32,
+        grace_s: float = GRACE_S,
         seed: int = 1,
     ) -> None:
         """With a `rate`, an open loop for `seconds` on as many connections as it takes, up to `connections`; without, a closed
         loop on `connections` for `seconds` or for so many `requests`."""
         self._port, self._raws = port, raws
         self._rate, self._seconds, self._left = rate, seconds, requests or sys.maxsize
-        self._most, self._dice = connections, random.Random(seed)
+        self._most, self._grace_s, self._dice = connections, grace_s, random.Random(seed)
         self._idle: deque[_Connection] = deque()
         self._open: set[_Connection] = set()
         self._asked = self._connecting = 0
@@ -215,7 +216,7 @@ class _Generator:
                 await asyncio.sleep(0.01)
         self._over, self._left = 0.0, 0
         self._found.seconds = time.perf_counter() - self._began
-        deadline = time.perf_counter() + GRACE_S
+        deadline = time.perf_counter() + self._grace_s
         while self._asked + self._connecting > len(self._found.answers) and time.perf_counter() < deadline:
             await asyncio.sleep(0.01)
         watch.cancel()

@@ -10,7 +10,7 @@ from support.gateway import Setup
 from support.wire import wait_until
 
 from ordeal.calls import ask
-from ordeal.counters import PRICES, a_redis, begun, in_redis, in_sqlite, limits, spend
+from ordeal.counters import PRICES, a_redis, begun, in_redis, limits, spend
 from ordeal.provider import Provider
 from ordeal.rows_lb import Spending
 from ordeal.stage import Stage, open_holds
@@ -20,39 +20,6 @@ CALL_NUSD = 350_000
 """About what a call comes to, of 250,000 on average and 500,000 at most."""
 LEASE_S = 200.0
 """Every lease has run out by then."""
-
-
-def check_spent(stage: Stage, spending: Spending, budget: int, statuses: list[int]) -> None:
-    stage.note("admitted", statuses.count(200))
-    stage.note("spent_share", round(spending.made * 1000 / budget, 4))
-    assert set(statuses) <= {200, 429}, sorted(set(statuses))
-    assert spending.made * 1000 <= budget, f"spent {spending.made * 1000} of {budget}"
-    assert spending.made * 1000 >= 0.96 * budget, f"only {spending.made * 1000} of {budget} could be spent"
-
-
-@row("LB-01S", "1,000 calls, money for about a hundred, two workers and one database", defence="one_store")
-def two_workers(stage: Stage) -> None:
-    spending, budget = Spending(400), 100 * CALL_NUSD
-    settings = {"limits": limits(None, budget), "processing": PRICES, "proxy": {"workers": 2}}
-    with Provider(spending) as provider, stage.own_gateway(provider.port, **settings) as gateway:
-        statuses = spend([gateway], 1024)
-        assert wait_until(lambda: in_sqlite(gateway).held == 0), "held for ever"
-        check_spent(stage, spending, budget, statuses)
-        assert in_sqlite(gateway).taken == spending.made * 1000
-
-
-@row("LB-01R", "1,000 calls, money for about a hundred, two gateways and one Redis", defence="one_store")
-def two_gateways(stage: Stage) -> None:
-    spending, budget = Spending(400), 100 * CALL_NUSD
-    with a_redis() as server, Provider(spending) as provider, contextlib.ExitStack() as stack:
-        settings = {"limits": limits(server.url, budget), "processing": PRICES}
-        gateways = [stack.enter_context(stage.own_gateway(provider.port, **settings)) for _ in range(2)]
-        for gateway in gateways:
-            begun(gateway)
-        statuses = spend(gateways, 1024)
-        assert wait_until(lambda: in_redis(server).held == 0), "held for ever"
-        check_spent(stage, spending, budget, statuses)
-        assert in_redis(server).taken == spending.made * 1000
 
 
 @row("LB-08", "two gateways, one Redis, and one of them killed", defence="leases_end")

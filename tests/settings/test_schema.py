@@ -15,6 +15,8 @@ REQUIRED = {
     ("Provider", "base_url"),
     ("Provider", "models"),
     ("LegalHold", "reason"),
+    ("Witness", "key"),
+    ("Witness", "url"),
     *((section, "limit") for section in LIMITS),
 }
 

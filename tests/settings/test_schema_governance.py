@@ -3,7 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from jupiter_addons.settings.schema_governance import Costs
+from jupiter_addons.evidence.cosignature import Cosigner
+from jupiter_addons.evidence.signing import from_seed
+from jupiter_addons.settings.schema_governance import Costs, Evidence
 
 
 @pytest.mark.parametrize("amount", [0, 1, 0.15, "0.15", "1e-3", 1_000_000])
@@ -24,3 +26,31 @@ def test_a_price_that_is_none_is_refused(amount):
 def test_a_price_needs_input_and_output_and_knows_nothing_else(price):
     with pytest.raises(ValidationError):
         Costs(overrides={"m": price})
+
+
+W1, W2 = (str(Cosigner(from_seed(name, b"\x01" * 32).public)) for name in ("witness.example/w1", "w2"))
+
+
+def test_witnesses_are_named_by_key_and_address():
+    entries = [{"key": W1, "url": "https://witness.example/prefix"}, {"key": W2, "url": "http://127.0.0.1:8077"}]
+    assert [one.key for one in Evidence(witnesses=entries).witnesses] == [W1, W2]
+    assert Evidence().witnesses == []
+
+
+@pytest.mark.parametrize(
+    ("key", "url"),
+    [
+        (str(from_seed("w2", b"\x01" * 32).public), "https://h"),
+        ("w2", "https://h"),
+        (W2, "h:8077"),
+        (W2, "ftp://h"),
+        (W2, "https://user:secret@h"),
+        (W2, "https://h/?a=b"),
+        (W2, "https://h:0"),
+        (W2, "https://h:nonsense"),
+        (W1, "https://h"),
+    ],
+)
+def test_what_is_no_witness_is_refused(key, url):
+    with pytest.raises(ValidationError):
+        Evidence(witnesses=[{"key": W1, "url": "https://h"}, {"key": key, "url": url}])

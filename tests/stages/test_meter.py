@@ -33,7 +33,7 @@ async def a_meter(store: MemoryStore, first=100) -> tuple[Ledger, Meter]:
     ledger = Ledger(store)
     held = await ledger.reserve("c", [BUDGET], Amounts(0, first, first * 10))
     assert isinstance(held, Reservation)
-    return ledger, Meter(ledger, held, PRICE)
+    return ledger, Meter(ledger, [held], PRICE)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,25 @@ def test_a_stream_goes_on_as_long_as_there_is_more():
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("store", [MemoryStore, Later])
+def test_a_stream_ends_when_any_of_its_holds_gives_no_more(store):
+    """Its own, or that of the provider that answers in another one's place."""
+
+    async def run() -> None:
+        ledger, small = Ledger(store()), limit_of("provider:b", "output_tokens_per_day", Terms(400))
+        own = await ledger.reserve("c", [BUDGET], Amounts(0, 100, 1000))
+        other = await ledger.reserve("c/b", [small], Amounts(0, 100, 1000))
+        assert isinstance(own, Reservation) and isinstance(other, Reservation)
+        meter, said = Meter(ledger, [own, other], PRICE), 0
+        while meter.allows(said):
+            said += 1
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert (said, meter.held_tokens, meter.spent) == (356, 356, "output_tokens_per_day")
+
+    asyncio.run(run())
+
+
 def test_many_streams_of_one_budget_spend_all_of_it_and_nothing_more():
     async def run() -> None:
         limit = limit_of("team:lab", "usd_per_day", Terms(1_000_000))
@@ -74,7 +93,7 @@ def test_many_streams_of_one_budget_spend_all_of_it_and_nothing_more():
         for number in range(128):
             held = await ledger.reserve(f"c{number}", [limit], Amounts(0, 50, 500))
             assert isinstance(held, Reservation)
-            meters.append((held, Meter(ledger, held, PRICE)))
+            meters.append((held, Meter(ledger, [held], PRICE)))
         said = [0] * 128
         running = set(range(128))
         while running:
@@ -133,7 +152,7 @@ def test_a_call_that_was_settled_takes_nothing_more():
     async def run() -> None:
         ledger, meter = await a_meter(MemoryStore())
         meter.close()
-        await ledger.settle(meter._held, Amounts(0, 10, 100))
+        await ledger.settle(meter._holds[0], Amounts(0, 10, 100))
         assert not meter.allows(200)
         assert tuple((await ledger.counts([BUDGET]))[0]) == (100, 0)
 

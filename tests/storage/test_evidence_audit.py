@@ -14,7 +14,8 @@ from jupiter_addons.evidence import checkpoint, record
 from jupiter_addons.evidence.encoding import pae
 from jupiter_addons.evidence.signing import from_seed
 from jupiter_addons.storage.evidence_audit import Audit, Remembered, to_save
-from jupiter_addons.storage.evidence_file import Item, LogFile
+from jupiter_addons.storage.evidence_file import LogFile
+from jupiter_addons.storage.evidence_store import Item
 from jupiter_addons.storage.evidence_tail import Identity, Sealer
 
 CALLS = 300

@@ -1,6 +1,7 @@
 """Databases are private, versioned and never guessed at."""
 
 import stat
+import threading
 
 import pytest
 
@@ -52,3 +53,21 @@ def test_a_failed_migration_changes_nothing(tmp_path):
     db = connect(tmp_path / "a.db", [FIRST, SECOND])
     assert db.execute("PRAGMA user_version").fetchone() == (2,)
     db.close()
+
+
+def test_a_database_that_many_make_at_once_is_made_once(tmp_path):
+    path = tmp_path / "one.db"
+    made: list[str] = []
+    together = threading.Barrier(8)
+
+    def make() -> None:
+        together.wait()
+        connect(path, [FIRST, SECOND]).close()
+        made.append("once")
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 8

@@ -24,10 +24,10 @@ def arm() -> None:
             raise OSError(f"cannot read `{text}`")
         return find(self, detector, text)
 
-    def failing_usage(self: Ledger, user: str, model: str, now_ns: int) -> Any:
+    def failing_usage(self: Ledger, user: str, model: str, **more: Any) -> Any:
         if model == UNCOUNTED:
             raise OSError("the counters are gone")
-        return usage(self, user, model, now_ns)
+        return usage(self, user, model, **more)
 
     Findings._find = failing  # type: ignore[method-assign]
     Ledger.usage = failing_usage  # type: ignore[method-assign]

@@ -2,6 +2,8 @@
 
 ORDEAL_NAMES  a file: name -> addresses, as JSON, read at each lookup; a number among them is seconds to wait
 ORDEAL_BUG    a method of the event relay that raises when an event with `bug-here` has come
+ORDEAL_LEASE  two numbers of seconds: how long a hold lasts of which nothing is heard, and how often it is renewed
+ORDEAL_STEPS  a directory: what every process does to money, as a `support.history` each, written before it goes on
 """
 
 import json
@@ -48,3 +50,39 @@ if method := os.environ.get("ORDEAL_BUG"):
     EventRelay.feed = feed
     if method != "feed":
         setattr(EventRelay, method, faulty)
+
+if lease := os.environ.get("ORDEAL_LEASE"):
+    from jupiter_addons.limits import ledger
+
+    ledger.LEASE_S, ledger.RENEW_S = (float(seconds) for seconds in lease.split(","))
+
+if steps := os.environ.get("ORDEAL_STEPS"):
+    from jupiter_addons.errors import StoreError
+    from jupiter_addons.limits.ledger import Exceeded, Ledger
+
+    _reserve, _settle = Ledger.reserve, Ledger.settle
+    _file = None
+
+    def note(step, call_id, amount):
+        global _file
+        if _file is None:  # not before: nothing is taken in most of the processes that start
+            _file = os.open(f"{steps}/{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.write(_file, f"{time.clock_gettime_ns(time.CLOCK_BOOTTIME)} {step} {call_id} {amount}\n".encode())
+
+    async def reserve(self, call_id, limits, amounts, **how):
+        note("asks", call_id, amounts.nusd)
+        try:
+            outcome = await _reserve(self, call_id, limits, amounts, **how)
+        except StoreError:
+            note("fails", call_id, 0)
+            raise
+        note("refused" if isinstance(outcome, Exceeded) else "held", call_id, amounts.nusd)
+        return outcome
+
+    async def settle(self, held, true, **how):
+        note("settles", held.call_id, true.nusd)
+        done = await _settle(self, held, true, **how)
+        note("settled", held.call_id, true.nusd)
+        return done
+
+    Ledger.reserve, Ledger.settle = reserve, settle
