@@ -80,18 +80,18 @@ def outage(server: Server, url: str, away: Callable[[], None], back: Callable[[]
     """Have the server go and come back under load; return how many calls were answered meanwhile."""
     load = Load(gateway)
     try:
-        assert wait_until(lambda: len(load.answered) > 5, 30)
+        assert wait_until(lambda: len(load.answered) > 5, 120)
         before = len(load.answered)
         away()
-        assert wait_until(lambda: len(load.answered) > before + 20, 60), "calls stand still while the server is away"
+        assert wait_until(lambda: len(load.answered) > before + 20, 120), "calls stand still while the server is away"
         meanwhile = len(load.answered)
         back()
-        assert wait_until(lambda: not spooled(gateway), 60), "what was spooled is not sent"
-        assert wait_until(lambda: len(load.answered) > meanwhile + 5, 30)
+        assert wait_until(lambda: not spooled(gateway), 120), "what was spooled is not sent"
+        assert wait_until(lambda: len(load.answered) > meanwhile + 5, 120)
     finally:
         load.stop()
     assert load.refused == 0, f"{load.refused} calls were refused"
-    assert wait_until(lambda: not spooled(gateway), 60)
+    assert wait_until(lambda: not spooled(gateway), 120)
     there = decided(url)
     assert len(there) == len(set(there)), "a decision is there twice"
     assert set(load.answered) <= set(there), f"{len(set(load.answered) - set(there))} answered calls have no decision"
@@ -108,7 +108,7 @@ def away(stage: Stage) -> None:
             assert ask(gateway, text="quick").status == 200
             assert spooled(gateway)
             server.start()
-            assert wait_until(lambda: not spooled(gateway), 60), "what was spooled is not sent"
+            assert wait_until(lambda: not spooled(gateway), 120), "what was spooled is not sent"
             cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'jupiter-%'"
             read_only = f"ALTER DATABASE {name} SET default_transaction_read_only"
 
@@ -154,8 +154,8 @@ def hangs(stage: Stage) -> None:
                     assert answered < 1000, "the spool is never full"
                 refused = ask(gateway, text="quick")
                 assert refused.status == 503 and b"evidence" in refused.body, refused.body[:200]
-            assert wait_until(lambda: not spooled(gateway), 60), "what was spooled is not sent"
-            assert wait_until(lambda: ask(gateway, text="quick").status == 200, 30), "it does not recover"
+            assert wait_until(lambda: not spooled(gateway), 120), "what was spooled is not sent"
+            assert wait_until(lambda: ask(gateway, text="quick").status == 200, 120), "it does not recover"
             gateway.stop()
             audited(gateway, url)
             # A refusal that could not be recorded is said with where it failed, which is no fault.
@@ -191,7 +191,7 @@ def archived(stage: Stage) -> None:
             load = Load(gateway)
             assert wait_until(lambda: len(load.answered) > 600, 120)
             load.stop()
-            assert wait_until(lambda: len(_manifests(client)) >= 4, 60), "it is not archived"
+            assert wait_until(lambda: len(_manifests(client)) >= 4, 120), "it is not archived"
             gateway.stop()
         stage.note("segments", len(_manifests(client)))
         root = signing_keys.load_root(state / "signing")

@@ -5,8 +5,9 @@ import json
 import pytest
 from support.logs import KEY, SIGNING, a_decision, an_outcome
 
+from jupiter_addons.errors import VerificationError
 from jupiter_addons.evidence.encoding import ZERO_HASH, leaf_hash, pae
-from jupiter_addons.storage.evidence_tail import Identity, Sealer, Tail
+from jupiter_addons.storage.evidence_tail import Identity, Sealer, Tail, extend
 
 IDENTITY = Identity(SIGNING, "test", "0", boot="b00t")
 
@@ -57,3 +58,14 @@ def test_a_log_that_can_lose_leaves_says_in_each_how_many():
     assert json.loads(row[4])["loss_bound"] == 4096
     _, [row] = sealed(a_decision("a"))
     assert "loss_bound" not in json.loads(row[4])
+
+
+def test_a_tail_is_moved_on_by_leaves_that_were_sealed_before_and_by_no_others():
+    grown, rows = sealed(a_decision("a"), a_decision("b"), an_outcome("a"), {"kind": "x"})
+    tail = Tail()
+    extend(tail, rows[:2])
+    extend(tail, rows[2:])
+    assert tail == grown and tail.calls == {"a": False, "b": True}
+    for wrong in ([rows[1]], [rows[0], rows[2]], [(*rows[0][:4], rows[1][4], *rows[0][5:])], [(*rows[0][:6], "0")]):
+        with pytest.raises(VerificationError):
+            extend(Tail(), wrong)
