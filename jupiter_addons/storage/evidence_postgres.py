@@ -248,6 +248,8 @@ class PostgresLog(LogStore):
         with self._server:
             _close(self._sending)
             self._sending = None
+            if self._tables is not None:
+                return  # its writer has reached the server meanwhile, and then nothing is spooled
             if not self._known or self._in_doubt:
                 raise StoreError("its writer has to open it first")
             try:
@@ -280,6 +282,8 @@ class PostgresLog(LogStore):
         with self._server:
             tables = self._sending
             if tables is None:
+                if self._tables is not None:
+                    return False
                 raise StoreError("its writer has opened it anew")
             with self._lock:
                 is_rest = self._spool.leaves <= SENT_AT_ONCE

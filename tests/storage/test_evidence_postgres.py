@@ -299,6 +299,18 @@ def test_while_nobody_knows_what_the_server_has_nothing_is_written(place, monkey
     assert interrupted == ["in doubt"]
 
 
+def test_a_drain_that_comes_after_its_writer_has_reached_the_server_leaves_the_connection_alone(place):
+    async def use(log):
+        await log.append(a_decision("a"))
+        connected = store(log)._tables
+        assert connected is not None
+        store(log)._drain.once()
+        assert store(log)._tables is connected
+        await log.append(a_decision("b"))
+
+    with_log(place, use)
+
+
 def test_a_second_process_with_a_copy_of_the_directory_is_refused_while_the_first_is_connected(place, monkeypatch):
     monkeypatch.setattr(evidence_postgres, "LOCK_S", 0.3)
 
