@@ -109,6 +109,11 @@ class Configuration(Settings):
         return self._at(self.evidence.anchor_path or self.proxy.state_dir / "anchors")
 
     @property
+    def timestamp_ca_file(self) -> Path | None:
+        """The file of those who vouch for the time-stamping authority."""
+        return None if self.evidence.timestamps is None else self._at(self.evidence.timestamps.ca_file)
+
+    @property
     def keys_path(self) -> Path:
         """The key database."""
         return self._at(self.identity.keys or self.proxy.state_dir / "keys.db")
