@@ -26,7 +26,7 @@ from jupiter_addons.storage.errands import Errand, Errands
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_archive import Archiving, Archivist
 from jupiter_addons.storage.evidence_cosigned import Cosigned
-from jupiter_addons.storage.evidence_keeper import Keeper
+from jupiter_addons.storage.evidence_keeper import Keeper, begin
 from jupiter_addons.storage.evidence_places import EXTRA, Place, ServerLog, snapshot
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.evidence_stamped import Stamps
@@ -204,6 +204,7 @@ def _open_log(settings: Configuration, keys: Keys, version: str, worker: int) ->
         log = EvidenceLog(own, identity, durability=evidence.durability, anchored=anchors.read, heartbeat_s=heartbeat_s)
         logs = (lambda: settings.evidence_paths) if worker == 0 else None
     try:
+        begin(log, anchors)
         keeper = Keeper(log, keys, heartbeat_s=evidence.heartbeat, anchors=anchors, own=own, logs=logs)
         return log, keeper, own
     except BaseException:
