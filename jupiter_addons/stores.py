@@ -34,6 +34,7 @@ from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
 from jupiter_addons.storage.evidence_witnessing import Witnessing
 from jupiter_addons.storage.evidence_writer import LogWriter
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
+from jupiter_addons.storage.outbox import Outbox
 from jupiter_addons.storage.signing_keys import Keys
 from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
 from jupiter_addons.storage.timestamp_client import TimestampClient
@@ -56,6 +57,8 @@ class Stores:
             self.subject_keys = open_subject_keys(settings)
             if self.subject_keys is not None:
                 opened.callback(self.subject_keys.close)
+            self.outbox = Outbox(settings.outbox_path)
+            opened.callback(self.outbox.close)
             others = _others(settings)
             errands = Errands()
             opened.callback(errands.stop)  # they see to the last checkpoint, of a log that is closed
@@ -73,7 +76,8 @@ class Stores:
                 settings.evidence_path_of(worker),
                 self.subject_keys,
                 _retention(settings, self.pseudonym),
-                records_erasures=worker == 0,
+                records=worker == 0,
+                outbox=self.outbox,
                 archived=self.archived,
             )
             self.keys = Passes(KeyView(self._key_store), os.urandom)

@@ -81,6 +81,11 @@ class Configuration(Settings):
         return self._at(self.proxy.state_dir / "subject_keys.db")
 
     @property
+    def outbox_path(self) -> Path:
+        """The database of leaves that commands leave for whoever writes the log."""
+        return self._at(self.proxy.state_dir / "outbox.db")
+
+    @property
     def content_key_path(self) -> Path:
         """The master key of those keys."""
         return self.signing_dir / "content.key"
