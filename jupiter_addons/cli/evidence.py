@@ -4,6 +4,7 @@ import click
 
 from jupiter_addons.cli.evidence_erase import erase
 from jupiter_addons.cli.evidence_export import export
+from jupiter_addons.cli.evidence_keys import keys_of_content
 from jupiter_addons.cli.evidence_prove import prove
 from jupiter_addons.cli.evidence_prune import prune
 from jupiter_addons.cli.evidence_query import query
@@ -19,5 +20,5 @@ def evidence() -> None:
     """Query and verify the signed record of every call."""
 
 
-for command in (query, show, export, report, verify, prove, prune, erase, recover, witness):
+for command in (query, show, export, report, verify, prove, prune, erase, recover, keys_of_content, witness):
     evidence.add_command(command)

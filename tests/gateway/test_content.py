@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.evidence import evidence
-from support.gateway import Gateway, Setup, start_gateway
+from support.gateway import Gateway, Setup, create_key, start_gateway
 from support.wire import Client, chat, post
 
 from jupiter_addons.rehearsal.server import RehearsalThread
@@ -200,3 +200,17 @@ def test_by_default_no_words_are_kept(provider: RehearsalThread, tmp_path: Path)
         done = evidence(str(gateway.config), "erase", "--subject", "alice", "--yes")
         assert (done.exit_code, done.stdout) == (1, "")
         assert "was ever kept" in done.stderr
+
+
+def test_the_master_key_is_rotated_while_calls_are_made(client: Client, gateway: Gateway):
+    before, _ = ask(client, gateway, chat("said before"))
+    done = evidence(str(gateway.config), "keys", "rotate-master", "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    after, _ = ask(client, gateway, chat("said after"))
+    assert "said before" in content(gateway, before)["request"]["text"]
+    assert "said after" in content(gateway, after)["request"]["text"]
+    [leaf] = [leaf["detail"] for leaf in gateway.leaves("key.rotate") if leaf["detail"]["use"] == "content"]
+    assert leaf["rotation"] == json.loads(done.stdout)["rotation"], "put on record by the running gateway"
+    other = create_key(gateway.config, "rotated")
+    answer = client.ask(post(CHAT, chat("of a new user"), other))
+    assert content(gateway, answer.headers["x-jupiter-evidence-id"])["request"]["state"] == "kept"
