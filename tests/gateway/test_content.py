@@ -1,5 +1,7 @@
 """What was said is kept encrypted, shown to who has the key, and gone when the key is."""
 
+import hashlib
+import hmac
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -91,6 +93,20 @@ def test_a_leaf_has_commitments_and_no_words(client: Client, gateway: Gateway):
         first = leaf["payload"][0]
         assert len(first["ct_sha256"]) == len(first["commit"]) == 64
         assert first["key"].startswith("k_")
+
+
+def test_nobody_finds_out_by_guessing_what_was_said_without_the_salt_of_that_call(client: Client, gateway: Gateway):
+    """Kept or not: a request that was denied, one with what a rule took out, one that is the same twice."""
+    for text in (CANARY, "forbidden", "my number is 654321"):
+        call, _ = ask(client, gateway, chat(text))
+        plain = hashlib.sha256(json.dumps(chat(text)).encode()).hexdigest()
+        leaves = gateway.leaves(call_id=call)
+        assert plain not in json.dumps(leaves)
+        entries = [entry for leaf in leaves for entry in leaf["payload"]]
+        assert {entry["alg"] for entry in entries} == {"hmac-sha256"}
+        shown = content(gateway, call)["request"]
+        digest = hmac.digest(bytes.fromhex(shown["salt"]), bytes.fromhex(plain), "sha256").hex()
+        assert digest == shown["digest"] == entries[0]["digest"]
 
 
 def test_what_a_rule_took_out_is_not_kept_and_that_is_said(client: Client, gateway: Gateway):
