@@ -115,3 +115,33 @@ def test_a_process_that_is_killed_ten_times_makes_no_money(url: str, trial: Tria
     count = trial.count(BUDGET)
     assert (count.held, trial.open_calls(), trial.taken(RUNNING)) == (0, 0, 0)
     assert history.least_left <= count.taken <= min(history.most_left, what.limit)
+
+
+def test_a_process_that_is_alone_and_killed_ten_times_makes_no_money(tmp_path: Path):
+    """What it counted was in its journal, and the next one has taken it over."""
+    url = f"alone:{tmp_path}/limits.db"
+    what = next(plan(url, tmp_path, limit=400_000, at_once=20, lasts_s=0.02, lease_s=1.5))
+    histories, dice = [], random.Random(12)
+    for number in range(10):
+        one = replace(what, name=f"a.{number}", history=str(tmp_path / f"a{number}.history"))
+        histories.append(Path(one.history))
+        process = started(one)
+        deadline, enough = time.monotonic() + 30, dice.randrange(5, 60)
+        while process.poll() is None and time.monotonic() < deadline:
+            if Path(one.history).exists() and Path(one.history).read_text().count("held") > enough:
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+    history = History.read(histories)
+    assert history.most <= what.limit
+    assert len(history.calls("settled")) > 100
+    trial = Trial(opened(url, "looks"), Clocks())
+    deadline = time.monotonic() + 30
+    while trial.open_calls() and time.monotonic() < deadline:
+        trial.tend()
+        time.sleep(0.1)
+    count = trial.count(BUDGET)
+    assert (count.held, trial.open_calls(), trial.taken(RUNNING)) == (0, 0, 0)
+    assert history.least_left <= count.taken <= min(history.most_left, what.limit)
+    trial.close()

@@ -41,6 +41,12 @@ def sqlite(clocks: Clocks, directory: Path) -> SqliteStore:
     return SqliteStore(directory / "limits.db", kernel_ns=clocks.steady_ns, wall_s=clocks.wall_s, boot="one")
 
 
+def alone(clocks: Clocks, directory: Path) -> SqliteStore:
+    return SqliteStore(
+        directory / "limits.db", kernel_ns=clocks.steady_ns, wall_s=clocks.wall_s, boot="one", alone=True
+    )
+
+
 def redis(clocks: Clocks, directory: Path) -> RedisStore:
     where = redis_address(shared_server().url)
     return RedisStore(where, uuid.uuid4().hex, "one", steady_ns=clocks.steady_ns, wall_s=clocks.wall_s)
@@ -49,6 +55,7 @@ def redis(clocks: Clocks, directory: Path) -> RedisStore:
 STORES: dict[str, Callable[[Clocks, Path], Store]] = {
     "memory": lambda clocks, _: MemoryStore(clocks.steady_ns, clocks.wall_s),
     "sqlite": sqlite,
+    "sqlite, alone": alone,
     "redis": redis,
 }
 needed = {"redis": needs_redis}

@@ -74,7 +74,7 @@ def test_what_was_taken_outlives_the_process_and_so_does_what_is_held(path: Path
 
 
 def test_the_file_is_this_users_alone(store: Trial, path: Path):
-    assert [one.stat().st_mode & 0o077 for one in path.parent.iterdir()] == [0, 0, 0]
+    assert [one.stat().st_mode & 0o077 for one in path.parent.iterdir()] == [0, 0, 0, 0]
 
 
 def test_a_reboot_moves_no_window_and_no_lease(path: Path, clocks: Clocks):
