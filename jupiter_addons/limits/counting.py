@@ -29,6 +29,8 @@ class Hold:
     """When its lease runs out; of a call whose lease has run out, when it is forgotten."""
     more: list[tuple[int, int, int]]
     """What was taken since: number of the take, mark, amount."""
+    counted: int = 0
+    """How many of these the books have counted as held, if they keep that apart."""
 
     def amount(self, number: int) -> int:
         """Return how much is held of a take's counter."""
@@ -53,8 +55,8 @@ class Books(Protocol):
     def expire(self, now_ns: int, most: int) -> Sequence[Hold]:
         """Return up to `most` holds of open calls whose lease has run out; from now on it has."""
 
-    def held(self, counter: Counter) -> int:
-        """Return how much of a counter is held by open calls."""
+    def held(self, counter: Counter, subject: str) -> int:
+        """Return how much open calls hold of a subject that is counted as a counter says."""
 
     def holds_of(self, counter: Counter) -> Iterator[tuple[Hold, int]]:
         """Yield every hold of an open call on a counter, and the number of its take."""
@@ -97,7 +99,7 @@ class Counting:
                 taken = table.taken(subject, now_ns)
             left = cap - taken - amount
             if left < 0:
-                lacking[len(tables)] = table.shortage(subject, amount, cap, now_ns)
+                lacking[len(tables)] = table.shortage(subject, amount, cap, now_ns, books.held(counter, subject))
             tables.append(table)
             subjects.append(subject)
             remaining.append(left)
@@ -123,7 +125,8 @@ class Counting:
             subject, cap = hold.subjects[number], hold.takes[number].cap
             remaining[number] = cap - table.taken(subject, now_ns) - amount
             if remaining[number] < 0:
-                lacking[number] = table.shortage(subject, amount, cap, now_ns)
+                held = self._books.held(hold.takes[number].counter, subject)
+                lacking[number] = table.shortage(subject, amount, cap, now_ns, held)
         if lacking:
             return Short(lacking)
         for number, table, amount in wanted:
@@ -193,7 +196,7 @@ class Counting:
     def usage(self, counters: Sequence[Counter]) -> Sequence[Count]:
         """Return what counters hold."""
         now_ns, books = self._steady_ns(), self._books
-        return [Count(books.table(one).taken(one.subject, now_ns), books.held(one)) for one in counters]
+        return [Count(books.table(one).taken(one.subject, now_ns), books.held(one, one.subject)) for one in counters]
 
     def adjust(self, counter: Counter, change: int) -> None:
         """Count so much more, or less."""

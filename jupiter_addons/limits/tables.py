@@ -23,11 +23,12 @@ class Table(ABC):
 
     __slots__ = ()
 
-    def shortage(self, subject: str, amount: int, cap: int, now_ns: int) -> Shortage:
-        """Return why an amount that does not fit under the cap cannot be taken."""
+    def shortage(self, subject: str, amount: int, cap: int, now_ns: int, held: int) -> Shortage:
+        """Return why an amount that does not fit under the cap cannot be taken, if so much of what counts is only held."""
         taken = self.taken(subject, now_ns)
         wait_ns = None if amount > cap else self.wait_ns(subject, taken + amount - cap, now_ns)
-        return Shortage(max(0, cap - taken), math.inf if wait_ns is None else max(0, wait_ns) / NS)
+        retry_after_s = math.inf if wait_ns is None else max(0, wait_ns) / NS
+        return Shortage(max(0, cap - taken), retry_after_s, max(0, taken - held))
 
     @abstractmethod
     def taken(self, subject: str, now_ns: int) -> int:
@@ -120,7 +121,9 @@ class SlidingTable(Table):
             number = self._number  # one object for all subjects: a million of them would be 32 MB
         else:
             self._number = number
-        state = self._now(subject, now_ns)
+        state = self._states.get(subject)
+        if state is not None and state[1] < number - BUCKETS:
+            state = self._now(subject, now_ns)
         if state is None:
             state = (amount, number, amount)
         elif state[-2] >= number:  # not below: a steady clock stands still at most

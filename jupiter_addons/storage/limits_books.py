@@ -267,9 +267,9 @@ class SqliteBooks:
             self.cursor.execute(_OVER, (hold.held.call_id, hold.until_ns, pack_hold(hold)))
         return found
 
-    def held(self, counter: Counter) -> int:
+    def held(self, counter: Counter, subject: str) -> int:
         """Return how much is held."""
-        return self._in(counter).row(counter.subject).held
+        return self._in(counter).row(subject).held
 
     def holds_of(self, counter: Counter) -> Iterator[tuple[Hold, int]]:
         """Yield the open holds on a counter, going through all that are open."""

@@ -263,8 +263,11 @@ def _outcome(call_id: str, answer: Any) -> Held | Short:
     good, found = answer
     if good:
         return Held(call_id, tuple(int(left) for left in found))
-    waits = ((number, int(left), int(wait_us)) for number, left, wait_us in found)
-    return Short({n: Shortage(left, math.inf if wait_us < 0 else wait_us / US) for n, left, wait_us in waits})
+    return Short({number: _shortage(*map(int, one)) for number, *one in found})
+
+
+def _shortage(left: int, wait_us: int, settled: int) -> Shortage:
+    return Shortage(left, math.inf if wait_us < 0 else wait_us / US, settled)
 
 
 def _expired(call_id: bytes, told: bytes, amounts: Sequence[bytes]) -> Expired:

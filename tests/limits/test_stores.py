@@ -124,6 +124,30 @@ def test_every_counter_that_refuses_is_told_and_the_one_that_is_free_last(store:
     assert short.retry_after_s == pytest.approx(1000)
 
 
+@pytest.mark.parametrize("counter", [minute(), month()], ids=["sliding", "period"])
+def test_a_refusal_tells_what_was_settled_from_what_is_only_held(store: Trial, counter: Counter):
+    def settled() -> int:
+        return store.short("x", Take(counter, 100, 100)).lacking[0].settled
+
+    store.held("c", Take(counter, 10, 100))
+    store.held("d", Take(counter, 30, 100), Take(month("team:other"), 7), lease_s=5)
+    assert settled() == 0
+    store.settle("c", 4)
+    assert settled() == 4
+    store.extend("d", 20, 0)
+    assert settled() == 4
+    assert store.extend("d", 60, 0).lacking[0].settled == 4
+    store.clocks.forward(6)
+    assert len(store.tend()) == 1
+    assert settled() == 54  # of a call that nobody hears of any more nothing is known to come back
+    store.settle("d", 21, 0)
+    assert settled() == 25
+    store.held("e", Take(counter, 1, 100))
+    store.reset(counter)
+    assert store.count(counter) == (1, 1)
+    assert settled() == 0
+
+
 def test_asked_twice_a_call_takes_once(store: Trial):
     first = store.held("c", Take(minute(), 2, 3))
     assert store.held("c", Take(minute(), 2, 3)) == first
@@ -158,7 +182,7 @@ def test_counters_of_another_unit_window_or_subject_are_others(store: Trial):
 def test_what_counts_is_what_was_charged_and_what_is_held(new: Callable[[], Trial], calls: list[tuple[int, int, str]]):
     store = new()
     counters = (minute(unit="tokens"), month())
-    expected = 0
+    expected = open_ = 0
     for number, (held, true, fate) in enumerate(calls):
         outcome = store.reserve(f"c{number}", [Take(counter, held, 400) for counter in counters])
         if isinstance(outcome, Short):
@@ -172,7 +196,11 @@ def test_what_counts_is_what_was_charged_and_what_is_held(new: Callable[[], Tria
         if fate != "runs":
             assert store.settle(f"c{number}", true, true)
             expected += true - held
-        assert [store.taken(counter) for counter in counters] == [expected, expected]
+            held = 0
+        open_ += held
+        assert [store.count(counter) for counter in counters] == [(expected, open_)] * 2
+        if expected:
+            assert store.short("x", Take(month(), 1, expected)).lacking[0].settled == expected - open_
 
 
 # -- settling ---------------------------------------------------------------------------------------------------------
