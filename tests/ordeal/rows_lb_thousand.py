@@ -77,8 +77,8 @@ def check_crowd(stage: Stage, gateways: Sequence[Gateway], costs: Costs, steps: 
         check_taken(stage, books, costs, user, statuses)
         check_left(gateways[0], books, costs, user)
         assert 0 not in statuses, statuses
-        if costs.least == 1.0:
-            assert books.admitted >= SHARE * PAID, f"{books.admitted} of {PAID} were admitted"
+        assert books.ideal == PAID if costs.least == 1.0 else books.ideal > PAID
+        assert books.admitted >= SHARE * books.ideal, f"{books.admitted} of {books.ideal} were admitted"
 
 
 @contextlib.contextmanager
