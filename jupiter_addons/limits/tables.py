@@ -6,6 +6,7 @@ How states are kept is told apart from what they mean: `states` keeps them in me
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 from jupiter_addons.limits.states import Forever, Halves, States
 from jupiter_addons.limits.store import BUCKETS, Bucket, Period, Shape, Shortage, Sliding, Slots
@@ -58,8 +59,8 @@ class Table(ABC):
     def idle(self, most: int, now_ns: int) -> None:
         """Forget up to `most` subjects of which nothing counts."""
 
-    def until_ns(self, subject: str) -> int:
-        """Return when what is kept of a subject will not matter any more, if nobody takes more."""
+    def until_ns(self, state: Any) -> int:
+        """Return when a state that is kept will not matter any more, if nobody takes more; None is no state."""
         return ALWAYS_NS
 
     @property
@@ -159,9 +160,8 @@ class SlidingTable(Table):
     def _gone_ns(self, number: int) -> int:
         return (number + BUCKETS + 1) * self._step_ns
 
-    def until_ns(self, subject: str) -> int:
+    def until_ns(self, state: Pairs | None) -> int:
         """Return when the last sub-bucket will have left."""
-        state = self._states.get(subject)
         return 0 if state is None else self._gone_ns(state[-2])
 
     def idle(self, most: int, now_ns: int) -> None:
@@ -319,9 +319,8 @@ class BucketTable(Table):
         if (state := self._states.get(subject)) is not None:
             self._states.put(subject, (max(0, state[0] - amount * self._window_ns), state[1], state[2]))
 
-    def until_ns(self, subject: str) -> int:
+    def until_ns(self, state: Level | None) -> int:
         """Return when a bucket will be full."""
-        state = self._states.get(subject)
         if state is None or not state[0]:
             return 0
         return state[1] - -state[0] // state[2] if state[2] else ALWAYS_NS

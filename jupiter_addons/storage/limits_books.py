@@ -8,9 +8,10 @@ read by one statement, and the counters of one subject lie side by side.
 """
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import sub
 from typing import Any
 
 import apsw
@@ -90,11 +91,14 @@ class _Series:
 
     def get(self, subject: str) -> Any:
         """Return a state."""
-        return self.row(subject).state
+        row = self.rows.get(subject)
+        return (self._books.read(self, subject) if row is None else row).state
 
     def put(self, subject: str, state: Any) -> None:
         """Keep a state."""
-        row = self.row(subject)
+        row = self.rows.get(subject)
+        if row is None:
+            row = self._books.read(self, subject)
         row.state, row.is_changed = state, True
 
     def drop(self, subject: str) -> None:
@@ -148,7 +152,7 @@ class SqliteBooks:
                 if not row.is_there:
                     members[name] = members.get(name, 0) + 1
                 packed = None if state is None else series.form.pack(state)
-                kept.append((subject, name, packed, row.held, series.table.until_ns(subject)))
+                kept.append((subject, name, packed, row.held, series.table.until_ns(state)))
         if kept:
             cursor.executemany(_KEEP, kept)
         for name, change in members.items():
@@ -211,10 +215,10 @@ class SqliteBooks:
         for counter in ahead:
             values += (counter.subject, counter.series)
         row: Any = self.cursor.execute(_together(table, len(ahead)), values).fetchone()
-        for number, counter in enumerate(ahead):
-            state, held = row[2 + 2 * number : 4 + 2 * number]
+        until_ns, body, *found = row
+        for counter, state, held in zip(ahead, found[::2], found[1::2], strict=True):
             self._found(self._in(counter), counter.subject, state, held)
-        return None if row[1] is None else self._unpacked(call_id, row[0], row[1])
+        return None if body is None else self._unpacked(call_id, until_ns, body)
 
     def _unpacked(self, call_id: str, until_ns: int, body: bytes) -> Hold:
         written, hold = self._own.get(call_id, (b"", None))
@@ -235,15 +239,16 @@ class SqliteBooks:
         call_id = hold.held.call_id
         now, before = _amounts(hold), self._holds.get(call_id)
         if now != before:
-            self._count_held(hold, [amount - was for amount, was in zip(now, before or (0,) * len(now), strict=True)])
+            self._count_held(hold, now if before is None else map(sub, now, before))
             self._holds[call_id] = now
         self._kept[call_id] = hold
 
-    def _count_held(self, hold: Hold, changes: Sequence[int]) -> None:
+    def _count_held(self, hold: Hold, changes: Iterable[int]) -> None:
         for take, subject, change in zip(hold.takes, hold.subjects, changes, strict=True):
             if change:
                 row = self._in(take[0]).row(subject)
-                row.held, row.is_changed = max(0, row.held + change), True
+                held = row.held + change
+                row.held, row.is_changed = held if held > 0 else 0, True
 
     def end(self, call_id: str) -> tuple[Hold, bool] | None:
         """Forget a call."""
