@@ -4,7 +4,7 @@ The books are in memory or in a database; what is written here has to happen in 
 one synchronous function on one event loop is atomic without a lock, and a database has transactions.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,8 @@ from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.store import Count, Counter, Expired, Held, Short, Shortage, Slots, Take, Taken
 from jupiter_addons.limits.tables import NS, Table
 
+FORGOTTEN = -1
+"""The mark of an amount that was counted, and does not count since a reset: nothing of it can be given back."""
 MAX_SUBJECTS = 1_000_000
 """With so many subjects in a series, those that a client may have made up are counted together."""
 
@@ -58,8 +60,14 @@ class Books(Protocol):
     def held(self, counter: Counter, subject: str) -> int:
         """Return how much open calls hold of a subject that is counted as a counter says."""
 
-    def holds_of(self, counter: Counter) -> Iterator[tuple[Hold, int]]:
-        """Yield every hold of an open call on a counter, and the number of its take."""
+    def holds(self) -> Iterator[Hold]:
+        """Yield every hold of an open call."""
+
+    def over(self) -> Iterator[Hold]:
+        """Yield every hold of a call whose lease has run out, and that is not forgotten."""
+
+    def put_over(self, hold: Hold) -> None:
+        """Keep the hold of a call whose lease has run out."""
 
     def tidy(self, now_ns: int, most: int) -> None:
         """Forget up to about `most` things that do not matter any more."""
@@ -164,7 +172,8 @@ class Counting:
         while change < 0:
             mark, amount = puts.pop()
             back = min(amount, -change)
-            table.take_back(subject, mark, back)
+            if mark != FORGOTTEN:
+                table.take_back(subject, mark, back)
             change += back
 
     def renew(self, call_ids: Iterable[str], lease_s: float) -> Sequence[str]:
@@ -209,18 +218,32 @@ class Counting:
 
     def reset(self, counters: Sequence[Counter]) -> None:
         """Forget what was taken, except what open calls hold."""
-        now_ns = self._steady_ns()
+        now_ns, books = self._steady_ns(), self._books
+        held = {(one.series, one.subject) for one in counters if books.held(one, one.subject)}
         for counter in counters:
-            table = self._books.table(counter)
-            table.clear(counter.subject)
-            for hold, number in self._books.holds_of(counter):
-                rate = hold.takes[number].rate
-                hold.marks[number] = table.add(counter.subject, hold.takes[number].amount, now_ns, rate)
-                hold.more = [
-                    (which, table.add(counter.subject, amount, now_ns, rate) if which == number else mark, amount)
-                    for which, mark, amount in hold.more
-                ]
-                self._books.put(hold)
+            books.table(counter).clear(counter.subject)
+        for hold in books.holds() if held else ():
+            if numbers := _takes_of(hold, held):
+                for number in numbers:
+                    self._put_again(hold, number, now_ns)
+                books.put(hold)
+        names = {(one.series, one.subject) for one in counters}
+        for hold in books.over():
+            if numbers := _takes_of(hold, names):
+                for number in numbers:
+                    hold.marks[number] = FORGOTTEN
+                hold.more = [(which, FORGOTTEN if which in numbers else mark, n) for which, mark, n in hold.more]
+                books.put_over(hold)
+
+    def _put_again(self, hold: Hold, number: int, now_ns: int) -> None:
+        """Take what a call holds of a counter as if it took it now."""
+        (counter, amount, _, rate), subject = hold.takes[number], hold.subjects[number]
+        table = self._books.table(counter)
+        hold.marks[number] = table.add(subject, amount, now_ns, rate)
+        hold.more = [
+            (which, table.add(subject, more, now_ns, rate) if which == number else mark, more)
+            for which, mark, more in hold.more
+        ]
 
     def restore(self, taken: Iterable[Taken]) -> None:
         """Count what the evidence says was taken."""
@@ -233,3 +256,9 @@ class Counting:
     def open_calls(self) -> int:
         """Return how many calls are not settled."""
         return self._books.open_calls
+
+
+def _takes_of(hold: Hold, names: Set[tuple[str, str]]) -> list[int]:
+    """Return the numbers of a hold's takes that are of some counters, named by series and subject."""
+    places = zip(hold.takes, hold.subjects, strict=True)
+    return [number for number, (take, subject) in enumerate(places) if (take[0].series, subject) in names]

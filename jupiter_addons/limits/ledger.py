@@ -191,12 +191,15 @@ class Ledger:
     def _store_of(self, held: Reservation) -> Store:
         return self.store if held.branch == "store" else self._local
 
-    def extend(self, held: Reservation, more: Amounts) -> Soon[Reservation | Exceeded]:
+    def extend(
+        self, held: Reservation, more: Amounts, *, instead: Mapping[str, Amounts] | None = None
+    ) -> Soon[Reservation | Exceeded]:
         """Take more for a call that runs; at once if the store answers at once, because a stream cannot wait.
 
+        Nor does it wait for what others hold: it would have to fall silent.  `instead`: what is taken of some subjects.
         Raises StoreError if it cannot be taken, or the call is not open any more.
         """
-        wanted = tuple(more.of(take.counter.unit) for take in held.takes)
+        wanted = _amounts(held.takes, more, instead)
         answer: Soon[Held | Short] = Held(held.call_id, held.remaining)
         if any(wanted):
             answer = self._store_of(held).extend(held.call_id, wanted)
@@ -232,8 +235,7 @@ class Ledger:
         """
         if self._open.pop(held.call_id, None) is None:
             return False
-        other = instead or {}
-        amounts = tuple(other.get(take.counter.subject, true).of(take.counter.unit) for take in held.takes)
+        amounts = _amounts(held.takes, true, instead)
         if not amounts:
             return True
         try:
@@ -322,6 +324,12 @@ def _exceeded(short: Short, limits: Sequence[Limit], takes: Sequence[Take], want
     lack = short.lacking[last]
     standing = Standing(limits[last], takes[last], lack.remaining)
     return Exceeded(limits[last], lack.retry_after_s, every, held_back, standing)
+
+
+def _amounts(takes: Iterable[Take], amounts: Amounts, instead: Mapping[str, Amounts] | None) -> tuple[int, ...]:
+    """Return amounts in the order of takes; some subjects have their own."""
+    other = instead or {}
+    return tuple(other.get(take.counter.subject, amounts).of(take.counter.unit) for take in takes)
 
 
 async def _told_later(

@@ -80,12 +80,17 @@ class MemoryBooks:
         of = self._held.get(counter.series)
         return 0 if of is None else of.get(subject, 0)
 
-    def holds_of(self, counter: Counter) -> Iterator[tuple[Hold, int]]:
-        """Yield the open holds on a counter."""
-        for hold in self._open.values():
-            for number, (take, subject) in enumerate(zip(hold.takes, hold.subjects, strict=True)):
-                if subject == counter.subject and take.counter.series == counter.series:
-                    yield hold, number
+    def holds(self) -> Iterator[Hold]:
+        """Yield the open holds."""
+        return iter(self._open.values())
+
+    def over(self) -> Iterator[Hold]:
+        """Yield the holds whose lease has run out."""
+        return iter(self._over.values())
+
+    def put_over(self, hold: Hold) -> None:
+        """Keep a hold whose lease has run out."""
+        self._over[hold.held.call_id] = hold
 
     def tidy(self, now_ns: int, most: int) -> None:
         """Forget calls that ended long ago, and tables and subjects that hold nothing."""

@@ -269,22 +269,27 @@ class SqliteBooks:
             self._count_held(hold, [-amount for amount in _amounts(hold)])
             self._gone[hold.held.call_id] = "hold"
             hold.until_ns = now_ns + REMEMBERED_S * NS
-            self.cursor.execute(_OVER, (hold.held.call_id, hold.until_ns, pack_hold(hold)))
+            self.put_over(hold)
         return found
 
     def held(self, counter: Counter, subject: str) -> int:
         """Return how much is held."""
         return self._in(counter).row(subject).held
 
-    def holds_of(self, counter: Counter) -> Iterator[tuple[Hold, int]]:
-        """Yield the open holds on a counter, going through all that are open."""
+    def holds(self) -> Iterator[Hold]:
+        """Yield the open holds."""
         for (call_id,) in self.cursor.execute("SELECT id FROM hold").fetchall():
-            hold = self.hold(str(call_id))
-            if hold is None:
-                continue
-            for number, subject in enumerate(hold.subjects):
-                if (subject, hold.takes[number].counter.series) == (counter.subject, counter.series):
-                    yield hold, number
+            if (hold := self.hold(str(call_id))) is not None:
+                yield hold
+
+    def over(self) -> Iterator[Hold]:
+        """Yield the holds whose lease has run out."""
+        rows: list[Any] = self.cursor.execute("SELECT id, until_ns, body FROM over").fetchall()
+        return (unpack_hold(*row) for row in rows)
+
+    def put_over(self, hold: Hold) -> None:
+        """Keep a hold whose lease has run out."""
+        self.cursor.execute(_OVER, (hold.held.call_id, hold.until_ns, pack_hold(hold)))
 
     def tidy(self, now_ns: int, most: int) -> None:
         """Forget calls that ended long ago, and, a part at a time, counters that hold nothing or are of periods long over."""

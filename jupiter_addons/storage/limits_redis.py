@@ -72,6 +72,7 @@ def script(name: str) -> Script:
     """Return the script of a method."""
     folder = files("jupiter_addons.storage") / "lua"
     head = f"local RESTORES, GRACE = {str(name == 'restore').lower()}, {int(GRACE_S) * US}\n"
+    head += f"local REMEMBERED = {REMEMBERED_S * US}\n"
     return Script(head + "".join((folder / f"{part}.lua").read_text() for part in ("prelude", name)))
 
 
@@ -148,7 +149,7 @@ class RedisStore:
         for call_id, count in list(self._unsure.items()):
             await self.settle(call_id, (0,) * count)
             del self._unsure[call_id]
-        ended, members = await self._run("tend", most, REMEMBERED_S * US)
+        ended, members = await self._run("tend", most)
         self._members = {member.decode() for member in members}
         self._awaited -= self._members
         return [_expired(*one) for one in ended]
