@@ -8,9 +8,10 @@ read by one statement, and the counters of one subject lie side by side.
 """
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import sub
 from typing import Any
 
 import apsw
@@ -96,11 +97,14 @@ class Series:
 
     def get(self, subject: str) -> Any:
         """Return a state."""
-        return self.row(subject).state
+        row = self.rows.get(subject)
+        return (self._books.read(self, subject) if row is None else row).state
 
     def put(self, subject: str, state: Any) -> None:
         """Keep a state."""
-        row = self.row(subject)
+        row = self.rows.get(subject)
+        if row is None:
+            row = self._books.read(self, subject)
         row.state = state
         self._books.change(self, subject, row)
 
@@ -227,10 +231,10 @@ class SqliteBooks:
         for counter in ahead:
             values += (counter.subject, counter.series)
         row: Any = self.cursor.execute(_together(table, len(ahead)), values).fetchone()
-        for number, counter in enumerate(ahead):
-            state, held = row[2 + 2 * number : 4 + 2 * number]
+        until_ns, body, *found = row
+        for counter, state, held in zip(ahead, found[::2], found[1::2], strict=True):
             self._found(self._in(counter), counter.subject, state, held)
-        return None if row[1] is None else self._unpacked(call_id, row[0], row[1])
+        return None if body is None else self._unpacked(call_id, until_ns, body)
 
     def _unpacked(self, call_id: str, until_ns: int, body: bytes) -> Hold:
         written, hold = self._own.get(call_id, (b"", None))
@@ -251,16 +255,17 @@ class SqliteBooks:
         call_id = hold.held.call_id
         now, before = _amounts(hold), self._holds.get(call_id)
         if now != before:
-            self._count_held(hold, [amount - was for amount, was in zip(now, before or (0,) * len(now), strict=True)])
+            self._count_held(hold, now if before is None else map(sub, now, before))
             self._holds[call_id] = now
         self._kept[call_id] = hold
 
-    def _count_held(self, hold: Hold, changes: Sequence[int]) -> None:
+    def _count_held(self, hold: Hold, changes: Iterable[int]) -> None:
         for take, subject, change in zip(hold.takes, hold.subjects, changes, strict=True):
             if change:
                 series = self._in(take[0])
                 row = series.row(subject)
-                row.held = max(0, row.held + change)
+                held = row.held + change
+                row.held = held if held > 0 else 0
                 self.change(series, subject, row)
 
     def end(self, call_id: str) -> tuple[Hold, bool] | None:
@@ -282,22 +287,27 @@ class SqliteBooks:
             self._count_held(hold, [-amount for amount in _amounts(hold)])
             self._gone[hold.held.call_id] = "hold"
             hold.until_ns = now_ns + REMEMBERED_S * NS
-            self.cursor.execute(_OVER, (hold.held.call_id, hold.until_ns, pack_hold(hold)))
+            self.put_over(hold)
         return found
 
-    def held(self, counter: Counter) -> int:
+    def held(self, counter: Counter, subject: str) -> int:
         """Return how much is held."""
-        return self._in(counter).row(counter.subject).held
+        return self._in(counter).row(subject).held
 
-    def holds_of(self, counter: Counter) -> Iterator[tuple[Hold, int]]:
-        """Yield the open holds on a counter, going through all that are open."""
+    def holds(self) -> Iterator[Hold]:
+        """Yield the open holds."""
         for (call_id,) in self.cursor.execute("SELECT id FROM hold").fetchall():
-            hold = self.hold(str(call_id))
-            if hold is None:
-                continue
-            for number, subject in enumerate(hold.subjects):
-                if (subject, hold.takes[number].counter.series) == (counter.subject, counter.series):
-                    yield hold, number
+            if (hold := self.hold(str(call_id))) is not None:
+                yield hold
+
+    def over(self) -> Iterator[Hold]:
+        """Yield the holds whose lease has run out."""
+        rows: list[Any] = self.cursor.execute("SELECT id, until_ns, body FROM over").fetchall()
+        return (unpack_hold(*row) for row in rows)
+
+    def put_over(self, hold: Hold) -> None:
+        """Keep a hold whose lease has run out."""
+        self.cursor.execute(_OVER, (hold.held.call_id, hold.until_ns, pack_hold(hold)))
 
     def tidy(self, now_ns: int, most: int) -> None:
         """Forget calls that ended long ago, and, a part at a time, counters that hold nothing or are of periods long over."""
@@ -341,7 +351,7 @@ class SqliteBooks:
 def packed(series: Series, subject: str, row: Row) -> tuple[str, str, bytes | None, int, int]:
     """Return a row as it is written down."""
     state = None if row.state is None else series.form.pack(row.state)
-    return subject, series.name, state, row.held, series.table.until_ns(subject)
+    return subject, series.name, state, row.held, series.table.until_ns(row.state)
 
 
 def _amounts(hold: Hold) -> tuple[int, ...]:

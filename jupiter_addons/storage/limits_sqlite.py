@@ -6,12 +6,13 @@ for `MOST_S`, something hangs, and all of them fail.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from jupiter_addons.limits.counting import MAX_SUBJECTS, Counting
-from jupiter_addons.limits.store import Count, Counter, Expired, Held, Short, Soon, Take, Taken
+from jupiter_addons.limits.store import Count, Counter, Expired, Held, Short, Soon, Take, Taken, come
 from jupiter_addons.limits.tables import NS
 from jupiter_addons.storage.limits_database import FIRST_WAIT_S, SPIN_S, BusyError, Doubt, LimitsDatabase
 from jupiter_addons.storage.limits_kept import KeptBooks
@@ -21,6 +22,8 @@ MOST_S = 0.25
 """The longest that the first call in the line waits for other processes."""
 RETRY_S = 0.001
 """How often it looks."""
+RESET_AT_ONCE = 100
+"""So many counters are reset in one transaction, which others wait for."""
 
 
 class SqliteStore:
@@ -100,9 +103,14 @@ class SqliteStore:
         """Count so much more, or less."""
         self.database.step(self._counting.adjust, counter, change)
 
-    def reset(self, counters: Sequence[Counter]) -> None:
-        """Forget what was taken, except what open calls hold."""
-        self.database.do(self._counting.reset, counters)
+    async def reset(self, counters: Sequence[Counter]) -> None:
+        """Forget what was taken, except what open calls hold; of many counters not of all at once."""
+        for some in itertools.batched(counters, RESET_AT_ONCE):
+            if self.database.is_alone:
+                self.database.do(self._counting.reset, some)
+            else:
+                await come(self._soon(self._counting.reset, some))
+            await asyncio.sleep(0)
 
     def restore(self, taken: Iterable[Taken]) -> None:
         """Count what the evidence says was taken; the store is no longer lost then."""

@@ -12,7 +12,7 @@ import pytest
 from support.trial import Clocks, Trial
 
 from jupiter_addons.errors import StoreError
-from jupiter_addons.limits.store import Counter, Held, Period, Sliding, Slots, Take, Taken
+from jupiter_addons.limits.store import Counter, Held, Period, Sliding, Slots, Take, Taken, come
 from jupiter_addons.storage import limits_database, limits_sqlite
 from jupiter_addons.storage.limits_sqlite import SqliteStore
 
@@ -274,3 +274,19 @@ def test_a_reservation_costs_little(store: Trial):
         store.store.reserve(f"c{number}", takes, 60)
         store.store.settle(f"c{number}", (1, 400, 40_000, 1))
     assert (time.thread_time() - began) / 1000 < 0.0005
+
+
+def test_many_counters_are_reset_a_part_at_a_time_and_others_go_on_meanwhile(store: Trial):
+    take_much(store)
+    counters = [Counter(f"user:{number}", "requests", Sliding(60)) for number in range(500)]
+    left: list[int] = []
+
+    async def reset() -> None:
+        done = asyncio.ensure_future(come(store.store.reset(counters)))
+        while not done.done():
+            left.append(sum(count.taken for count in store.store.usage(counters)))
+            await asyncio.sleep(0)
+
+    asyncio.run(reset())
+    assert len(set(left)) >= 4
+    assert sum(count.taken for count in store.store.usage(counters)) == 0

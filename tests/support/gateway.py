@@ -96,6 +96,8 @@ class Setup:
     policies: dict[str, str] = field(default_factory=dict)
     preamble: Path | None = None
     """A script that the process runs before it starts."""
+    switch: Path | None = None
+    """Another that it runs before that one: the ordeal's, which takes a defence away."""
     ready: bool = True
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -191,7 +193,7 @@ def start_gateway(directory: Path, provider_port: int, setup: Setup | None = Non
 
 
 def command(setup: Setup, config: Path, directory: Path) -> list[str]:
-    """Return how a gateway is started; a preamble takes the place of the program and runs it."""
+    """Return how a gateway is started; preambles take the place of the program and run it."""
     entry = directory / "entry.py"
     if not entry.exists():
         entry.write_text((Path(__file__).parents[2] / "jupiter_addons/entry.py").read_text())
@@ -205,9 +207,8 @@ def command(setup: Setup, config: Path, directory: Path) -> list[str]:
         arguments += ["-p", str(yaml.safe_load(config.read_text())["proxy"]["listen_address"].rpartition(":")[2])]
     if setup.way == "mitmweb":
         arguments += ["--no-web-open-browser", "--web-port", str(free_port()), "--set", "web_password=test"]
-    if setup.preamble is not None:
-        arguments = [sys.executable, str(setup.preamble), *arguments]
-    return arguments
+    preambles = [str(path) for path in (setup.switch, setup.preamble) if path is not None]
+    return [sys.executable, *preambles, *arguments] if preambles else arguments
 
 
 def is_ready(gateway: Gateway) -> bool:
