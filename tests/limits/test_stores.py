@@ -1,11 +1,10 @@
-"""What every store of counters does.  A new store is a row of `STORES`; what only one of them does is in its own test.
+"""What every store of counters does.  A new store is a row of `STORES` in `support.stores`; what only one of them does is in its own test.
 
 This file is long because it is the whole contract: one store that keeps a part of it only would be another thing.
 """
 
 import math
 import random
-import uuid
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,12 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.redis import needs_redis, shared_server
+from support.stores import NEEDED, STORES
 from support.trial import Clocks, Trial
 
-from jupiter_addons.addresses import redis_address
 from jupiter_addons.errors import StoreError
-from jupiter_addons.limits.memory import MemoryStore
 from jupiter_addons.limits.store import (
     MAX_AMOUNT,
     REMEMBERED_S,
@@ -29,39 +26,12 @@ from jupiter_addons.limits.store import (
     Short,
     Sliding,
     Slots,
-    Store,
     Take,
     Taken,
 )
-from jupiter_addons.storage.limits_redis import RedisStore
-from jupiter_addons.storage.limits_sqlite import SqliteStore
 
 
-def sqlite(clocks: Clocks, directory: Path) -> SqliteStore:
-    return SqliteStore(directory / "limits.db", kernel_ns=clocks.steady_ns, wall_s=clocks.wall_s, boot="one")
-
-
-def alone(clocks: Clocks, directory: Path) -> SqliteStore:
-    return SqliteStore(
-        directory / "limits.db", kernel_ns=clocks.steady_ns, wall_s=clocks.wall_s, boot="one", alone=True
-    )
-
-
-def redis(clocks: Clocks, directory: Path) -> RedisStore:
-    where = redis_address(shared_server().url)
-    return RedisStore(where, uuid.uuid4().hex, "one", steady_ns=clocks.steady_ns, wall_s=clocks.wall_s)
-
-
-STORES: dict[str, Callable[[Clocks, Path], Store]] = {
-    "memory": lambda clocks, _: MemoryStore(clocks.steady_ns, clocks.wall_s),
-    "sqlite": sqlite,
-    "sqlite, alone": alone,
-    "redis": redis,
-}
-needed = {"redis": needs_redis}
-
-
-@pytest.fixture(params=[pytest.param(make, id=name, marks=needed.get(name, ())) for name, make in STORES.items()])
+@pytest.fixture(params=[pytest.param(make, id=name, marks=NEEDED.get(name, ())) for name, make in STORES.items()])
 def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Trial]]:
     """A maker of empty stores."""
     made: list[Trial] = []
