@@ -1,14 +1,14 @@
 """Opened tunnels live long: what changes meanwhile holds for their next request, and their streams end as all others do."""
 
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from ordeal.provider import Call, Out, Provider
 from ordeal.scripts import first_then, hang, reset, status, stream_events
-from support.gateway import BIN, Gateway, Setup, start_gateway
+from support.cli import jupiter
+from support.gateway import Gateway, Setup, start_gateway
 from support.wire import Client, chat, post, wait_until
 
 from jupiter_addons.host.dialling import is_local
@@ -24,8 +24,7 @@ def code(client: Client, **fields: object) -> int:
 def test_a_revoked_key_opens_nothing_in_a_tunnel_that_is_open(provider: RehearsalThread, tmp_path: Path):
     with start_gateway(tmp_path, provider.port) as gateway, gateway.connect("api.openai.com") as client:
         assert code(client) == 200
-        revoke = [str(BIN / "jupiter"), "keys", "revoke", gateway.key.split("_")[1], "-c", str(gateway.config)]
-        subprocess.run(revoke, check=True, capture_output=True)
+        jupiter("keys", "revoke", gateway.key.split("_")[1], "-c", str(gateway.config)).check_returncode()
         assert wait_until(lambda: code(client) == 401)
         seen = provider.journal.seen
         assert code(client) == 401

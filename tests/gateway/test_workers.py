@@ -3,12 +3,12 @@
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.gateway import BIN, Gateway, Setup, start_gateway
+from support.cli import jupiter
+from support.gateway import Gateway, Setup, start_gateway
 from support.wire import Client, chat, get, post, wait_until
 
 from jupiter_addons.evidence.verify import verify
@@ -115,8 +115,9 @@ def test_a_configuration_that_no_worker_can_start_with_ends_the_start_with_its_e
 
 
 def run(gateway: Gateway, *arguments: str) -> str:
-    command = [str(BIN / "jupiter"), *arguments, "-c", str(gateway.config)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    done = jupiter(*arguments, "-c", str(gateway.config))
+    done.check_returncode()
+    return done.stdout
 
 
 def test_they_count_together_and_whoever_is_asked_says_how_limits_stand(gateway: Gateway):
@@ -141,23 +142,16 @@ def test_the_command_line_reads_the_logs_of_all_workers(gateway: Gateway):
 
 
 def test_the_command_line_shows_and_resets_the_limits_of_all_workers(provider: RehearsalThread, tmp_path: Path):
-    import json
-    import subprocess
-
     overrides = {"proxy": {"workers": 2}, "limits": {"by_team": {"lab": {"requests_per_day": 100}}}}
     with start_gateway(tmp_path, provider.port, Setup(overrides=overrides)) as gateway:
         ask(gateway, 12)
 
-        def run(*arguments: str) -> str:
-            command = [str(BIN / "jupiter"), "limits", *arguments, "-c", str(gateway.config)]
-            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
         def taken() -> int:
-            (row,) = json.loads(run("show", "--team", "lab", "--format", "json"))
+            (row,) = json.loads(run(gateway, "limits", "show", "--team", "lab", "--format", "json"))
             return row["taken"]
 
         assert taken() == 12
-        run("reset", "--team", "lab")
+        run(gateway, "limits", "reset", "--team", "lab")
         assert taken() == 0
 
 

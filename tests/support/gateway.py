@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from click.testing import CliRunner
+from support.cli import jupiter
 from support.wire import Client, get, wait_until
 
-from jupiter_addons.cli.main import cli
 from jupiter_addons.evidence.verify import Report, verify
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_reader import rows
@@ -154,11 +153,8 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def create_key(config: Path, user: str = "alice", *options: str) -> str:
-    """Make a key as `jupiter keys create` does, without the half second that a process of its own spends on imports."""
-    made = CliRunner().invoke(
-        cli, ["keys", "create", "--user", user, "-c", str(config), *options], catch_exceptions=False
-    )
-    assert made.exit_code == 0, made.output
+    made = jupiter("keys", "create", "--user", user, "-c", str(config), *options)
+    assert made.returncode == 0, made.stderr
     return made.stdout.strip()
 
 
