@@ -75,11 +75,11 @@ class Gateway:
     def proxy_authorization(self, key: str | None = None) -> str:
         return "Basic " + base64.b64encode(f"jupiter:{self.key if key is None else key}".encode()).decode()
 
-    def connect(self, host: str, *, tls: bool = True, sni: str | None = None) -> Client:
+    def connect(self, host: str, *, tls: bool = True, sni: str | None = None, key: str | None = None) -> Client:
         """Return a connection through CONNECT, in TLS if wanted."""
-        client = Client(self.port)
+        client, authorization = Client(self.port), self.proxy_authorization(key)
         client.send(
-            f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\nProxy-Authorization: {self.proxy_authorization()}\r\n\r\n".encode()
+            f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\nProxy-Authorization: {authorization}\r\n\r\n".encode()
         )
         status, _ = client.head()
         assert status == 200, status
