@@ -90,7 +90,7 @@ def test_a_stream_that_a_shutdown_ends_is_told_so_and_the_record_is_what_was_del
                 body = next(pieces)
                 gateway.process.send_signal(signal.SIGTERM)
                 body += b"".join(pieces)
-            assert gateway.process.wait(20) == 0
+            assert gateway.process.wait(60) == 0
             assert b'"not_ready"' in body.split(b"\n\n")[-2]
             (outcome,) = gateway.leaves("outcome", headers["x-jupiter-evidence-id"])
             delivered = next(one for one in outcome["payload"] if one["role"] == "delivered")

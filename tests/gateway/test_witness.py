@@ -89,10 +89,10 @@ def test_a_witness_cosigns_the_log_and_remembers_what_its_gateway_forgets(provid
             assert asked(gateway) == 200, "nor one that does not know the log"
             (place / "logs").write_text(evidence("witness", "logs", "-c", config).stdout)
             assert wait_until(lambda: cosigned.read(origin, cosigner) is not None, 90), gateway.log
-            assert wait_until(lambda: "witnessed by `witness.example/w1` again" in gateway.log, 30)
+            assert wait_until(lambda: "witnessed by `witness.example/w1` again" in gateway.log, 60)
             assert asked(gateway) == 200
             whole = size_of(directory)
-            assert wait_until(lambda: cosigned.read(origin, cosigner).head.size >= whole, 30)
+            assert wait_until(lambda: cosigned.read(origin, cosigner).head.size >= whole, 60)
             done = evidence("verify", "-c", config, "--witness", url)
             assert (done.returncode, "witness witness.example/w1 had seen" in done.stdout) == (0, True), done.stdout
             gateway.stop()
@@ -102,7 +102,7 @@ def test_a_witness_cosigns_the_log_and_remembers_what_its_gateway_forgets(provid
             assert cosigned.read(origin, cosigner).head.size == closed, "the last checkpoint of a log is cosigned too"
             with start_gateway(directory, provider.port, setup) as again:
                 assert asked(again) == 200
-                assert wait_until(lambda: cosigned.read(origin, cosigner).head.size > closed + 2, 30)
+                assert wait_until(lambda: cosigned.read(origin, cosigner).head.size > closed + 2, 60)
 
             bring_back(directory, kept)
             assert evidence("verify", "-c", config).returncode == 4, "nothing here remembers"
@@ -133,7 +133,7 @@ def test_a_witness_that_hangs_delays_no_call_and_no_end(provider: RehearsalThrea
         key = str(Cosigner(from_seed("w", b"\x01" * 32).public))
         entry = {"key": key, "url": f"http://127.0.0.1:{server.getsockname()[1]}"}
         with start_gateway(tmp_path, provider.port, Setup(overrides={"evidence": {"witnesses": [entry]}})) as gateway:
-            assert wait_until(lambda: bool(accepted), 30)
+            assert wait_until(lambda: bool(accepted), 60)
             assert [asked(gateway) for _ in range(20)] == [200] * 20
             started_s = time.monotonic()
             gateway.stop()

@@ -98,7 +98,7 @@ def test_sigterm_ends_all_after_what_runs_and_the_logs_are_whole(gateway: Gatewa
     workers = children(gateway)
     gateway.process.send_signal(signal.SIGTERM)
     assert all(b"".join(pieces).endswith(b"data: [DONE]\n\n") for pieces in streams)
-    assert gateway.process.wait(20) == 0
+    assert gateway.process.wait(60) == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     keys = signing_keys.public_keys(gateway.directory / "state/signing")
     for name in ("evidence.db", "evidence-1.db"):
@@ -121,7 +121,7 @@ def test_a_configuration_that_no_worker_can_start_with_ends_the_start_with_its_e
 ):
     setup = Setup(ready=False, overrides=TWO, policies={"bad.yaml": "rules: ["})
     with start_gateway(tmp_path, provider.port, setup) as gateway:
-        assert gateway.process.wait(30) == 2
+        assert gateway.process.wait(60) == 2
         assert "bad.yaml:1" in gateway.log
 
 

@@ -70,7 +70,7 @@ class Gateway:
         """End the process politely and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def proxy_authorization(self, key: str | None = None) -> str:
         return "Basic " + base64.b64encode(f"jupiter:{self.key if key is None else key}".encode()).decode()
