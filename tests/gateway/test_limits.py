@@ -1,13 +1,14 @@
 """Limits in a running gateway: what is held, what is charged, and streams that end when there is no more."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
-from support.gateway import BIN, Gateway, Setup, free_port, start_gateway
+from support.cli import jupiter
+from support.gateway import Gateway, Setup, free_port, start_gateway
 from support.wire import Answer, Client, chat, get, post, wait_until
 
 from jupiter_addons.rehearsal.server import RehearsalThread
@@ -184,9 +185,8 @@ def test_a_client_that_hangs_up_is_charged_for_what_had_come(gateway: Gateway):
     assert 0 < leaf["gen_ai"]["usage.output_tokens"] < 300
 
 
-def limits(gateway: Gateway, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(BIN / "jupiter"), "limits", *arguments, "-c", str(gateway.config)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+def limits(gateway: Gateway, *arguments: str) -> CompletedProcess[str]:
+    return jupiter("limits", *arguments, "-c", str(gateway.config))
 
 
 def test_how_limits_stand_is_shown_simulated_and_reset(gateway: Gateway, client: Client):
@@ -241,7 +241,6 @@ def test_without_a_gateway_the_command_says_so(tmp_path: Path):
         "providers: {p: {type: rehearsal, base_url: http://127.0.0.1:1, models: [m]}}\n"
         f"proxy: {{admin_address: 127.0.0.1:{free_port()}}}\n"
     )
-    command = [str(BIN / "jupiter"), "limits", "show", "-c", str(tmp_path / "jupiter.yaml")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    result = jupiter("limits", "show", "-c", str(tmp_path / "jupiter.yaml"))
     assert result.returncode == 3
     assert "no gateway answers" in result.stderr

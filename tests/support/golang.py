@@ -30,6 +30,6 @@ def _built() -> Path:
 
 def verify(given: dict[str, Any]) -> str:
     """Return what Go has against it, or nothing."""
-    done = subprocess.run([_built()], input=json.dumps(given), capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([_built()], input=json.dumps(given), capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode in (0, 1), done.stderr
     return done.stdout.strip()
