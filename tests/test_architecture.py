@@ -66,6 +66,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "boto3": ("storage/archive_s3.py",),
     "botocore": ("storage/archive_s3.py",),
     "hiredis": ("storage/redis_connection.py",),
+    "rfc3161_client": ("evidence/timestamp.py",),
     "nacl": ("evidence/signing.py", "evidence/keyring.py", "evidence/verify_bundle.py"),
     "click": ("cli/",),
     "pydantic": ("settings/",),
