@@ -14,7 +14,7 @@ from jupiter_addons.evidence.cosignature import Cosigner, parse_cosigner
 from jupiter_addons.evidence.record import control, pseudonym
 from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.identity.passes import Passes
-from jupiter_addons.kept import logs_of_host, open_archive
+from jupiter_addons.kept import ended_logs, logs_of_host, open_archive
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.limits.store import Taken, come
 from jupiter_addons.routing.state import RoutingState
@@ -64,11 +64,17 @@ class Stores:
         except BaseException:
             self._let_go()
             raise
-        path = settings.evidence_path_of(worker)
         retention = _retention(settings, self.pseudonym)
         self.archived = None if self._archiving is None else self._archiving.archived
+        ended = ended_logs(settings, keys, version) if worker == 0 else None
         self.upkeep = Upkeep(
-            self.log, path, self.subject_keys, retention, records_erasures=worker == 0, archived=self.archived
+            self.log,
+            self._place,
+            self.subject_keys,
+            retention,
+            records_erasures=worker == 0,
+            archived=self.archived,
+            prunes_ended=None if ended is None else ended.prune_all,
         )
         self.keys = Passes(KeyView(self._key_store), os.urandom)
         self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)

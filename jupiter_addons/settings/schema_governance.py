@@ -206,14 +206,7 @@ class Evidence(Section):
     backups_kept: Duration | None = None
     """How long backups of the state directory are kept: an erasure names the day on which the last has gone."""
     retention: Retention = Retention()
-    """How long evidence is kept; in PostgreSQL for ever, in this version."""
-
-    @model_validator(mode="after")
-    def _can_be_pruned(self) -> Self:
-        terms = (self.retention.days, self.retention.content_days, self.retention.max_records)
-        if (any(terms) or self.retention.by_verdict) and (self.url or "").startswith("postgresql:"):
-            raise ValueError("evidence in PostgreSQL is kept for ever in this version; `retention` is for `sqlite:`")
-        return self
+    """How long evidence is kept."""
 
     @field_validator("witnesses")
     @classmethod
