@@ -52,7 +52,7 @@ def _archiving(settings: Configuration, keys: Keys) -> Callable[[ServerLog], int
     def archive(place: ServerLog) -> int:
         with closing(open_archive(url)) as bucket:
             archivist = Archivist(bucket, lambda: snapshot(place), keys, note)
-            while archivist.step():
+            while archivist.step(tail=True):
                 pass
             return archivist.archived
 

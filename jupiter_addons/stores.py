@@ -163,7 +163,8 @@ def _archiving(settings: Configuration, keys: Keys, place: Place) -> Archiving |
         return None
     bucket = open_archive(settings.evidence.archive_url)
     note = signing_keys.manifest_note(settings.signing_dir)
-    return Archiving(Archivist(bucket, lambda: snapshot(place), keys, note))
+    after_s = settings.evidence.archive_after
+    return Archiving(Archivist(bucket, lambda: snapshot(place), keys, note, after_s=after_s))
 
 
 def _open_log(settings: Configuration, keys: Keys, version: str, worker: int) -> tuple[LogWriter, Keeper, Place]:

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 STEP = TILE_LEAVES
 """How many leaves, or calls, are deleted in one transaction."""
-ARCHIVE_LAG = 3 * TILE_LEAVES
-"""By so many leaves an archive is behind that is up to date: the last segment is not full, and some are on their way."""
 ARCHIVED_S = 60.0
 """How long a prune waits for the archive."""
 ON_RECORD_S = 15.0
@@ -170,7 +168,7 @@ class Pruning:
 def _wait_for_archive(archived: Callable[[], int], cut: Cut) -> None:
     """Wait until the archive has what there is to have.  Raises StoreError if it does not come to that."""
     deadline_s = time.monotonic() + ARCHIVED_S
-    while (there := archived()) < cut.upto or there + ARCHIVE_LAG < cut.size:
+    while (there := archived()) < cut.size:
         if time.monotonic() > deadline_s:
             raise StoreError(f"{there} of {cut.size} leaves are archived: nothing goes before the others are")
         time.sleep(0.1)
