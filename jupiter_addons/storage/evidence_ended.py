@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.retention import Cut, Terms
 from jupiter_addons.storage.evidence_places import ServerLog, in_server
-from jupiter_addons.storage.evidence_prune import put_on_record, server_pruner
+from jupiter_addons.storage.evidence_prune import put_on_record, server_pruner, wait_for_archive
 from jupiter_addons.storage.evidence_store import Anchored
 from jupiter_addons.storage.evidence_tail import Identity
 from jupiter_addons.storage.evidence_writer import LogWriter
@@ -44,9 +44,10 @@ class EndedLogs:
         with closing(await asyncio.to_thread(server_pruner, place, unless_written=True)) as pruner:
             cut = await asyncio.to_thread(pruner.plan, terms, now_us)
             if not cut.is_empty:
+                await asyncio.to_thread(wait_for_archive, self._archived(place), cut)
                 log = await asyncio.to_thread(self._reopened, place, abandoned)
                 try:
-                    await put_on_record(log, place, cut, terms, now_us, self._archived(place))
+                    await put_on_record(log, place, cut, terms, now_us)
                 finally:
                     await asyncio.to_thread(log.close)
                 await asyncio.to_thread(pruner.take_away, cut, terms, now_us)

@@ -73,19 +73,25 @@ async def prune(
     with closing(await asyncio.to_thread(_pruner, log, place)) as pruner:
         cut = await asyncio.to_thread(pruner.plan, terms, now_us)
         if not cut.is_empty:
-            await put_on_record(log, place, cut, terms, now_us, archived)
+            await asyncio.to_thread(wait_for_archive, archived, cut)
+            await put_on_record(log, place, cut, terms, now_us)
             await asyncio.to_thread(pruner.take_away, cut, terms, now_us)
     return cut
 
 
-async def put_on_record(
-    log: LogWriter, place: Place, cut: Cut, terms: Terms, now_us: int, archived: Callable[[], int] | None
-) -> None:
-    """Have the log say what is about to go, once the archive has it, and wait until it does.  Raises StoreError."""
-    if archived is not None:
-        await asyncio.to_thread(_wait_for_archive, archived, cut)
+async def put_on_record(log: LogWriter, place: Place, cut: Cut, terms: Terms, now_us: int) -> None:
+    """Have the log say what is about to go, and wait until it does.  Raises StoreError."""
     await log.append(pruned(cut, terms, now_us))
     await asyncio.to_thread(_wait_for, place, now_us)
+
+
+def wait_for_archive(archived: Callable[[], int] | None, cut: Cut) -> None:
+    """Wait until the archive, if there is one, has what there is to have.  Raises StoreError if it does not come to that."""
+    deadline_s = time.monotonic() + ARCHIVED_S
+    while archived is not None and (there := archived()) < cut.size:
+        if time.monotonic() > deadline_s:
+            raise StoreError(f"{there} of {cut.size} leaves are archived: nothing goes before the others are")
+        time.sleep(0.1)
 
 
 def server_pruner(place: ServerLog, *, unless_written: bool = False) -> "ServerPruner":
@@ -163,15 +169,6 @@ class Pruning:
                 db.execute("ROLLBACK")
             raise
         return True
-
-
-def _wait_for_archive(archived: Callable[[], int], cut: Cut) -> None:
-    """Wait until the archive has what there is to have.  Raises StoreError if it does not come to that."""
-    deadline_s = time.monotonic() + ARCHIVED_S
-    while (there := archived()) < cut.size:
-        if time.monotonic() > deadline_s:
-            raise StoreError(f"{there} of {cut.size} leaves are archived: nothing goes before the others are")
-        time.sleep(0.1)
 
 
 def _wait_for(place: Place, now_us: int) -> None:
