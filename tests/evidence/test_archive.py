@@ -1,5 +1,6 @@
 """The forms of an archive: one way to write each, and no other that is read."""
 
+import dataclasses
 import gzip
 import hashlib
 
@@ -35,6 +36,36 @@ def test_no_flipped_bit_of_a_manifest_is_accepted():
         flipped[at // 8] ^= 1 << at % 8
         with pytest.raises(VerificationError):
             archive.opened(bytes(flipped), KEYS)
+
+
+def test_a_segment_that_is_not_full_says_how_many_leaves_it_has():
+    begun = dataclasses.replace(MANIFEST, width=44)
+    assert archive.opened(archive.sign(begun, LOG_KEY), KEYS) == begun
+    assert (begun.size, begun.name) == (1836, "manifest/00000007.p/44")
+    assert begun.object_name("tile/entries") == "tile/entries/007.p/44"
+    for size in (1792, 2049, 1):
+        text = str(begun).replace("tree 1836", f"tree {size}")
+        with pytest.raises(VerificationError, match="one form"):
+            archive.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("manifest/00000007", (7, 256)),
+        ("manifest/00000007.p/44", (7, 44)),
+        ("manifest/123456789", (123456789, 256)),
+        ("manifest/7", None),
+        ("manifest/00000007.p/0", None),
+        ("manifest/00000007.p/044", None),
+        ("manifest/00000007.p/256", None),
+        ("manifest/00000007.p/", None),
+        ("manifest/0000000²", None),
+        ("manifest/x", None),
+    ],
+)
+def test_a_manifest_has_one_name(name, place):
+    assert archive.manifest_place(name) == place
 
 
 @pytest.mark.parametrize(

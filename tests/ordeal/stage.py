@@ -23,10 +23,14 @@ DEFENCES = Path(__file__).parent / "defences.py"
 
 
 class Stage:
-    """Where rows are run.  `off` is the defence that is switched off in every gateway, for the self-test."""
+    """Where rows are run.
 
-    def __init__(self, off: str | None = None) -> None:
+    `off` is the defence that is switched off in every gateway, for the self-test; `long` has rows repeat what is left to chance.
+    """
+
+    def __init__(self, off: str | None = None, *, long: bool = False) -> None:
         self.off = off
+        self.long = long
         self.gates: dict[str, int] = {}
         self.figures: dict[str, object] = {}
         self._stack = ExitStack()
