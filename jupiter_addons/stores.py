@@ -14,7 +14,7 @@ from jupiter_addons.evidence.cosignature import Cosigner, parse_cosigner
 from jupiter_addons.evidence.record import control, pseudonym
 from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.identity.passes import Passes
-from jupiter_addons.kept import logs_of_host, open_archive, open_authority
+from jupiter_addons.kept import ended_logs, logs_of_host, open_archive, open_authority
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.limits.store import Taken, come
 from jupiter_addons.routing.state import RoutingState
@@ -72,14 +72,16 @@ class Stores:
             self.archived = None if archiving is None else archiving.archived
             self.ledger = self._open_ledger()
             opened.callback(self.ledger.close)
+            ended = ended_logs(settings, keys, version) if worker == 0 else None
             self.upkeep = Upkeep(
                 self.log,
-                settings.evidence_path_of(worker),
+                self._place,
                 self.subject_keys,
                 _retention(settings, self.pseudonym),
                 records=worker == 0,
                 outbox=self.outbox,
                 archived=self.archived,
+                prunes_ended=None if ended is None else ended.prune_all,
             )
             self.keys = Passes(KeyView(self._key_store), os.urandom)
             self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
@@ -190,7 +192,8 @@ def _archiving(settings: Configuration, keys: Keys, place: Place) -> Archiving |
         return None
     bucket = open_archive(settings.evidence.archive_url)
     note = signing_keys.manifest_note(settings.signing_dir)
-    return Archiving(Archivist(bucket, lambda: snapshot(place), keys, note))
+    after_s = settings.evidence.archive_after
+    return Archiving(Archivist(bucket, lambda: snapshot(place), keys, note, after_s=after_s))
 
 
 def _open_log(settings: Configuration, keys: Keys, version: str, worker: int) -> tuple[LogWriter, Keeper, Place]:

@@ -103,6 +103,10 @@ def _receipt(settings: Configuration, erasure: Erasure, form: str) -> None:
         click.echo("  backups    not stated: set `evidence.backups_kept`, or remove copies of subject_keys.db yourself")
     else:
         click.echo(f"  backups    the last that may hold a key is gone on {receipt['backups_gone']}")
+    if settings.evidence_server is not None:
+        click.echo(
+            "  elsewhere  other hosts have keys of their own: run this on each that keeps its own state directory"
+        )
     click.echo("  remains    pseudonym, times, models, rules, prices, and digests of what was said: not the words")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from jupiter_addons.cli.options import configuration
+from jupiter_addons.cli.text import counted
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.signing import PublicKey
 from jupiter_addons.kept import open_archive
@@ -42,7 +43,9 @@ def _show(log: ArchivedLog) -> None:
     if len(findings) > MOST_SHOWN:
         click.echo(f"BAD   {log.name}: and {len(findings) - MOST_SHOWN} more")
     verdict = f"{len(findings)} findings" if findings else "all as signed"
-    click.echo(f"{log.name}: {log.report.leaves} leaves in {log.segments} segments, {log.objects} objects: {verdict}")
+    click.echo(
+        f"{log.name}: {log.report.leaves} leaves, {counted(log.segments, 'full segment')}, {log.objects} objects: {verdict}"
+    )
 
 
 def _row(log: ArchivedLog) -> dict[str, object]:

@@ -2,16 +2,19 @@
 
     mercator-jupiter/archive@v1
     jupiter/3f1c…                                    the log
-    segment 7                                        leaves 1792 to 2047
+    segment 7                                        leaves from 1792 on
     tree 2048 CsUYapGGPo4dkMgI…                      the root over all leaves up to here
-    previous 5be0c1d2…                               SHA-256 of the manifest before, or -
+    previous 5be0c1d2…                               SHA-256 of the manifest of segment 6, or -
     object tile/entries/007 31f0… 88012 3HL4kqt…     name, SHA-256, bytes, version: one line an object
 
     — jupiter/3f1c… Az3grlgt…                        a signed note, by the key of the log
 
-`tile/entries/` and `tile/<level>/` are as C2SP tlog-tiles has them (an entry bundle, compressed with gzip); `signatures/` has
-the 64 bytes of each leaf's signature, `payload/` what was said, encrypted.  Versions are pinned, because a store that takes the
-same name twice keeps both.
+`checkpoint`, `tile/entries/` and `tile/<level>/` are as C2SP tlog-tiles has them (an entry bundle is compressed with gzip, and
+says so), for any client of such logs; `signatures/` has the 64 bytes of each leaf's signature, `payload/` what was said,
+encrypted.  Versions are pinned, because a store that takes the same name twice keeps both.
+
+The last segment of a log that hardly grows is archived before it is full, `007.p/44` while it has 44 leaves.  It is superseded
+by a wider one, in the end by the full one; what was said is not written again, but named again.
 """
 
 import gzip
@@ -28,6 +31,8 @@ from jupiter_addons.evidence.merkle import HASH_BYTES, TILE_WIDTH
 from jupiter_addons.evidence.signing import PublicKey, SigningKey
 
 HEAD = "mercator-jupiter/archive@v1"
+ENTRIES, SAID = "tile/entries", "payload"
+"""Where leaves are, and what was said with them."""
 SIGNATURE_BYTES = 64
 MAX_SEGMENT_BYTES = 32 * 1024 * 1024
 """Of leaves, uncompressed: 256 of the longest are half of that."""
@@ -55,11 +60,22 @@ class Manifest:
     root: bytes
     previous: str
     objects: tuple[Object, ...]
+    width: int = TILE_WIDTH
+    """How many leaves it has."""
 
     @property
     def size(self) -> int:
         """How many leaves the log had at its end."""
-        return (self.segment + 1) * TILE_WIDTH
+        return self.segment * TILE_WIDTH + self.width
+
+    @property
+    def name(self) -> str:
+        """What it is called in the archive."""
+        return f"manifest/{self.segment:08}{_partial(self.width)}"
+
+    def object_name(self, kind: str) -> str:
+        """Return the name of its one object of a kind."""
+        return tile_name(kind, self.segment, self.width)
 
     def __str__(self) -> str:
         lines = (
@@ -89,16 +105,19 @@ def parse(text: str) -> Manifest:
     """Read the text of a manifest.  Raises VerificationError on anything but the one form it has."""
     try:
         head, origin, segment, tree, previous, *objects, last = text.split("\n")
+        number, (_, size, root) = int(segment.removeprefix("segment ")), tree.split(" ")
         found = Manifest(
             origin,
-            int(segment.removeprefix("segment ")),
-            from_base64(tree.split(" ")[2]),
+            number,
+            from_base64(root),
             previous.removeprefix("previous "),
             tuple(map(_object, objects)),
+            int(size) - number * TILE_WIDTH,
         )
     except (ValueError, IndexError) as error:
         raise VerificationError("this is no manifest of an archive") from error
-    if head != HEAD or last or str(found) != text or len(found.root) != HASH_BYTES or found.segment < 0:
+    placed = found.segment >= 0 and 0 < found.width <= TILE_WIDTH
+    if head != HEAD or last or str(found) != text or len(found.root) != HASH_BYTES or not placed:
         raise VerificationError("the manifest of the archive is not written in its one form")
     return found
 
@@ -110,12 +129,25 @@ def _object(line: str) -> Object:
     return Object(name, sha256, int(length), version)
 
 
-def tile_name(kind: str, n: int) -> str:
-    """Return the name of a tile: its number in groups of three digits, `x` before all but the last."""
+def tile_name(kind: str, n: int, width: int = TILE_WIDTH) -> str:
+    """Return the name of a tile: its number in groups of three digits, `x` before all but the last, its width if not full."""
     groups = [f"{n % 1000:03}"]
     while n := n // 1000:
         groups.append(f"x{n % 1000:03}")
-    return "/".join((kind, *reversed(groups)))
+    return "/".join((kind, *reversed(groups))) + _partial(width)
+
+
+def manifest_place(name: str) -> tuple[int, int] | None:
+    """Return the segment and the width that the name of a manifest says; None if it is another name."""
+    number, dot, width = name.removeprefix("manifest/").partition(".p/")
+    wide = int(width) if dot and width.isdecimal() else 0 if dot else TILE_WIDTH
+    if not number.isdecimal() or not wide or Manifest("", int(number), b"", "", (), wide).name != name:
+        return None
+    return int(number), wide
+
+
+def _partial(width: int) -> str:
+    return "" if width == TILE_WIDTH else f".p/{width}"
 
 
 def pack_leaves(leaves: Iterable[bytes]) -> bytes:

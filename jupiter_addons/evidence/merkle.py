@@ -85,6 +85,14 @@ class Edge:
                 self._partial.append([])
             self._partial[level].append(_complete(hashes))
 
+    def partial(self) -> list[Tile]:
+        """Return the last tile of each level, where that is not full and not empty."""
+        return [
+            Tile(level, self.size >> TILE_HEIGHT * (level + 1), b"".join(hashes))
+            for level, hashes in enumerate(self._partial)
+            if hashes
+        ]
+
     def root(self) -> bytes:
         """Return the root of the whole tree."""
         if not self._peaks:

@@ -206,8 +206,10 @@ class Evidence(Section):
     spool: Annotated[Size, Field(ge=1024**2)] = 256 * 1024**2
     """How much each worker keeps in `<state_dir>/spool` while PostgreSQL is away; if that is full, calls are refused."""
     archive_url: Annotated[str, AfterValidator(_is_archive)] | None = None
-    """Where full segments of each log are kept as well, locked: `s3://bucket/prefix?endpoint=…&region=…&retention=180d&
-    mode=compliance` (or governance), the extra `s3`; keys come from the environment, as for other AWS clients."""
+    """Where each log is kept as well, locked: `s3://bucket/prefix?endpoint=…&region=…&retention=180d&mode=compliance` (or
+    governance), the extra `s3`; keys come from the environment, as for other AWS clients."""
+    archive_after: Timeout = 3600.0
+    """How long a leaf waits for the segment of 256 to be full in which it is archived."""
     durability: Literal["strict", "async"] = "strict"
     """strict: a decision is on disk before anything is sent, an outcome before its answer is complete.  async is weaker: both
     need only be queued, and a crash can take up to 4096 leaves, which each leaf says."""
@@ -230,14 +232,7 @@ class Evidence(Section):
     backups_kept: Duration | None = None
     """How long backups of the state directory are kept: an erasure names the day on which the last has gone."""
     retention: Retention = Retention()
-    """How long evidence is kept; in PostgreSQL for ever, in this version."""
-
-    @model_validator(mode="after")
-    def _can_be_pruned(self) -> Self:
-        terms = (self.retention.days, self.retention.content_days, self.retention.max_records)
-        if (any(terms) or self.retention.by_verdict) and (self.url or "").startswith("postgresql:"):
-            raise ValueError("evidence in PostgreSQL is kept for ever in this version; `retention` is for `sqlite:`")
-        return self
+    """How long evidence is kept."""
 
     @field_validator("witnesses")
     @classmethod

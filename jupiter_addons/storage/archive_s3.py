@@ -55,8 +55,11 @@ class Bucket:
         except (BotoCoreError, ValueError) as error:
             raise self._failed("open", error) from error
 
-    def put(self, key: str, data: bytes) -> str:
-        """Write an object that is locked, read it back, and return its version.  What is there already is not written again."""
+    def put(self, key: str, data: bytes, encoding: str | None = None) -> str:
+        """Write an object that is locked, read it back, and return its version.  What is there already is not written again.
+
+        `encoding` is for whoever reads it over HTTP, who then undoes it; we read what was written.
+        """
         sha256 = hashlib.sha256(data).hexdigest()
         version = self._same(key, sha256, data)
         if version is not None:
@@ -69,6 +72,7 @@ class Bucket:
                 Body=data,
                 ContentMD5=base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode(),
                 Metadata={_SHA256: sha256},
+                **({} if encoding is None else {"ContentEncoding": encoding}),
                 ObjectLockMode=self._address.mode,
                 ObjectLockRetainUntilDate=until,
             )

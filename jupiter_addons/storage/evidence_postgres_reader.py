@@ -14,6 +14,7 @@ from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.merkle import HASH_BYTES, TILE_WIDTH, hash_leaf
 from jupiter_addons.evidence.verify import Row
 from jupiter_addons.storage import postgres
+from jupiter_addons.storage.evidence_postgres_tables import RARE
 from jupiter_addons.storage.postgres import Connection
 
 READ_AT_ONCE = 1000
@@ -92,7 +93,7 @@ class PostgresSnapshot:
 
     def newest(self, kind: str) -> Iterator[Row]:
         """Yield the leaves of a kind that is about the log itself, the last one first."""
-        for row in self.all(f"{_LEAF} WHERE log = %s AND kind = %s AND {_RARE} ORDER BY idx DESC", self.origin, kind):
+        for row in self.all(f"{_LEAF} WHERE log = %s AND kind = %s AND {RARE} ORDER BY idx DESC", self.origin, kind):
             yield Row(*row)
 
     def ciphertext(self, call_id: str, role: str) -> bytes | None:
@@ -131,8 +132,6 @@ def _reading(url: str) -> Connection:
     return db
 
 
-_RARE = "kind NOT IN ('decision', 'attempt', 'outcome', 'tunnel', 'refusals', 'heartbeat')"
-"""What the index of kinds is of."""
 _LEAF = "SELECT idx, leaf, sig FROM jupiter.leaf"
 _ROWS = "SELECT idx, leaf, sig, kind, id, t_us, hash FROM jupiter.leaf WHERE log = %s AND idx >= %s ORDER BY idx"
 _LEAVES = "SELECT leaf FROM jupiter.leaf WHERE log = %s AND idx >= %s AND idx < %s ORDER BY idx"

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence import checkpoint
 from jupiter_addons.evidence.merkle import HASH_BYTES, TILE_WIDTH, hash_leaf
@@ -19,6 +21,10 @@ from jupiter_addons.storage.postgres import Connection
 
 LOCK_TRIES = 20
 """How often it is looked whether a connection of ours that was given up is gone: a second."""
+
+
+class NotEndedError(StoreError):
+    """The process that wrote the log may still have leaves of it that are not here."""
 
 
 class TakenOverError(StoreError):
@@ -69,6 +75,25 @@ class LogTables:
         self.size, self.epoch = found[1], found[2] + 1
         self.kept = Kept(None if newest is None else newest[:2])
 
+    def take_ended(self, *, abandoned: bool = False) -> None:
+        """Take over a log that its process has closed, and all of whose leaves are here; `abandoned`: or never will.
+
+        Until a `log.close` of ours is appended it counts as closed by that process: who dies before has changed nothing.
+        Raises StoreError if a process writes it, NotEndedError if one was cut off from it, psycopg.Error.
+        """
+        with self.db.transaction():
+            if not self._try_lock():
+                raise StoreError(f"another process is writing the log `{self.origin}`")
+            found = self._one("SELECT boot, size, epoch FROM jupiter.log WHERE log = %s FOR UPDATE", self.origin)
+            self._check_ours(None, found)
+            closed = self._one(f"{_LEAF} WHERE log = %s AND kind = 'log.close' AND {RARE} {_LAST}", self.origin)
+            if not abandoned and (closed is None or _boot_of(closed[4]) != found[0]):
+                raise NotEndedError(f"the process that wrote the log `{self.origin}` has not closed it")
+            self.db.execute("UPDATE jupiter.log SET epoch = epoch + 1 WHERE log = %s", (self.origin,))
+            newest = self._newest()
+        self.size, self.epoch = found[1], found[2] + 1
+        self.kept = Kept(None if newest is None else newest[:2])
+
     def _check_ours(self, boot: str | None, found: Any) -> None:
         """Raise TakenOverError unless the head of the log is there, and `boot` has taken it last."""
         if found is None:
@@ -95,7 +120,7 @@ class LogTables:
         size = self.size
         calls = {call for (call,) in self.db.execute("SELECT id FROM jupiter.open_call WHERE log = %s", (self.origin,))}
         newest = self._newest()
-        last = self._one(f"{_LEAF} WHERE log = %s ORDER BY idx DESC LIMIT 1", self.origin)
+        last = self._one(f"{_LEAF} WHERE log = %s {_LAST}", self.origin)
         if last is None:
             if size or newest is not None:
                 raise VerificationError("its leaves have been taken away")
@@ -134,8 +159,8 @@ class LogTables:
         sql = "SELECT id FROM jupiter.leaf WHERE log = %s AND idx > %s AND kind = 'decision'"
         return {call for (call,) in self.db.execute(sql, (self.origin, idx))}
 
-    def append(self, batch: Batch, within_s: float) -> str:
-        """Make a batch durable; return its checkpoint.
+    def append(self, batch: Batch, within_s: float, *, closed_by: str | None = None) -> str:
+        """Make a batch durable; return its checkpoint.  `closed_by` ends what `take_ended` began.
 
         Raises TakenOverError if the log has gone on without us, StoreError if it was not stored as given, and psycopg.Error,
         after which it may be durable all the same.
@@ -144,7 +169,7 @@ class LogTables:
         with self.db.within(within_s):
             with self.db.pipeline():
                 self.db.execute("BEGIN")
-                moved = self.db.execute(_MOVE_ON, (size, self.origin, first, self.epoch))
+                moved = self.db.execute(_MOVE_ON, (size, closed_by, self.origin, first, self.epoch))
                 self.db.execute(_INSERT_LEAVES, (self.origin, *map(list, zip(*batch.leaves, strict=True))), binary=True)
                 self._insert_beside(batch)
                 stored = self.db.execute(_COUNT_AS_HASHED, (self.origin, first, size))
@@ -196,12 +221,24 @@ def application(boot: str) -> str:
     return f"jupiter-{boot}"
 
 
+def _boot_of(leaf: bytes) -> object:
+    try:
+        return orjson.loads(leaf)["boot"]
+    except (ValueError, LookupError, TypeError):
+        return None  # whatever wrote that: it is not the process that is asked about
+
+
 _END_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE application_name = %s AND pid <> pg_backend_pid() AND usename = current_user
 """
+RARE = "kind NOT IN ('decision', 'attempt', 'outcome', 'tunnel', 'refusals', 'heartbeat')"
+"""What the index of kinds is of."""
 _LEAF = "SELECT idx, kind, id, t_us, leaf, sig, hash FROM jupiter.leaf"
-_MOVE_ON = "UPDATE jupiter.log SET size = %s WHERE log = %s AND size = %s AND epoch = %s RETURNING size"
+_LAST = "ORDER BY idx DESC LIMIT 1"
+_MOVE_ON = """
+    UPDATE jupiter.log SET size = %s, boot = coalesce(%s, boot) WHERE log = %s AND size = %s AND epoch = %s RETURNING size
+"""
 # A conflict means that the head has moved as well, which says more than an error would.
 _INSERT_LEAVES = """
     INSERT INTO jupiter.leaf SELECT %s, *

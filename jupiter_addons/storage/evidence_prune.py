@@ -1,46 +1,149 @@
-"""Pruning a log: how far it may go, found by the index of calls; and going there, a few rows at a time.
+"""Pruning a log: what may go is worked out, put on record in the log itself, and then taken away, a few rows at a time.
 
-Only the log's own writer deletes, between its commits, so that nothing waits for more than a few milliseconds.  What was
-deleted is overwritten (`secure_delete`), and the write-ahead log emptied at the end; the file keeps its size and fills the
-space again.
+A log in a file is taken from only by its own writer, between its commits, so that nothing waits for more than a few
+milliseconds.  What was deleted is overwritten (`secure_delete`), and the write-ahead log emptied at the end; the file keeps
+its size and fills the space again.  For a log in PostgreSQL see `evidence_postgres_prune`.
 """
 
+import asyncio
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
 
 from jupiter_addons.errors import StoreError
-from jupiter_addons.evidence.retention import TILE_LEAVES, VERDICTS, Cut, Hold, Terms
+from jupiter_addons.evidence.retention import TILE_LEAVES, Cut, Terms, pruned
+from jupiter_addons.storage.evidence_cut import cut_of, expired_calls
 from jupiter_addons.storage.evidence_index import indexed
-from jupiter_addons.storage.evidence_query import open_log
+from jupiter_addons.storage.evidence_places import EXTRA, Place, ServerLog
+from jupiter_addons.storage.evidence_query import newest, open_log
+from jupiter_addons.storage.evidence_sqlite import EvidenceLog
+from jupiter_addons.storage.evidence_writer import LogWriter
+
+if TYPE_CHECKING:
+    from jupiter_addons.storage.evidence_postgres_prune import ServerPruner
 
 STEP = TILE_LEAVES
 """How many leaves, or calls, are deleted in one transaction."""
+ARCHIVED_S = 60.0
+"""How long a prune waits for the archive."""
+ON_RECORD_S = 15.0
+"""How long a leaf may take to be there that was acknowledged when it was queued (`durability: async`), or spooled."""
 
 _DECIDED_BEFORE = "call_id IN (SELECT id FROM leaf WHERE idx < ? AND kind = 'decision')"
-_OF_CALLS = "('decision', 'attempt', 'outcome')"
-_IS = {"allow": "verdict IS NOT 'deny'", "deny": "verdict = 'deny'"}
 
 
-def plan(path: Path, terms: Terms, now_us: int) -> Cut:
+class Pruner(Protocol):
+    """What takes away from one log, and is the only one that does as long as it is not closed."""
+
+    def plan(self, terms: Terms, now_us: int) -> Cut:
+        """Return what would go now.  Raises StoreError."""
+
+    def take_away(self, cut: Cut, terms: Terms, now_us: int) -> None:
+        """Delete it by steps.  Raises StoreError; what may go is on record by then, or a verification finds it missing."""
+
+    def close(self) -> None:
+        """Let others do it."""
+
+
+def plan(place: Place, terms: Terms, now_us: int) -> Cut:
     """Return what would go from a log now.  Raises StoreError."""
-    with closing(open_log(path)) as db:
+    if isinstance(place, ServerLog):
+        with closing(server_pruner(place)) as pruner:
+            return pruner.plan(terms, now_us)
+    with closing(open_log(place)) as db:
         try:
-            first, last = db.execute("SELECT min(idx), max(idx) FROM leaf").fetchone()
-            if first is None:
-                return Cut(0, 0, 0, 0, "the log is empty")
-            upto, why = _limit(db, terms, now_us, last + 1)
-            upto = max(first, min(upto, last + 1) // TILE_LEAVES * TILE_LEAVES)
-            return Cut(first, upto, last + 1, _count_contents(db, terms, now_us), why)
+            return cut_of(FileTables(db), terms, now_us)
         except sqlite3.Error as error:
-            raise StoreError(f"cannot read `{path}`: {error}") from error
+            raise StoreError(f"cannot read `{place}`: {error}") from error
+
+
+async def prune(
+    log: LogWriter, place: Place, terms: Terms, now_us: int, *, archived: Callable[[], int] | None = None
+) -> Cut:
+    """Let go from a log what its terms let go, and put that on record before.  Raises StoreError.
+
+    Cut short in between, the record says that leaves may go which are still there; the next prune takes them.
+    """
+    with closing(await asyncio.to_thread(_pruner, log, place)) as pruner:
+        cut = await asyncio.to_thread(pruner.plan, terms, now_us)
+        if not cut.is_empty:
+            await asyncio.to_thread(wait_for_archive, archived, cut)
+            await put_on_record(log, place, cut, terms, now_us)
+            await asyncio.to_thread(pruner.take_away, cut, terms, now_us)
+    return cut
+
+
+async def put_on_record(log: LogWriter, place: Place, cut: Cut, terms: Terms, now_us: int) -> None:
+    """Have the log say what is about to go, and wait until it does.  Raises StoreError."""
+    await log.append(pruned(cut, terms, now_us))
+    await asyncio.to_thread(_wait_for, place, now_us)
+
+
+def wait_for_archive(archived: Callable[[], int] | None, cut: Cut) -> None:
+    """Wait until the archive, if there is one, has what there is to have.  Raises StoreError if it does not come to that."""
+    deadline_s = time.monotonic() + ARCHIVED_S
+    while archived is not None and (there := archived()) < cut.size:
+        if time.monotonic() > deadline_s:
+            raise StoreError(f"{there} of {cut.size} leaves are archived: nothing goes before the others are")
+        time.sleep(0.1)
+
+
+def server_pruner(place: ServerLog, *, unless_written: bool = False) -> "ServerPruner":
+    """Return what prunes a log in PostgreSQL.  Raises StoreError as that does."""
+    try:
+        from jupiter_addons.storage.evidence_postgres_prune import ServerPruner
+    except ImportError as error:
+        raise StoreError(EXTRA) from error
+    return ServerPruner(place, unless_written=unless_written)
+
+
+def _pruner(log: LogWriter, place: Place) -> Pruner:
+    if isinstance(place, ServerLog):
+        return server_pruner(place)
+    if not isinstance(log, EvidenceLog):
+        raise StoreError(f"`{place}` is not what the log is written to")
+    return _FilePruner(log, place)
+
+
+@dataclass(frozen=True, slots=True)
+class _FilePruner:
+    log: EvidenceLog
+    path: Path
+
+    def plan(self, terms: Terms, now_us: int) -> Cut:
+        return plan(self.path, terms, now_us)
+
+    def take_away(self, cut: Cut, terms: Terms, now_us: int) -> None:
+        self.log.take_away(Pruning(cut, terms, now_us).step)
+
+    def close(self) -> None:
+        """The writer goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileTables:
+    """The tables of evidence.db."""
+
+    db: sqlite3.Connection
+
+    def all(self, sql: str, *values: object) -> Sequence[Any]:
+        """Return all rows of a query."""
+        return self.db.execute(sql, values).fetchall()
+
+    def indexed(self) -> int:
+        """Return how many leaves the index of calls knows."""
+        return indexed(self.db)
 
 
 @dataclass(slots=True)
 class Pruning:
-    """A cut that is being made."""
+    """A cut that is being made in a file."""
 
     cut: Cut
     terms: Terms
@@ -48,14 +151,14 @@ class Pruning:
 
     def step(self, db: sqlite3.Connection) -> bool:
         """Delete some more through the connection that writes; return whether there is more.  Raises sqlite3.Error."""
-        calls = self._expired(db)
+        calls = expired_calls(FileTables(db), self.terms, self.now_us, STEP)
         tile = (db.execute("SELECT min(idx) FROM leaf").fetchone()[0] or 0) // STEP * STEP + STEP
         if not calls and tile > self.cut.upto:
             return False
         db.execute("BEGIN IMMEDIATE")
         try:
             if calls:
-                db.executemany("DELETE FROM payload WHERE call_id = ?", calls)
+                db.executemany("DELETE FROM payload WHERE call_id = ?", [(call,) for call in calls])
             else:
                 db.execute(f"DELETE FROM payload WHERE {_DECIDED_BEFORE}", (tile,))  # noqa: S608 - ours
                 db.execute(f"DELETE FROM call_index WHERE {_DECIDED_BEFORE}", (tile,))  # noqa: S608 - ours
@@ -67,72 +170,11 @@ class Pruning:
             raise
         return True
 
-    def _expired(self, db: sqlite3.Connection) -> list[tuple[str]]:
-        where, values = _expired_contents(self.terms, self.now_us)
-        return db.execute(f"SELECT DISTINCT call_id {where} LIMIT {STEP:d}", values).fetchall()
 
-
-def _limit(db: sqlite3.Connection, terms: Terms, now_us: int, size: int) -> tuple[int, str]:
-    """Return the first leaf that has to stay, and why."""
-    limits = [(size, f"all of it is older than what is kept, and goes {TILE_LEAVES} leaves at a time")]
-    for verdict in VERDICTS:
-        days = terms.by_verdict.get(verdict, terms.days)
-        since_us = terms.cutoff_us(verdict, now_us) or 0
-        sql = f"SELECT idx FROM call_index WHERE t_us >= ? AND {_IS[verdict]} ORDER BY t_us, idx LIMIT 1"  # noqa: S608
-        limits += _found(db, sql, (since_us,), f"a call ({verdict}) that is kept {_for(days)}")
-    sql = f"SELECT idx FROM leaf WHERE t_us >= ? AND kind NOT IN {_OF_CALLS} ORDER BY idx LIMIT 1"  # noqa: S608
-    limits += _found(
-        db, sql, (terms.cutoff_us(None, now_us) or 0,), f"a leaf of no call that is kept {_for(terms.days)}"
-    )
-    oldest = min(limits)
-    if terms.max_records is not None and size - terms.max_records > oldest[0]:
-        oldest = size - terms.max_records, f"the newest {terms.max_records} leaves are kept"
-    binding = [oldest, (indexed(db), "the index of calls has come no further")]
-    for hold in terms.holds:
-        where, values = _held(hold)
-        sql = f"SELECT idx FROM call_index WHERE {where} ORDER BY t_us, idx LIMIT 1"  # noqa: S608
-        binding += _found(db, sql, values, f"a call under legal hold: {hold.reason}")
-    sql = "SELECT min(leaf.idx) FROM open_call JOIN leaf ON leaf.id = open_call.id WHERE leaf.kind = 'decision'"
-    binding += _found(db, sql, (), "a call that is still open")
-    return min(binding)
-
-
-def _found(db: sqlite3.Connection, sql: str, values: Sequence[object], why: str) -> list[tuple[int, str]]:
-    row = db.execute(sql, values).fetchone()
-    return [] if row is None or row[0] is None else [(row[0], why)]
-
-
-def _for(days: int | None) -> str:
-    return "for ever" if days is None else f"for {days} days"
-
-
-def _count_contents(db: sqlite3.Connection, terms: Terms, now_us: int) -> int:
-    where, values = _expired_contents(terms, now_us)
-    return int(db.execute(f"SELECT count(DISTINCT call_id) {where}", values).fetchone()[0])
-
-
-def _expired_contents(terms: Terms, now_us: int) -> tuple[str, list[object]]:
-    """Return where content is whose time is over and that nothing holds."""
-    expired, values = ["0"], list[object]()
-    for verdict in VERDICTS:
-        if (cutoff_us := terms.content_cutoff_us(verdict, now_us)) is not None:
-            expired.append(f"({_IS[verdict]} AND t_us < ?)")
-            values.append(cutoff_us)
-    held = ["0"]
-    for hold in terms.holds:
-        where, given = _held(hold)
-        held.append(f"({where})")
-        values += given
-    found = f"FROM payload JOIN call_index USING (call_id) WHERE ({' OR '.join(expired)}) AND NOT ({' OR '.join(held)})"
-    return found, values
-
-
-def _held(hold: Hold) -> tuple[str, list[object]]:
-    tests = (
-        ("user = ?", hold.user),
-        ("team = ?", hold.team),
-        ("t_us >= ?", hold.since_us),
-        ("t_us < ?", hold.until_us),
-    )
-    given = [(test, value) for test, value in tests if value is not None]
-    return " AND ".join(["1", *(test for test, _ in given)]), [value for _, value in given]
+def _wait_for(place: Place, now_us: int) -> None:
+    """Wait until the leaf of a prune is durable.  Raises StoreError if it does not become so."""
+    deadline_s = time.monotonic() + ON_RECORD_S
+    while not any(orjson.loads(row.leaf)["detail"].get("at_us") == now_us for row in newest(place, "prune")):
+        if time.monotonic() > deadline_s:
+            raise StoreError("the leaf that says what is pruned is not on record, and nothing is")
+        time.sleep(0.05)

@@ -7,30 +7,19 @@ import asyncio
 import datetime
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from pathlib import Path
-
-import orjson
 
 from jupiter_addons.errors import JupiterError, StoreError
-from jupiter_addons.evidence.retention import TILE_LEAVES, Cut, Terms, pruned
+from jupiter_addons.evidence.retention import Terms
 from jupiter_addons.evidence.schedule import Schedule
-from jupiter_addons.storage.evidence_prune import Pruning, plan
-from jupiter_addons.storage.evidence_query import newest
-from jupiter_addons.storage.evidence_sqlite import EvidenceLog
+from jupiter_addons.storage.evidence_places import Place
+from jupiter_addons.storage.evidence_prune import prune
 from jupiter_addons.storage.evidence_writer import LogWriter
 from jupiter_addons.storage.outbox import Outbox
 from jupiter_addons.storage.subject_keys import SubjectKeys, erased, rotated
 
 logger = logging.getLogger(__name__)
-
-ARCHIVE_LAG = 3 * TILE_LEAVES
-"""By so many leaves an archive is behind that is up to date: the last segment is not full, and some are on their way."""
-ARCHIVED_S = 60.0
-"""How long a prune waits for the archive."""
-ON_RECORD_S = 15.0
-"""How long a leaf may take to be there that was acknowledged when it was queued (`durability: async`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +28,10 @@ class Retention:
 
     terms: Terms
     schedule: Schedule | None
+
+
+type PrunesEnded = Callable[[Terms, int], Awaitable[None]]
+"""Terms, and the time in UTC us."""
 
 
 class _Source:
@@ -72,22 +65,25 @@ class Upkeep:
     def __init__(
         self,
         log: LogWriter,
-        path: Path,
+        place: Place,
         keys: SubjectKeys | None,
         retention: Retention,
         *,
         records: bool,
         outbox: Outbox | None = None,
         archived: Callable[[], int] | None = None,
+        prunes_ended: PrunesEnded | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """`records` says whether this process puts on record what commands have done, and left in `outbox` among others.
 
         `archived` says how many leaves are in the archive, if there is one: what is not there is not let go.
+        `prunes_ended` sees to the logs that other processes have left behind, if there are such.
         """
         self._archived = archived
+        self._prunes_ended = prunes_ended
         self._log = log
-        self._path = path
+        self._place = place
         self._retention = retention
         self._clock = clock
         self._records = records
@@ -116,15 +112,19 @@ class Upkeep:
         return datetime.datetime.fromtimestamp(self._clock() // 1_000_000_000, datetime.UTC)
 
     async def _prune_in_time(self) -> None:
+        terms, now_us = self._retention.terms, self._clock() // 1000
         try:
-            cut = await prune(
-                self._log, self._path, self._retention.terms, self._clock() // 1000, archived=self._archived
-            )
+            cut = await prune(self._log, self._place, terms, now_us, archived=self._archived)
         except JupiterError as error:
             logger.error("the evidence log could not be pruned: %s", error)
-            return
-        if not cut.is_empty:
-            logger.info("pruned: %d leaves, and the content of %d calls", cut.leaves, cut.contents)
+        else:
+            if not cut.is_empty:
+                logger.info("pruned: %d leaves, and the content of %d calls", cut.leaves, cut.contents)
+        if self._prunes_ended is not None:
+            try:
+                await self._prunes_ended(terms, now_us)
+            except JupiterError as error:
+                logger.error("logs that were left behind could not be pruned: %s", error)
 
 
 async def record_of_keys(log: LogWriter, keys: SubjectKeys) -> None:
@@ -142,40 +142,3 @@ async def record_left(log: LogWriter, outbox: Outbox) -> None:
     for leaf_id, fields in outbox.waiting():
         await log.append(fields)
         outbox.recorded(leaf_id)
-
-
-async def prune(
-    log: LogWriter, path: Path, terms: Terms, now_us: int, *, archived: Callable[[], int] | None = None
-) -> Cut:
-    """Let go from a log what its terms let go, and put that on record before.  Raises StoreError.
-
-    Cut short in between, the record says that leaves may go which are still there; the next prune takes them.
-    """
-    if not isinstance(log, EvidenceLog):
-        raise StoreError("evidence in PostgreSQL is kept for ever in this version")
-    cut = await asyncio.to_thread(plan, path, terms, now_us)
-    if archived is not None and not cut.is_empty:
-        await asyncio.to_thread(_wait_for_archive, archived, cut)
-    if not cut.is_empty:
-        await log.append(pruned(cut, terms, now_us))
-        await asyncio.to_thread(_wait_for, path, now_us)
-        await asyncio.to_thread(log.take_away, Pruning(cut, terms, now_us).step)
-    return cut
-
-
-def _wait_for_archive(archived: Callable[[], int], cut: Cut) -> None:
-    """Wait until the archive has what there is to have.  Raises StoreError if it does not come to that."""
-    deadline_s = time.monotonic() + ARCHIVED_S
-    while (there := archived()) + ARCHIVE_LAG < cut.size:
-        if time.monotonic() > deadline_s:
-            raise StoreError(f"{there} of {cut.size} leaves are archived: nothing goes before the others are")
-        time.sleep(0.1)
-
-
-def _wait_for(path: Path, now_us: int) -> None:
-    """Wait until the leaf of a prune is durable.  Raises StoreError if it does not become so."""
-    deadline_s = time.monotonic() + ON_RECORD_S
-    while not any(orjson.loads(row.leaf)["detail"].get("at_us") == now_us for row in newest(path, "prune")):
-        if time.monotonic() > deadline_s:
-            raise StoreError("the leaf that says what is pruned is not on record, and nothing is")
-        time.sleep(0.05)

@@ -162,7 +162,10 @@ def write_policies(path: Path) -> None:
 
 
 def write_config(directory: Path, port: int, upstream_port: int, workers: int) -> Path:
-    """`workers` of 0 is one without limits, to be compared with several, which cannot have them yet."""
+    """Write a configuration.
+
+    `workers` of 0 is one, and without limits like several: counters of one process alone are cheaper than those it would share.
+    """
     write_policies(directory / "policies.yaml")
     limit = "null" if workers != 1 else "100000000"
     rate = f"{{requests_per_minute: {limit}}}"

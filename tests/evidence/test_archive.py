@@ -1,5 +1,6 @@
 """The forms of an archive: one way to write each, and no other that is read."""
 
+import dataclasses
 import gzip
 import hashlib
 
@@ -37,6 +38,36 @@ def test_no_flipped_bit_of_a_manifest_is_accepted():
             archive.opened(bytes(flipped), KEYS)
 
 
+def test_a_segment_that_is_not_full_says_how_many_leaves_it_has():
+    begun = dataclasses.replace(MANIFEST, width=44)
+    assert archive.opened(archive.sign(begun, LOG_KEY), KEYS) == begun
+    assert (begun.size, begun.name) == (1836, "manifest/00000007.p/44")
+    assert begun.object_name("tile/entries") == "tile/entries/007.p/44"
+    for size in (1792, 2049, 1):
+        text = str(begun).replace("tree 1836", f"tree {size}")
+        with pytest.raises(VerificationError, match="one form"):
+            archive.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("manifest/00000007", (7, 256)),
+        ("manifest/00000007.p/44", (7, 44)),
+        ("manifest/123456789", (123456789, 256)),
+        ("manifest/7", None),
+        ("manifest/00000007.p/0", None),
+        ("manifest/00000007.p/044", None),
+        ("manifest/00000007.p/256", None),
+        ("manifest/00000007.p/", None),
+        ("manifest/0000000²", None),
+        ("manifest/x", None),
+    ],
+)
+def test_a_manifest_has_one_name(name, place):
+    assert archive.manifest_place(name) == place
+
+
 @pytest.mark.parametrize(
     ("n", "name"), [(0, "t/000"), (7, "t/007"), (999, "t/999"), (1000, "t/x001/000"), (1234067, "t/x001/x234/067")]
 )
@@ -59,7 +90,9 @@ def test_what_was_said_comes_out_as_it_went_in(said):
 
 
 @pytest.mark.parametrize(
-    "data", [b"x", gzip.compress(b"\x00"), gzip.compress(b"\x00\x05abc"), gzip.compress(b"ab")[:-3]]
+    "data",
+    [b"x", gzip.compress(b"\x00"), gzip.compress(b"\x00\x05abc"), gzip.compress(b"ab")[:-3]],
+    ids=["no gzip", "no length", "fewer leaves than its length", "cut"],
 )
 def test_a_bundle_that_is_cut_or_none_is_refused(data):
     with pytest.raises(VerificationError):

@@ -72,6 +72,20 @@ def test_an_edge_knows_the_root_and_can_be_found_again_from_the_tiles(size):
     assert again.root() == mth([*leaves(size), more])
 
 
+@pytest.mark.parametrize("size", [*SIZES, 65_535, 65_536, 65_537])
+def test_the_tiles_that_are_not_full_are_the_rest_of_each_level(size):
+    every = leaves(size)
+    edge, _ = grown(every)
+    widths = {tile.level: len(tile.hashes) // 32 for tile in edge.partial()}
+    assert widths == {level: w for level in range(3) if (w := (size >> 8 * level) % 256)}
+    assert all(tile.n == size >> 8 * (tile.level + 1) for tile in edge.partial())
+    for tile in edge.partial():
+        hashes = [tile.hashes[at : at + 32] for at in range(0, len(tile.hashes), 32)]
+        first = tile.n << 8 * (tile.level + 1)
+        spanned = [every[first + (at << 8 * tile.level) :][: 1 << 8 * tile.level] for at in range(len(hashes))]
+        assert hashes == [mth(some) for some in spanned]
+
+
 def test_a_copy_grows_without_what_it_was_copied_from():
     edge, _ = grown(leaves(300))
     copy = edge.copy()

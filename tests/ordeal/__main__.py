@@ -3,6 +3,7 @@
 scripts/ordeal                  every row, under 15 minutes on two cores
 scripts/ordeal --only RF,ST-04  some groups or rows
 scripts/ordeal --short          the rows that also run with the tests
+scripts/ordeal --long           as often as releases ask for: 30 kills under load, 1000 changes to a log
 scripts/ordeal --self-test      switch each row's defence off; the row must go red
 scripts/ordeal --json           one object on standard output, the lines on standard error
 """
@@ -23,6 +24,9 @@ def main() -> int:
     )
     parser.add_argument("--only", default="", help="groups or rows, separated by commas")
     parser.add_argument("--short", action="store_true", help="only the rows that also run with the tests")
+    parser.add_argument(
+        "--long", action="store_true", help="repeat what is left to chance as often as releases ask for"
+    )
     parser.add_argument("--self-test", action="store_true", help="switch defences off and expect their rows to fail")
     parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.add_argument("--list", action="store_true", help="name the rows and end")
@@ -43,7 +47,7 @@ def main() -> int:
         return 0
     if arguments.self_test:
         return self_test(rows, say)
-    report = suite.run(rows, Stage(), say)
+    report = suite.run(rows, Stage(long=arguments.long), say)
     suite.show(report, say)
     if arguments.json:
         suite.dump(report)

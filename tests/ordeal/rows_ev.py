@@ -30,7 +30,7 @@ from ordeal.stage import DEFENCES, Stage, metric
 from ordeal.suite import Skipped, row
 
 CHAT = PATHS["openai"]
-ROUNDS = 8
+ROUNDS, MANY_ROUNDS = 8, 30
 
 
 def audited(state: Path) -> Audited:
@@ -76,12 +76,12 @@ def own_state() -> Iterator[Path]:
         yield Path(directory)
 
 
-@row("EV-01", f"kill -9 at random times, {ROUNDS} times under load", defence="durable_first")
+@row("EV-01", f"kill -9 at random times, {ROUNDS} or {MANY_ROUNDS} times under load", defence="durable_first")
 def killed(stage: Stage) -> None:
     answered: list[str] = []
     chance = random.Random()
     with Provider(paced) as provider, own_state() as state:
-        for _ in range(ROUNDS):
+        for _ in range(MANY_ROUNDS if stage.long else ROUNDS):
             with stage.own_gateway(provider.port, proxy={"state_dir": str(state)}) as gateway:
                 load = Load(gateway)
                 assert wait_until(lambda load=load: len(load.answered) > 4, 20), gateway.log[-500:]
@@ -105,6 +105,7 @@ def killed(stage: Stage) -> None:
         unrecorded = [one for one in provider.calls if hashlib.sha256(one.body).hexdigest() not in sent]
         assert not unrecorded, f"{len(unrecorded)} calls reached the provider and are not on record"
         stage.note("answered", len(answered))
+        stage.note("seen by the provider", len(provider.calls))
 
 
 def read(state: Path) -> list[dict]:

@@ -23,10 +23,14 @@ DEFENCES = Path(__file__).parent / "defences.py"
 
 
 class Stage:
-    """Where rows are run.  `off` is the defence that is switched off in every gateway, for the self-test."""
+    """Where rows are run.
 
-    def __init__(self, off: str | None = None) -> None:
+    `off` is the defence that is switched off in every gateway, for the self-test; `long` has rows repeat what is left to chance.
+    """
+
+    def __init__(self, off: str | None = None, *, long: bool = False) -> None:
         self.off = off
+        self.long = long
         self.gates: dict[str, int] = {}
         self.figures: dict[str, object] = {}
         self._stack = ExitStack()
@@ -64,7 +68,7 @@ class Stage:
         setup = setup or Setup()
         setup.overrides = {**setup.overrides, **overrides}
         if self.off is not None:
-            setup.preamble = DEFENCES
+            setup.switch = DEFENCES
             setup.environment = {**setup.environment, "ORDEAL_OFF": self.off}
         directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ordeal-")))
         with start_gateway(directory, provider_port, setup) as running:

@@ -285,10 +285,6 @@ BROKEN = {
         PROVIDERS + "evidence: {archive_url: 's3://bucket?days=1'}\n",
         "2:25: `evidence.archive_url`: an archive has no `days`: endpoint, region, retention and mode",
     ),
-    "evidence in PostgreSQL that is to be pruned": (
-        PROVIDERS + "evidence: {url: 'postgresql://h/d', retention: {days: 365}}\n",
-        "2:11: `evidence`: evidence in PostgreSQL is kept for ever in this version; `retention` is for `sqlite:`",
-    ),
     "one port for both": (
         PROVIDERS + "proxy: {admin_address: 127.0.0.1:8080}\n",
         "2:24: the admin port must not be the proxy's own",

@@ -11,6 +11,7 @@ import time
 import pytest
 from support.logs import SIGNING, a_decision, write_log
 
+from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.keyring import Subject
 from jupiter_addons.evidence.query import Filter
 from jupiter_addons.evidence.record import End, control
@@ -18,10 +19,11 @@ from jupiter_addons.evidence.retention import Terms
 from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.storage import evidence_upkeep
 from jupiter_addons.storage.evidence_audit import Audit
+from jupiter_addons.storage.evidence_prune import prune
 from jupiter_addons.storage.evidence_query import OLDEST, every
 from jupiter_addons.storage.evidence_reader import rows
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
-from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep, prune
+from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
 from jupiter_addons.storage.outbox import Outbox
 from jupiter_addons.storage.subject_keys import SubjectKeys
 
@@ -174,6 +176,37 @@ def test_a_log_is_pruned_when_it_is_time_and_written_to_meanwhile(tmp_path, sche
     assert scheduled(tmp_path, schedule, minutes=3) == first
     kinds = [json.loads(row.leaf)["kind"] for row in rows(tmp_path / "e.db")]
     assert kinds.count("prune") == (1 if first else 0)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_when_it_is_time_what_others_have_left_behind_is_pruned_as_well(tmp_path, caplog, fails):
+    asked = []
+
+    async def prunes_ended(terms, now_us):
+        asked.append((terms.max_records, now_us))
+        if fails:
+            raise StoreError("the server is away")
+
+    async def main():
+        log = EvidenceLog(tmp_path / "e.db", Identity(SIGNING, "test", "0"))
+        retention = Retention(Terms(max_records=100), parse("* * * * *"))
+        upkeep = Upkeep(
+            log,
+            tmp_path / "e.db",
+            None,
+            retention,
+            records=True,
+            prunes_ended=prunes_ended,
+            clock=lambda: 7000,
+        )
+        upkeep._minute -= datetime.timedelta(minutes=1)
+        upkeep.tend()
+        await upkeep._pruning
+        log.close()
+
+    asyncio.run(main())
+    assert asked == [(100, 7)]
+    assert ("could not be pruned: the server is away" in caplog.text) == fails
 
 
 def test_a_prune_that_fails_is_logged_and_harms_nothing(tmp_path, caplog):

@@ -161,7 +161,7 @@ def test_it_is_done_beside_everything_else_and_the_last_checkpoint_is_cosigned_a
     with a_witness(tmp_path, WITNESS, {ORIGIN: [KEY.public]}) as url:
         running = Errands()
         running.start([Witnessing(log, log.tree, cosigned, COSIGNER, WitnessClient(url))])
-        assert wait_until(lambda: (seen := cosigned.read(ORIGIN, COSIGNER)) is not None and seen.head.size == 5, 30)
+        assert wait_until(lambda: (seen := cosigned.read(ORIGIN, COSIGNER)) is not None and seen.head.size == 5, 60)
         log.size = 100
         running.stop()
         assert cosigned.read(ORIGIN, COSIGNER).head.size == 100

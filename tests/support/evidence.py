@@ -1,5 +1,6 @@
 """An installation whose evidence is there and whose gateway is not running: a configuration, keys and a log."""
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -7,12 +8,14 @@ from typing import Any
 
 import click
 from click.testing import CliRunner, Result
+from support.log_places import Place
 from support.logs import a_decision, an_attempt, an_outcome, write_log
 
 from jupiter_addons.cli.main import cli
 from jupiter_addons.evidence import record
 from jupiter_addons.evidence.record import End, Fields, Rule, Who
 from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.signing_keys import Keys
 
 CONFIG = """
 providers: {p: {type: openai, base_url: "https://h/v1", api_key: provider-key, models: ["*"]}}
@@ -26,14 +29,34 @@ def install(
     directory: Path, leaves: Callable[[Callable[[str], Who]], list[Fields]] | None = None, more: str = ""
 ) -> str:
     """Make one, and return the path of its configuration; `leaves` is given a function from users to principals."""
-    config = directory / "jupiter.yaml"
-    config.write_text(CONFIG + more)
+    keys = signing_keys.load_or_create(directory / "state/signing")
+    write_log(directory / "state/evidence.db", (leaves or some_leaves)(_who(keys)), keys)
+    return _config(directory, more)
+
+
+def install_in(
+    place: Place, directory: Path, leaves: Callable[[Callable[[str], Who]], list[Fields]], more: str, **options: Any
+) -> str:
+    """Make one whose evidence is elsewhere, in a place of this directory; `more` says where, `options` how it is opened."""
     keys = signing_keys.load_or_create(directory / "state/signing")
 
-    def who(user: str) -> Who:
-        return Who(record.pseudonym(keys.pseudonym, user), f"key-{user}", "lab" if user == "alice" else None)
+    async def main() -> None:
+        log = place.open(keys, **options)
+        await asyncio.gather(*map(log.append, leaves(_who(keys))))
+        log.close()
 
-    write_log(directory / "state/evidence.db", (leaves or some_leaves)(who), keys)
+    asyncio.run(main())
+    place.index()
+    return _config(directory, more)
+
+
+def _who(keys: Keys) -> Callable[[str], Who]:
+    return lambda user: Who(record.pseudonym(keys.pseudonym, user), f"key-{user}", "lab" if user == "alice" else None)
+
+
+def _config(directory: Path, more: str) -> str:
+    config = directory / "jupiter.yaml"
+    config.write_text(CONFIG + more)
     return str(config)
 
 

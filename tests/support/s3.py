@@ -43,16 +43,17 @@ class Memory:
         self.failing = 0
         """So many of the next writes fail, every other after the object is there."""
 
-    def put(self, key: str, data: bytes) -> str:
+    def put(self, key: str, data: bytes, encoding: str | None = None) -> str:
+        headers = {} if encoding is None else {"content-encoding": encoding}
         for one in self.kept[key]:
             if one.data == data and not one.is_deletion:
                 return one.id
         if self.failing:
             self.failing -= 1
             if self.failing % 2:
-                self.kept[key].insert(0, Kept(key, uuid.uuid4().hex, data))
+                self.kept[key].insert(0, Kept(key, uuid.uuid4().hex, data, headers=headers))
             raise StoreError("the store failed")
-        self.kept[key].insert(0, Kept(key, uuid.uuid4().hex, data))
+        self.kept[key].insert(0, Kept(key, uuid.uuid4().hex, data, headers=headers))
         return self.kept[key][0].id
 
     def get(self, key: str, version: str) -> bytes:
@@ -103,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         key = urllib.parse.unquote(self.path.partition("?")[0])
         for one in self.store.kept[key]:
             one.is_latest = False
-        names = ("x-amz-meta-sha256", "x-amz-object-lock-mode")
+        names = ("x-amz-meta-sha256", "x-amz-object-lock-mode", "content-encoding")
         headers = {name: self.headers[name] for name in names if self.headers[name]}
         if self.store.ignores_locks:
             headers.pop("x-amz-object-lock-mode", None)
