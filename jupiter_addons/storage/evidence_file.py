@@ -55,7 +55,14 @@ class LogFile(LogStore):
         """Open the file and find its end; see LogStore.  Raises StoreError."""
         if self.origin and not self.path.exists():
             raise StoreError(f"`{self.path}` is gone")
-        db = connect(self.path, MIGRATIONS)
+        try:
+            db = connect(self.path, MIGRATIONS)
+        except StoreError as error:  # what can only be used by somebody else, or later, is not damaged
+            cause = error.__cause__
+            damaged = isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, sqlite3.OperationalError)
+            if not damaged:
+                raise
+            raise StoreError(f"{error}; {HINT}") from error
         try:
             origin = self._read_origin(db)
             late = self._late(db, origin)

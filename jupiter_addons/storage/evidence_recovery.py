@@ -86,9 +86,11 @@ def set_aside(found: Trouble, now_us: int) -> GivenUp:
             with found.path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             for suffix in ("-wal", "-shm", ""):  # as long as the file itself is there, a start refuses it
-                beside = found.path.with_name(found.path.name + suffix)
+                beside, target = (found.path.with_name(one + suffix) for one in (found.path.name, name))
+                if target.exists():
+                    raise FileExistsError(f"`{target}` is there already")
                 if beside.exists():
-                    beside.rename(found.path.with_name(name + suffix))
+                    beside.rename(target)
             _sync(found.path.parent)
         except OSError as error:
             raise StoreError(f"cannot set `{found.path}` aside: {error}") from error

@@ -97,6 +97,13 @@ def test_a_timestamp_that_does_not_hold_is_a_finding_that_says_why(place, tsa, t
     one.path.with_suffix(".checkpoint").write_bytes(forged)
     one.path.write_bytes(tsa.answer(request(forged).der))
     assert "does not hold: the signature" in checks(evidence(config, "verify", "--format", "json"))["timestamp"]
+    one.path.with_suffix(".checkpoint").write_bytes(one.note)
+    one.path.write_bytes(one.response)
+    for suffix in (".checkpoint", ".tsr"):
+        one.path.with_suffix(suffix).rename(one.path.with_name(f"{size + 1:016d}{suffix}"))
+    assert (
+        f"does not hold: it is of {size} leaves" in checks(evidence(config, "verify", "--format", "json"))["timestamp"]
+    )
 
 
 def test_without_anybody_who_vouches_for_them_they_are_said_to_be_unverified(place, tsa, tmp_path):

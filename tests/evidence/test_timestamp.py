@@ -77,6 +77,22 @@ def test_openssl_itself_does_not_stamp_with_a_certificate_that_is_not_for_that_a
         TimestampAuthority(place / f"usage-{len(usage)}", usage=usage).answer(asked.der)
 
 
+NOT_FOR_THIS = {
+    "for anything": "",
+    "for servers": "extendedKeyUsage=critical,serverAuth\n",
+    "for timestamps if one likes": "extendedKeyUsage=timeStamping\n",
+}
+
+
+@pytest.mark.parametrize("usage", NOT_FOR_THIS.values(), ids=NOT_FOR_THIS)
+def test_a_certificate_that_is_not_for_timestamps_stamps_nothing_whoever_vouches_for_it(usage, place, asked, tsa):
+    bad = TimestampAuthority(place / f"not-{len(usage)}", usage=usage + "basicConstraints=CA:FALSE\n")
+    good = TimestampAuthority(place / f"good-{len(usage)}")
+    response = tsa.answer(asked.der)  # from a time at which their certificates are valid
+    assert refused(trusting(bad), bad.signed(response), nonce=asked.nonce) == "authority"
+    assert trusting(good).opened(good.signed(response), NOTE, asked.nonce), "the way it is signed is not what is wrong"
+
+
 def test_a_rejection_is_told_with_the_words_of_the_authority(place, asked):
     tsa = TimestampAuthority(place / "rejecting", digests="sha512")
     with pytest.raises(VerificationError, match="rejected: rejection .*digest"):

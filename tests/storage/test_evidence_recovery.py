@@ -90,6 +90,13 @@ def test_what_is_set_aside_can_be_read_there_and_is_nowhere_else(path, anchors, 
         assert (log.origin, log.size) == (found.log, 4)
 
 
+def test_nothing_takes_the_place_of_what_was_set_aside_before(path, anchors, tmp_path):
+    (tmp_path / NAME).write_text("before")
+    with pytest.raises(StoreError, match="is there already"):
+        set_aside(trouble(path, "why", anchors), NOW_US)
+    assert ((tmp_path / NAME).read_text(), path.exists()) == ("before", True)
+
+
 def test_what_is_no_database_is_set_aside_as_it_is(path, anchors, tmp_path):
     path.write_bytes(b"nonsense" * 1000)
     assert set_aside(trouble(path, "why", anchors), NOW_US).log == ""
