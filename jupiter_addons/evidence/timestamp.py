@@ -70,7 +70,7 @@ class Authority:
             verifier.verify_message(found, stamped)
             signer = _signer(found)
         except Exception as error:  # of certificates that are none there are many kinds, and some have no common base
-            raise VerificationError(f"authority: {error}") from error
+            raise VerificationError(f"authority: {_reason(error)}") from error
         return Timestamp(
             int(info.gen_time.timestamp()) * 1_000_000 + info.gen_time.microsecond, signer, info.serial_number
         )
@@ -92,6 +92,12 @@ def _parsed(response: bytes) -> TimeStampResponse:
     except ValueError as error:
         raise VerificationError(f"response: it is no answer of RFC 3161: {error}") from error
     return found
+
+
+def _reason(error: Exception) -> str:
+    """Return what OpenSSL has found, without where in its own code; or what somebody else says."""
+    before, found, after = str(error).partition("Verify error: ")
+    return after.partition('"')[0] if found else before.partition(": ErrorStack")[0]
 
 
 def _said(found: TimeStampResponse) -> str:

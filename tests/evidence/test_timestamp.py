@@ -66,7 +66,10 @@ def test_a_timestamp_of_other_bytes_is_refused_by_its_imprint(tsa, asked, respon
 
 
 def test_an_authority_that_nobody_has_named_is_refused(place, response):
-    assert refused(trusting(TimestampAuthority(place / "other")), response) == "authority"
+    other = trusting(TimestampAuthority(place / "other"))
+    assert refused(other, response) == "authority"
+    with pytest.raises(VerificationError, match=r"^authority: self.signed certificate in certificate chain$"):
+        other.opened(response, NOTE)
 
 
 @pytest.mark.parametrize(
