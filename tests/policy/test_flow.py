@@ -96,6 +96,13 @@ def test_a_finding_that_never_ends_is_not_looked_at_from_its_beginning_each_time
     assert searcher.looked_at < 40 * 20_000
 
 
+@pytest.mark.parametrize("text", ["ab" + "x" * 9_000, "abx" * 2_000, "a" * 9_000])
+def test_what_is_still_coming_is_looked_at_no_farther_back_than_the_window(text):
+    searcher = Counting(Redaction(By("p", "r"), (), pattern=re2.compile("(?s)ab.{0,9}c|ab")), None, Vault())
+    assert in_pieces([text[at : at + 4] for at in range(0, len(text), 4)], searcher)[0] == text.replace("ab", MASK)
+    assert searcher.looked_at <= (WINDOW + 4) * len(text) // 4 + len(text)
+
+
 # -- JSON --------------------------------------------------------------------------------------------------------------------
 
 STRINGS = st.lists(
