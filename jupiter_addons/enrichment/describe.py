@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jupiter_addons.dialects.call import Call, Json
+from jupiter_addons.dialects.density import prose_bytes
 from jupiter_addons.dialects.parts import parts
 from jupiter_addons.dialects.spoken import beside, spoken
 from jupiter_addons.enrichment.prices import Price
@@ -46,9 +47,9 @@ class Profile:
 def describe(call: Call, price: Price | None, body_bytes: int, default_max_output_tokens: int) -> Profile:
     """Return the profile of a call whose body is `body_bytes` long.  Without a price, its costs are zero."""
     family = family_of(call.model)
-    said_bytes = sum(map(length_bytes, spoken(call)))
-    text_bytes = said_bytes + sum(length_bytes(text) for _, text in beside(call))
-    likely = estimate(text_bytes, len(call.messages), family)
+    said = list(spoken(call))
+    dense_bytes = sum(map(prose_bytes, said)) + sum(prose_bytes(text) for _, text in beside(call))
+    likely = estimate(dense_bytes, len(call.messages), family)
     besides, unread, drawn_bytes = _beside_text(call)
     upper = max(likely, upper_bound(max(0, body_bytes - drawn_bytes), call.messages, family)) + besides
     out = (call.max_tokens or default_max_output_tokens) * call.n
@@ -64,7 +65,7 @@ def describe(call: Call, price: Price | None, body_bytes: int, default_max_outpu
         cost_estimate=(into_cost, out_cost),
         hold_nusd=hold,
         turns=sum(message.role == "user" for message in call.messages),
-        text_bytes=said_bytes,
+        text_bytes=sum(map(length_bytes, said)),
         input_tokens_unread=upper - likely if call.opaque else min(unread, upper - likely),
     )
 

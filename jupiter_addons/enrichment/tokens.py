@@ -1,9 +1,10 @@
 """How many tokens a text may be, without any tokenizer.
 
-Two figures with different duties.  The *estimate* is what policies and people read.  The *upper bound* is what limits
-reserve, and must hold for every text: the tokenizers in use are byte-level BPE, whose vocabulary contains every
-single byte, so a text never becomes more tokens than it has bytes in UTF-8 (Sennrich et al. 2016; Radford et al. 2019,
-section 2.2).  What the provider's chat template adds is bounded per message.
+Two figures with different duties.  The *estimate* is what policies and people read, and what is charged where the provider
+does not say: it goes by how dense a text is (`dialects.density`), because other scripts and base64 would pass at a third of
+what they are.  The *upper bound* is what limits reserve, and must hold for every text: the tokenizers in use are byte-level
+BPE, whose vocabulary contains every single byte, so a text never becomes more tokens than it has bytes in UTF-8 (Sennrich et
+al. 2016; Radford et al. 2019, section 2.2).  What the provider's chat template adds is bounded per message.
 """
 
 from collections.abc import Sequence
@@ -48,9 +49,9 @@ def length_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
-def estimate(text_bytes: int, messages: int, family: Family) -> int:
-    """Return the likely number of tokens."""
-    return int(text_bytes / family.bytes_per_token) + 4 * messages + 1
+def estimate(prose_bytes: int, messages: int, family: Family) -> int:
+    """Return the likely number of tokens of texts that are as dense as so many bytes of English prose."""
+    return int(prose_bytes / family.bytes_per_token) + 4 * messages + 1
 
 
 def upper_bound(body_bytes: int, messages: Sequence[Message], family: Family) -> int:
