@@ -11,7 +11,7 @@ from jupiter_addons.dialects.density import prose_bytes
 from jupiter_addons.dialects.parts import parts
 from jupiter_addons.dialects.spoken import beside, spoken
 from jupiter_addons.enrichment.prices import Price
-from jupiter_addons.enrichment.tokens import estimate, family_of, length_bytes, upper_bound
+from jupiter_addons.enrichment.tokens import estimate, family_of, length_bytes, thinks_unseen, upper_bound
 from jupiter_addons.units import NanoUsd, cost
 
 IMAGE_TOKENS = 6_000
@@ -42,6 +42,8 @@ class Profile:
     """How long the texts of its messages are."""
     input_tokens_unread: int = 0
     """What nobody here can read of it, and so not estimate either, is taken to come to."""
+    thinks_unseen: bool = False
+    """Whether its answer may be more than is shown of it."""
 
 
 def describe(call: Call, price: Price | None, body_bytes: int, default_max_output_tokens: int) -> Profile:
@@ -67,6 +69,7 @@ def describe(call: Call, price: Price | None, body_bytes: int, default_max_outpu
         turns=sum(message.role == "user" for message in call.messages),
         text_bytes=sum(map(length_bytes, said)),
         input_tokens_unread=upper - likely if call.opaque else min(unread, upper - likely),
+        thinks_unseen=thinks_unseen(call),
     )
 
 

@@ -7,10 +7,10 @@ BPE, whose vocabulary contains every single byte, so a text never becomes more t
 al. 2016; Radford et al. 2019, section 2.2).  What the provider's chat template adds is bounded per message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jupiter_addons.dialects.call import Message
+from jupiter_addons.dialects.call import Call, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,22 @@ def family_of(model: str) -> Family:
         if model.startswith(family.prefix):
             return family
     return OTHER
+
+
+_THINKING = ("o1", "o3", "o4", "gpt-5")
+"""How the names of models begin that think before they answer, and do not show it."""
+_NOT_THINKING = "gpt-5-chat"
+
+
+def thinks_unseen(call: Call) -> bool:
+    """Whether a call may be answered by more than is shown: by its model's name, or because it says how hard to think."""
+    if isinstance(thinking := call.body.get("thinking"), Mapping):
+        return thinking.get("type") != "disabled"
+    reasoning = call.body.get("reasoning")
+    asked = reasoning.get("effort") if isinstance(reasoning, Mapping) else call.body.get("reasoning_effort")
+    if asked is not None:
+        return asked != "none"
+    return call.model.startswith(_THINKING) and not call.model.startswith(_NOT_THINKING)
 
 
 def length_bytes(text: str) -> int:
