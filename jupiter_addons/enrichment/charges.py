@@ -18,7 +18,8 @@
                                                          what it may be
 
 A provider's count is believed within bounds: no less than the text can be, and no more than four times what the call was
-allowed, or than any model takes in.  Earlier attempts of a call that may be billed are charged beside its last one.  All round
+allowed, or than any model takes in.  Tools that the provider runs for a fee (`fees`) are charged as often as they were called.
+Earlier attempts of a call that may be billed are charged beside its last one.  All round
 up, once per line item.
 """
 
@@ -27,6 +28,7 @@ from typing import Literal
 
 from jupiter_addons.dialects.call import Reply, Usage
 from jupiter_addons.enrichment.describe import Profile
+from jupiter_addons.enrichment.fees import fees
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.units import NanoUsd, cost
 
@@ -72,6 +74,14 @@ def charge(
     """
     if status is not None and status >= ERROR_STATUS:
         return NOTHING
+    charged = _charge_of_tokens(reply, profile, price, waited=waited, usual_output=usual_output)
+    fee = NanoUsd(0) if reply is None else fees(reply, profile.offers, price)
+    return replace(charged, nusd=NanoUsd(charged.nusd + fee)) if fee else charged
+
+
+def _charge_of_tokens(
+    reply: Reply | None, profile: Profile, price: Price | None, *, waited: bool, usual_output: int
+) -> Charge:
     into = profile.input_tokens_estimate + profile.input_tokens_unread
     if reply is None:
         return _priced(Usage(into, usual_output if waited else 0), price, "estimate")

@@ -10,6 +10,7 @@ from jupiter_addons.dialects.call import Call, Json
 from jupiter_addons.dialects.density import prose_bytes
 from jupiter_addons.dialects.parts import parts
 from jupiter_addons.dialects.spoken import beside, spoken
+from jupiter_addons.enrichment.fees import Offer, fees_held, offers
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.enrichment.tokens import estimate, family_of, length_bytes, thinks_unseen, upper_bound
 from jupiter_addons.units import NanoUsd, cost
@@ -44,6 +45,8 @@ class Profile:
     """What nobody here can read of it, and so not estimate either, is taken to come to."""
     thinks_unseen: bool = False
     """Whether its answer may be more than is shown of it."""
+    offers: tuple[Offer, ...] = ()
+    """The tools it offers whose calls cost something by themselves."""
 
 
 def describe(call: Call, price: Price | None, body_bytes: int, default_max_output_tokens: int) -> Profile:
@@ -59,7 +62,7 @@ def describe(call: Call, price: Price | None, body_bytes: int, default_max_outpu
         into_cost = out_cost = hold = NanoUsd(0)
     else:
         into_cost, out_cost = cost(likely, price.for_input(likely).input), cost(out, price.output)
-        hold = hold_of(upper, out, price)
+        hold = NanoUsd(hold_of(upper, out, price) + fees_held(call, price))
     return Profile(
         input_tokens_estimate=likely,
         input_tokens_upper=upper,
@@ -70,6 +73,7 @@ def describe(call: Call, price: Price | None, body_bytes: int, default_max_outpu
         text_bytes=sum(map(length_bytes, said)),
         input_tokens_unread=upper - likely if call.opaque else min(unread, upper - likely),
         thinks_unseen=thinks_unseen(call),
+        offers=offers(call),
     )
 
 
