@@ -34,9 +34,10 @@ from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
 from jupiter_addons.storage.evidence_witnessing import Witnessing
 from jupiter_addons.storage.evidence_writer import LogWriter
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
+from jupiter_addons.storage.master_key import open_keys
 from jupiter_addons.storage.outbox import Outbox
 from jupiter_addons.storage.signing_keys import Keys
-from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
+from jupiter_addons.storage.subject_keys import SubjectKeys
 from jupiter_addons.storage.timestamp_client import TimestampClient
 from jupiter_addons.storage.witness_client import WitnessClient
 from jupiter_addons.telemetry.alerts import Alerts
@@ -182,7 +183,7 @@ def open_subject_keys(settings: Configuration) -> SubjectKeys | None:
     path, kept = settings.subject_keys_path, settings.evidence.content == "encrypted"
     if not kept and not path.exists():
         return None
-    return SubjectKeys(path, load_master(settings.content_key_path, create=not path.exists()))
+    return open_keys(path, settings.content_key_path)
 
 
 def _archiving(settings: Configuration, keys: Keys, place: Place) -> Archiving | None:

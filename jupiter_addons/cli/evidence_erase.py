@@ -25,8 +25,9 @@ from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.retention import terms
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_query import newest
-from jupiter_addons.storage.evidence_upkeep import record_erasures
-from jupiter_addons.storage.subject_keys import Erasure, SubjectKeys, load_master
+from jupiter_addons.storage.evidence_upkeep import record_of_keys
+from jupiter_addons.storage.master_key import open_keys
+from jupiter_addons.storage.subject_keys import Erasure
 from jupiter_addons.stores import Stores
 
 
@@ -48,10 +49,10 @@ def erase(config_path: Path | None, form: str, subject: str, reason: str, yes: b
         return 1
     key = signing_keys.pseudonym_key(settings.signing_dir)
     tag = subject if subject.startswith("hmac:") else pseudonym(key, subject)
-    keys = SubjectKeys(settings.subject_keys_path, load_master(settings.content_key_path))
+    keys = open_keys(settings.subject_keys_path, settings.content_key_path)
 
     async def record(stores: Stores) -> None:
-        await record_erasures(stores.log, keys)
+        await record_of_keys(stores.log, keys)
 
     try:
         for hold in terms(settings.evidence.retention, lambda user: pseudonym(key, user)).holds:

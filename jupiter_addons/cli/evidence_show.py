@@ -81,7 +81,7 @@ def _show_text(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:
         click.echo(f"\nleaf {leaf.idx}, as it was signed:")
         click.echo(_printable(leaf.leaf.decode("utf-8", "replace")))
     for body in bodies:
-        head = f"{body.role}, {body.length} bytes, sha256 {body.sha256[:16]}…"
+        head = f"{body.role}, {body.length} bytes, {body.alg} {body.digest[:16]}…"
         if body.body is None:
             said = f"the same as {body.same_as}" if body.state == "same" else _STATES[body.state]
             click.echo(f"\n{head}: {said}")
@@ -101,7 +101,9 @@ def _show_json(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:
         shown["content"] = [
             {
                 "role": body.role,
-                "sha256": body.sha256,
+                "alg": body.alg,
+                "digest": body.digest,
+                "salt": None if body.salt is None else body.salt.hex(),
                 "bytes": body.length,
                 "state": body.state,
                 "same_as": body.same_as,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -232,6 +232,8 @@ def _show(audited: list[Audited], together: list[Finding], others: Others, code:
         click.echo(f"{name}{log.checkpoints} checkpoints; {with_whom}")
         for said in others.lines(log):
             click.echo(f"{name}{said}")
+        for idx, gone in log.given_up:
+            click.echo(f"{name}leaf {idx} says: {gone}")
         if report.open_calls:
             click.echo(
                 f"{name}{len(report.open_calls)} calls have no outcome yet: they are under way, or the next start ends them"
@@ -284,6 +286,7 @@ def _summary(log: Audited, others: Others) -> dict[str, Any]:
             {"name": seen.by, "size": seen.head.size, "time_s": seen.time_s} for seen in others.witnesses.of(log.origin)
         ],
         "timestamps": [one.as_json() for one in others.timestamps.of(log.origin)],
+        "given_up": [{"leaf": idx, **asdict(gone)} for idx, gone in log.given_up],
         "resumed_at": log.resumed_at,
         "pruned": report.pruned,
         "silences": [{"after": idx, "seconds": seconds} for idx, seconds in report.silences],

@@ -10,6 +10,14 @@ may choose the key find two that open one ciphertext to two texts.  The commitme
 it binds the text as long as that key is there and says nothing of it afterwards.
 
 A body is compressed first, because ciphertext cannot be; its length is in the leaf anyhow.
+
+Whether a body is stored or not, a leaf has a digest of it.  A plain one would let anybody who guesses what was said find out
+that it was, for ever.  Where subjects have keys it is HMAC-SHA256, under a salt of the call, of the SHA-256 of the body:
+
+    salt   = HMAC-SHA256(BLAKE2b-256(key = subject key, person = "ev1 digest"), record id)
+    digest = HMAC-SHA256(salt, SHA-256(body))
+
+Whoever is given the salt can check the bodies of that call, and of no other; once the subject key is destroyed, nobody can.
 """
 
 import hashlib
@@ -27,7 +35,7 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 """No body that is longer is ever sealed, and none is opened."""
 ZSTD_LEVEL = 3
 
-_COMMIT, _SEAL = b"ev1 commit", b"ev1 seal"
+_COMMIT, _SEAL, _DIGEST = b"ev1 commit", b"ev1 seal", b"ev1 digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,15 @@ class Kept:
     commit: str
 
 
+@dataclass(frozen=True, slots=True)
+class Salted:
+    """A digest that only who has the salt can compare with."""
+
+    key: str
+    """The subject key that the salt comes from."""
+    digest: str
+
+
 Withheld = Literal["too_large", "redacted", "credential"]
 """Why a body is not stored where bodies are: longer than the bound, holding what a rule took out, holding a key."""
 
@@ -62,6 +79,16 @@ Withheld = Literal["too_large", "redacted", "credential"]
 def attempt_role(number: int) -> str:
     """Return the role under which the request of a further attempt is stored: its leaf says `request_upstream`."""
     return f"request_upstream.{number}"
+
+
+def salt_of(key: SubjectKey, call_id: str) -> bytes:
+    """Return the salt of the digests of a call."""
+    return hmac.digest(derive(key.secret, _DIGEST), call_id.encode(), "sha256")
+
+
+def salted(sha256: str, salt: bytes) -> str:
+    """Return the salted form of the digest of a body."""
+    return hmac.digest(salt, bytes.fromhex(sha256), "sha256").hex()
 
 
 def seal_body(body: bytes, key: SubjectKey, *, origin: str, call_id: str, role: str) -> tuple[Sealed, str]:

@@ -13,8 +13,9 @@ client, a provider or a policy says makes a leaf that `encoding` accepts.  An ex
      "principal": {"user": "hmac:…", "key_id": "k3…", "team": "lab", "auth": "key"}, "door": "gateway",
      "gen_ai": {"operation.name": "chat", "provider.name": "openai", "request.model": "gpt-4o", …},
      "guardrail": [{"policy": "eu-guard", "rule": "…", "verdict.type": "deny", …}],
-     "payload": [{"role": "request", "alg": "sha256", "sha256": "…", "len": 812,           a digest, always
-                  "key": "k_9d53…", "ct_sha256": "…", "commit": "…"},                       where it is kept encrypted
+     "payload": [{"role": "request", "alg": "sha256", "sha256": "…", "len": 812},                 a digest, always; if content
+                 {"role": "request", "alg": "hmac-sha256", "digest": "…", "under": "k_9d53…", "len": 812,  is kept, salted
+                  "key": "k_9d53…", "ct_sha256": "…", "commit": "…"},                             where it is, encrypted
                  {"role": "response", "alg": "sha256", "sha256": "…", "len": 9000000, "withheld": "too_large"}], …}
 """
 
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jupiter_addons.evidence.bounds import cut, fitting, texts, without_none
-from jupiter_addons.evidence.payload import Kept, Withheld
+from jupiter_addons.evidence.payload import Kept, Salted, Withheld
 
 VERSION = 1
 MAX_RULES_BYTES = 4096
@@ -102,6 +103,8 @@ class Payload:
     length: int
     kept: Kept | Withheld | None = None
     """None: nothing is stored of it, or it is the same as one before it in the leaf or in the call's decision."""
+    salted: Salted | None = None
+    """What the leaf has in place of `sha256`, so that what was said cannot be guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +350,7 @@ def _held(held: Held) -> Fields:
 
 
 def _payload(payload: Payload) -> Fields:
-    fields: Fields = {"role": payload.role, "alg": "sha256", "sha256": payload.sha256, "len": payload.length}
+    fields: Fields = {"role": payload.role, **_digest(payload), "len": payload.length}
     match payload.kept:
         case None:
             return fields
@@ -355,6 +358,12 @@ def _payload(payload: Payload) -> Fields:
             return {**fields, "key": key, "ct_sha256": ct_sha256, "commit": commit}
         case withheld:
             return {**fields, "withheld": withheld}
+
+
+def _digest(payload: Payload) -> Fields:
+    if payload.salted is None:
+        return {"alg": "sha256", "sha256": payload.sha256}
+    return {"alg": "hmac-sha256", "digest": payload.salted.digest, "under": payload.salted.key}
 
 
 def _outcome(end: End) -> Fields:

@@ -3,6 +3,8 @@
 A body is not kept if it is longer than the bound, if it has what a rule of redaction took out (the request as it came; an
 answer before its own redaction; an answer into which what was taken out of the request was put back), or if it holds a
 credential.  The leaf then names the reason, and has the digest as always.  Nothing is ever cut to fit.
+
+Kept or not, the digests of bodies are salted under the key of the user: what somebody guesses cannot be looked up.
 """
 
 import asyncio
@@ -11,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from jupiter_addons.evidence.keyring import Subject, SubjectKey
-from jupiter_addons.evidence.payload import Kept, Sealed, Withheld, attempt_role, seal_body
+from jupiter_addons.evidence.payload import Kept, Salted, Sealed, Withheld, attempt_role, salt_of, salted, seal_body
 from jupiter_addons.evidence.record import Payload, Role, digest
 from jupiter_addons.exchange import Digest, Exchange
 from jupiter_addons.identity.keys import ID_LENGTH, PREFIX
@@ -63,10 +65,8 @@ class Content:
             seen.add(body.payload.sha256)
         key = self._keys.cached(subject)
         total_bytes = sum(len(one.body or b"") for one, is_wanted in zip(bodies, wanted, strict=True) if is_wanted)
-        if any(wanted) and key is None:
-            key = await asyncio.to_thread(self._keys.key_of, subject, x.arrived_us)
         if key is None:
-            return [one.payload for one in bodies], []
+            key = await asyncio.to_thread(self._keys.key_of, subject, x.arrived_us)
         if total_bytes > OFF_LOOP_BYTES:
             return await asyncio.to_thread(self._sealed, x.call_id, key, bodies, wanted)
         return self._sealed(x.call_id, key, bodies, wanted)
@@ -76,6 +76,7 @@ class Content:
     ) -> tuple[list[Payload], list[Sealed]]:
         payloads: list[Payload] = []
         stored: list[Sealed] = []
+        salt = salt_of(key, call_id)
         for one, is_wanted in zip(bodies, wanted, strict=True):
             kept: Kept | Withheld | None = self._withheld(one) if is_wanted else None
             if is_wanted and kept is None and one.body is not None:
@@ -83,7 +84,8 @@ class Content:
                 sealed, commit = seal_body(one.body, key, origin=self._origin, call_id=call_id, role=role)
                 kept = Kept(key.id, sealed.sha256, commit)
                 stored.append(sealed)
-            payloads.append(replace(one.payload, kept=kept))
+            digest = Salted(key.id, salted(one.payload.sha256, salt))
+            payloads.append(replace(one.payload, kept=kept, salted=digest))
         return payloads, stored
 
     def _withheld(self, one: Body) -> Withheld | None:

@@ -34,6 +34,14 @@ class Anchors:
         for path in sorted(self._directory.glob(f"*{SUFFIX}")):
             yield self._opened(path)
 
+    def believes(self, path: Path) -> bool:
+        """Whether an anchor in the directory can be read and trusted."""
+        try:
+            self._opened(path)
+        except StoreError:
+            return False
+        return True
+
     def keep(self, note: str) -> None:
         """Remember a checkpoint in place of an older one.  Raises StoreError if it does not come after that."""
         newer = self._verified(note.encode(), "the new checkpoint")

@@ -15,9 +15,11 @@ from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence.checkpoint import Checkpoint
 from jupiter_addons.evidence.manifest import Manifest
 from jupiter_addons.evidence.merkle import edge_of
+from jupiter_addons.evidence.recovery import GivenUp
 from jupiter_addons.evidence.verify import Finding, Report, verify
 from jupiter_addons.evidence.verify_tree import Expected, StoredTree, compare, missing
 from jupiter_addons.storage.evidence_places import LogSnapshot, Place, rolled_up, snapshot
+from jupiter_addons.storage.evidence_recovery import given_up
 
 SEGMENT = 20_000
 """How many leaves are read between two words on how far it has come."""
@@ -38,6 +40,8 @@ class Audited:
     compared: list[str] = field(default_factory=list)
     """Who else remembers something of it."""
     resumed_at: int = 0
+    given_up: list[tuple[int, GivenUp]] = field(default_factory=list)
+    """Logs that leaves of this one, by number, say were given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ class Audit:
     ) -> tuple[list[Audited], list[Finding]]:
         """Return what came of each log, and what is wrong with all of them together.  Raises StoreError.
 
-        `remembered` has been read before; `saved` is by origin.
+        A log that is gone is wrong, unless a leaf of another says that it was given up.  `remembered` has been read before;
+        `saved` is by origin.
         """
         known = [*remembered]
         for path in paths:
@@ -78,7 +83,7 @@ class Audit:
         for one in known:
             of[one.head.origin].append(Expected(one.head.size, one.head.root, one.source, one.witnessed))
         audited = [self._one(path, of, saved or {}) for path in paths]
-        there = [log.origin for log in audited]
+        there = [*(log.origin for log in audited), *(gone.log for log in audited for _, gone in log.given_up)]
         return audited, list(missing([(one.head, one.source) for one in known], there))
 
     def _one(self, path: Place, of: Mapping[str, Sequence[Expected]], saved: Mapping[str, Saved]) -> Audited:
@@ -107,7 +112,7 @@ class Audit:
                 report.findings += tree.end(report.edge)
             report.findings += compare(report, log.tiles, expected)
             who = sorted({one.source for one in expected})
-            return Audited(path, log.origin, report, tree.seen, who, start)
+            return Audited(path, log.origin, report, tree.seen, who, start, list(_given_up(path)))
 
 
 def to_save(log: Audited) -> Saved | None:
@@ -154,6 +159,13 @@ def _resumed(log: LogSnapshot, saved: Saved | None) -> Report:
         )
     except (VerificationError, LookupError, TypeError, AttributeError):
         return Report()  # all of it is read again, which finds whatever there is to find
+
+
+def _given_up(path: Place) -> Sequence[tuple[int, GivenUp]]:
+    try:
+        return list(given_up(path))
+    except StoreError:
+        return ()  # a leaf that cannot be read allows nothing
 
 
 def _rolled_up(path: Place) -> Sequence[Checkpoint]:

@@ -6,13 +6,13 @@ must all agree.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import orjson
 
 from jupiter_addons.errors import VerificationError
-from jupiter_addons.evidence.payload import attempt_role, open_body
+from jupiter_addons.evidence.payload import attempt_role, open_body, salt_of, salted
 from jupiter_addons.evidence.verify import Row
 from jupiter_addons.evidence.words import contains
 from jupiter_addons.storage.evidence_places import LogSnapshot, Place, snapshot
@@ -28,7 +28,9 @@ class Body:
     """One body of a call."""
 
     role: str
-    sha256: str
+    alg: str
+    """What its digest is: sha256, or hmac-sha256 with a salt."""
+    digest: str
     length: int
     state: State
     body: bytes | None = field(default=None, repr=False)
@@ -36,6 +38,8 @@ class Body:
     key_id: str | None = None
     record_key: bytes | None = field(default=None, repr=False)
     """What opens this body and nothing else, for disclosure."""
+    salt: bytes | None = field(default=None, repr=False)
+    """What its digest can be compared with, if it has one that is still known."""
 
 
 def bodies_of(paths: Sequence[Place], call_id: str, keys: SubjectKeys | None) -> list[Body]:
@@ -63,8 +67,9 @@ def _bodies(log: LogSnapshot, call_id: str, leaves: Sequence[Row], keys: Subject
         for entry in leaf.get("payload", ()):
             number = leaf.get("attempt", {}).get("number")
             role = entry["role"] if number is None else attempt_role(number)
-            yield _body(log, leaf["log"], call_id, role, entry, seen.get(entry["sha256"]), keys)
-            seen.setdefault(entry["sha256"], role)
+            body = _body(log, leaf["log"], call_id, role, entry, seen, keys)
+            yield body
+            seen.setdefault(body.digest, role)
 
 
 def _body(
@@ -73,23 +78,29 @@ def _body(
     call_id: str,
     role: str,
     entry: Mapping[str, Any],
-    same_as: str | None,
+    seen: Mapping[str, str],
     keys: SubjectKeys | None,
 ) -> Body:
-    sha256, length, key_id = entry["sha256"], entry["len"], entry.get("key")
+    key_id, under = entry.get("key"), entry.get("under")
+    by = None if keys is None or under is None else keys.by_id(under)
+    salt = None if by is None else salt_of(by, call_id)
+    digest = entry["sha256"] if under is None else entry["digest"]
+    found = Body(role, entry["alg"], digest, entry["len"], "not kept", key_id=key_id, salt=salt)
     if key_id is None:
         if "withheld" in entry:
-            return Body(role, sha256, length, entry["withheld"])
-        return Body(role, sha256, length, "not kept" if same_as is None else "same", same_as=same_as)
+            return replace(found, state=entry["withheld"])
+        same_as = seen.get(digest)
+        return found if same_as is None else replace(found, state="same", same_as=same_as)
     stored = log.ciphertext(call_id, role)
     if stored is None:
-        return Body(role, sha256, length, "pruned", key_id=key_id)
+        return replace(found, state="pruned")
     if hashlib.sha256(stored).hexdigest() != entry["ct_sha256"]:
         raise VerificationError(f"what is stored as the {role} of call {call_id} is not what its leaf commits to")
     key = None if keys is None else keys.by_id(key_id)
     if key is None:
-        return Body(role, sha256, length, "erased", key_id=key_id)
+        return replace(found, state="erased")
     body, record_key = open_body(stored, entry["commit"], key, origin=origin, call_id=call_id, role=role)
-    if hashlib.sha256(body).hexdigest() != sha256:
+    plain = hashlib.sha256(body).hexdigest()
+    if digest != (plain if salt is None else salted(plain, salt)):
         raise VerificationError(f"the {role} of call {call_id} is not the one whose digest its leaf has")
-    return Body(role, sha256, length, "kept", body, key_id=key_id, record_key=record_key)
+    return replace(found, state="kept", body=body, record_key=record_key)

@@ -24,6 +24,7 @@ from jupiter_addons.storage.sqlite import connect
 
 logger = logging.getLogger(__name__)
 
+HINT = "hint: jupiter evidence recover says what would be lost"
 BUSY_MS = 5000
 """How long a commit waits for somebody else who writes: a backup that is brought back, a hand in the database."""
 SETTLE, SETTLE_IDLE = 256, 32
@@ -65,11 +66,9 @@ class LogFile(LogStore):
             open_calls = {found[0] for found in db.execute("SELECT id FROM open_call")}
             newest = evidence_tree.newest(db)
             inode = self.path.stat().st_ino
-        except (sqlite3.Error, OSError, ValueError, VerificationError) as error:
+        except (sqlite3.Error, OSError, ValueError, VerificationError, StoreError) as error:
             db.close()
-            if isinstance(error, StoreError):
-                raise
-            raise StoreError(f"`{self.path}` cannot be gone on with: {error}; hint: jupiter evidence verify") from error
+            raise StoreError(f"`{self.path}` cannot be gone on with: {error}; {HINT}") from error
         self._db, self.origin, self.tail, self.open_calls, self._inode = db, origin, tail, open_calls, inode
         self.signed_by = signed_by
         self.late |= late

@@ -17,7 +17,7 @@ from jupiter_addons.storage.evidence_places import Place
 from jupiter_addons.storage.evidence_prune import prune
 from jupiter_addons.storage.evidence_writer import LogWriter
 from jupiter_addons.storage.outbox import Outbox
-from jupiter_addons.storage.subject_keys import SubjectKeys, erased
+from jupiter_addons.storage.subject_keys import SubjectKeys, erased, rotated
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Upkeep:
         self._records = records
         self._sources: list[_Source] = []
         if keys is not None:  # looked at by every process: what a user has said is forgotten in each
-            self._sources.append(_Source("an erasure", keys.refresh, lambda: record_erasures(log, keys)))
+            self._sources.append(_Source("what was done to keys", keys.refresh, lambda: record_of_keys(log, keys)))
         if outbox is not None:
             self._sources.append(_Source("what a command has done", outbox.refresh, lambda: record_left(log, outbox)))
         self._minute = self._now().replace(second=0, microsecond=0)
@@ -127,8 +127,11 @@ class Upkeep:
                 logger.error("logs that were left behind could not be pruned: %s", error)
 
 
-async def record_erasures(log: LogWriter, keys: SubjectKeys) -> None:
-    """Put the erasures on the signed record that are not there yet.  Raises StoreError."""
+async def record_of_keys(log: LogWriter, keys: SubjectKeys) -> None:
+    """Put on the signed record which keys were destroyed, or wrapped by another master key.  Raises StoreError."""
+    for rotation in keys.unrecorded_rotations():
+        await log.append(rotated(rotation))
+        keys.rotation_recorded(rotation.id)
     for erasure in keys.unrecorded():
         await log.append(erased(erasure))
         keys.recorded(erasure.id)

@@ -136,7 +136,7 @@ def _create_all(directory: Path, logs: Sequence[Path], now_us: int) -> None:
     elif existing := [path for path in logs if path.exists()]:
         raise StoreError(
             f"`{existing[0]}` has been signed by keys that are not in `{directory}`; "
-            "hint: bring them back, or start a new log elsewhere with evidence.url"
+            "hint: bring them back, or give the log up with jupiter evidence recover"
         )
     else:
         _create(directory, directory / f"{ROOT}.key", now_us)

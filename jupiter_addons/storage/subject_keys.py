@@ -7,6 +7,9 @@ A key is gone when its row is overwritten (`secure_delete`) and the write-ahead 
 on this machine has it but the memory of running gateways, which look every second whether keys have gone.  Each erasure is
 written down in the same transaction, to be put on the signed record by whoever may write there: an erasure that was cut
 short is never half a secret.
+
+Another master key may take the place of the one that is known here (`master_key`): whoever has the database open finds that
+out in the transaction in which it matters, and asks for the one that there is by then.
 """
 
 import contextlib
@@ -14,7 +17,7 @@ import json
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +48,12 @@ MIGRATIONS = (
         horizon_us INTEGER, recorded INTEGER NOT NULL DEFAULT 0
     ) STRICT
     """,
+    """
+    CREATE TABLE rotation (
+        id TEXT PRIMARY KEY, t_us INTEGER NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL, keys INTEGER NOT NULL,
+        operator TEXT NOT NULL, recorded INTEGER NOT NULL DEFAULT 0
+    ) STRICT
+    """,
 )
 MAX_CACHED = 10_000
 """So many keys are held in memory, a few hundred bytes each; then all are let go of."""
@@ -60,6 +69,29 @@ class Erasure:
     keys: Sequence[str]
     reason: str
     horizon_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A master key that was put in the place of another.  Both are named by what tells nothing of them."""
+
+    id: str
+    t_us: int
+    old: str
+    new: str
+    keys: int
+    """How many subject keys were wrapped anew."""
+    operator: str
+    """Whose doing it was, a pseudonym."""
+
+
+type Master = Callable[[str], bytes | None]
+"""What a master key is known by -> that key as it is kept now, if it is there.  Raises StoreError."""
+
+
+def known_by(master: bytes) -> str:
+    """Return what a master key is known by, which tells nothing of it."""
+    return derive(master, b"ev1 check").hex()
 
 
 def load_master(path: Path, *, create: bool = False) -> bytes:
@@ -89,26 +121,32 @@ def erased(erasure: Erasure) -> Fields:
     )  # fmt: skip
 
 
+def rotated(rotation: Rotation) -> Fields:
+    """Return the leaf of a rotation of the master key."""
+    return control(
+        "key.rotate", use="content", old=rotation.old, new=rotation.new, keys=rotation.keys, by=rotation.operator,
+        at_us=rotation.t_us, rotation=rotation.id,
+    )  # fmt: skip
+
+
 class SubjectKeys:
     """The keys of all subjects, for one process.  Any thread may call; every method raises StoreError."""
 
-    def __init__(self, path: Path, master: bytes) -> None:
-        """Open or create the store; a master key that is not the one its keys are wrapped by is refused."""
+    def __init__(self, path: Path, master: bytes, another: Master = lambda _known: None) -> None:
+        """Open or create the store; a master key that is not the one its keys are wrapped by is refused.
+
+        `another` returns the one that has taken its place, if one has.
+        """
         self._path = path
-        self._master = master
+        self._master, self._another = master, another
         self._lock = threading.Lock()
         self._cached: dict[Subject, SubjectKey] = {}
         self._version = -1
         self._db = connect(path, MIGRATIONS)
         try:
             with self._using() as db:
-                check = derive(master, b"ev1 check").hex()
-                db.execute("INSERT INTO meta VALUES ('master', ?) ON CONFLICT DO NOTHING", (check,))
-                known = db.execute("SELECT value FROM meta WHERE name = 'master'").fetchone()[0]
-            if known != check:
-                raise StoreError(
-                    f"the keys in `{path}` are wrapped by another content key; hint: restore the one they were"
-                )
+                db.execute("INSERT INTO meta VALUES ('master', ?) ON CONFLICT DO NOTHING", (known_by(master),))
+                self._follow(db.execute(_MASTER).fetchone()[0])
         except BaseException:
             self._db.close()
             raise
@@ -122,6 +160,7 @@ class SubjectKeys:
         with self._using() as db:
             db.execute("BEGIN IMMEDIATE")
             try:
+                self._follow(db.execute(_MASTER).fetchone()[0])
                 found = db.execute(
                     "SELECT id, wrapped FROM subject_key WHERE user = ? AND team = ?", (subject.user, subject.team)
                 ).fetchone()
@@ -144,8 +183,14 @@ class SubjectKeys:
     def by_id(self, key_id: str) -> SubjectKey | None:
         """Return a key that is still there; None if it was destroyed."""
         with self._using() as db:
-            found = db.execute("SELECT wrapped, user, team FROM subject_key WHERE id = ?", (key_id,)).fetchone()
-        return None if found is None else self._unwrapped(key_id, found[0], Subject(user=found[1], team=found[2]))
+            found = db.execute(
+                f"SELECT wrapped, user, team, ({_MASTER}) FROM subject_key WHERE id = ?",  # noqa: S608 - ours
+                (key_id,),
+            ).fetchone()
+            if found is None:
+                return None
+            self._follow(found[3])
+            return self._unwrapped(key_id, found[0], Subject(user=found[1], team=found[2]))
 
     def teams(self, user: str) -> list[str]:
         """Return the teams within which a user, by its pseudonym, has keys; empty text for none."""
@@ -184,12 +229,59 @@ class SubjectKeys:
                 _roll_back(db)
                 raise
             self._cached.clear()
-            busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if busy:
-                raise StoreError(
-                    f"`{self._path}-wal` is in use and still holds the destroyed keys; hint: run this again"
-                )
+        self.empty_log()
         return erasure
+
+    def rewrap(self, master: bytes, now_us: int, operator: str) -> Rotation:
+        """Wrap every key by another master key, and write that down, in one transaction.
+
+        The other must be durable by then.  Raises StoreError, and nothing has changed, unless it is that the write-ahead log
+        could not be emptied, because a reader holds it: what the old one opens is then still in that file.
+        """
+        with self._using() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                self._follow(db.execute(_MASTER).fetchone()[0])
+                rows = db.execute("SELECT id, wrapped, user, team FROM subject_key").fetchall()
+                for key_id, wrapped, user, team in rows:
+                    subject = Subject(user=user, team=team)
+                    again = wrap_subject_key(master, self._unwrapped(key_id, wrapped, subject), subject)
+                    db.execute("UPDATE subject_key SET wrapped = ? WHERE id = ?", (again, key_id))
+                old, new = known_by(self._master), known_by(master)
+                rotation = Rotation(uuid.uuid4().hex, now_us, old, new, len(rows), operator)
+                db.execute("UPDATE meta SET value = ? WHERE name = 'master'", (new,))
+                row = (rotation.id, now_us, old, new, len(rows), operator)
+                db.execute("INSERT INTO rotation VALUES (?, ?, ?, ?, ?, ?, 0)", row)
+                db.execute("COMMIT")
+            except BaseException:
+                _roll_back(db)
+                raise
+            self._master = master
+        return rotation
+
+    def empty_log(self) -> None:
+        """Empty the write-ahead log of what was overwritten.  Raises StoreError if a reader holds it."""
+        with self._using() as db:
+            busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StoreError(f"`{self._path}-wal` is in use and still holds what was destroyed; hint: run this again")
+
+    @property
+    def master_known_by(self) -> str:
+        """What the master key is known by that all keys are wrapped by.  Raises StoreError."""
+        with self._using() as db:
+            return str(db.execute(_MASTER).fetchone()[0])
+
+    def unrecorded_rotations(self) -> list[Rotation]:
+        """Return the rotations of the master key that are not on the signed record yet."""
+        with self._using() as db:
+            sql = "SELECT id, t_us, old, new, keys, operator FROM rotation WHERE NOT recorded ORDER BY t_us"
+            return [Rotation(*row) for row in db.execute(sql)]
+
+    def rotation_recorded(self, rotation_id: str) -> None:
+        """Note that a rotation is on the signed record."""
+        with self._using() as db:
+            db.execute("UPDATE rotation SET recorded = 1 WHERE id = ?", (rotation_id,))
 
     def unrecorded(self) -> list[Erasure]:
         """Return the erasures that are not on the signed record yet."""
@@ -212,6 +304,17 @@ class SubjectKeys:
             self._cached.clear()
             self._db.close()
 
+    def _follow(self, known: str) -> None:
+        """Go on with the master key that all keys are wrapped by, by what that is known by."""
+        if known == known_by(self._master):
+            return
+        master = self._another(known)
+        if master is None:
+            raise StoreError(
+                f"the keys in `{self._path}` are wrapped by another content key; hint: restore the one they were"
+            )
+        self._master = master
+
     def _unwrapped(self, key_id: str, wrapped: bytes, subject: Subject) -> SubjectKey:
         try:
             return unwrap_subject_key(self._master, key_id, wrapped, subject)
@@ -229,6 +332,9 @@ class SubjectKeys:
                 yield self._db
             except sqlite3.Error as error:
                 raise StoreError(f"cannot use `{self._path}`: {error}") from error
+
+
+_MASTER = "SELECT value FROM meta WHERE name = 'master'"
 
 
 def _roll_back(db: sqlite3.Connection) -> None:

@@ -1,5 +1,7 @@
 """A sealed payload opens for its record under its subject's key, and as nothing else."""
 
+import hashlib
+
 import pytest
 import zstandard
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from jupiter_addons.errors import VerificationError
 from jupiter_addons.evidence import payload
 from jupiter_addons.evidence.keyring import SubjectKey, derive, new_key, new_subject_key, seal
-from jupiter_addons.evidence.payload import open_body, seal_body
+from jupiter_addons.evidence.payload import open_body, salt_of, salted, seal_body
 
 KEY = new_subject_key()
 PLACE = {"origin": "jupiter/1", "call_id": "c1", "role": "request"}
@@ -85,3 +87,42 @@ def forged(compressed):
 def test_what_does_not_decompress_within_bounds_is_said_so(compressed, said):
     with pytest.raises(VerificationError, match=said):
         open_body(forged(compressed), "0", KEY, **PLACE)
+
+
+VECTORS = [
+    (
+        "00" * 32,
+        "c1",
+        b"",
+        "bf34a425f9f2ed8a5def1cd0c96effd42da00667f3cca9e91c3aa4e46b665324",
+        "079c9eb3d23e36f0b4d2ff48e9ce473589271b18730ff66ed20031bcbf72f008",
+    ),
+    (
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+        "0197f2c0-7d4e-7abc-8def-0123456789ab",
+        b"yes",
+        "f90398dd18554ce94cec88fbca329fb337b62acfe7f4f3e8460c816aa5d0a496",
+        "87a24c03efa12e0824493d1200e43f6ff4e6fd1199e888a6aad86ce3583e6ca8",
+    ),
+    (
+        "ff" * 32,
+        "call",
+        b"hello" * 1000,
+        "c903308aed6014c0c6c184091e2593891e2ffb13c221bbed5784792133dd9701",
+        "108f0dab750b6e8f575c7f49c1c9d8f4e92d520e91664e1ab6afee3a9856d8ba",
+    ),
+]
+"""Secret of the subject key, record id, body -> salt, digest.  Made with `openssl mac`: BLAKE2BMAC, then HMAC twice."""
+
+
+@pytest.mark.parametrize(("secret", "call_id", "body", "salt", "digest"), VECTORS)
+def test_a_salted_digest_is_what_it_is_documented_to_be(secret, call_id, body, salt, digest):
+    found = salt_of(SubjectKey("k_1", bytes.fromhex(secret)), call_id)
+    assert (found.hex(), salted(hashlib.sha256(body).hexdigest(), found)) == (salt, digest)
+
+
+def test_a_guess_is_no_good_without_the_salt_and_the_salt_of_one_call_says_nothing_of_another():
+    plain = hashlib.sha256(b"yes").hexdigest()
+    mine, other, key = salt_of(KEY, "c1"), salt_of(KEY, "c2"), new_subject_key()
+    assert len({plain, salted(plain, mine), salted(plain, other), salted(plain, salt_of(key, "c1"))}) == 4
+    assert salted(plain, mine) == salted(plain, salt_of(KEY, "c1"))

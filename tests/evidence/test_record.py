@@ -1,5 +1,7 @@
 """Leaves fit, name nobody, and hold no words of the conversation."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +9,17 @@ from hypothesis import strategies as st
 from jupiter_addons.evidence import bounds, record
 from jupiter_addons.evidence.counted import counted
 from jupiter_addons.evidence.encoding import MAX_LEAF_BYTES, encode
+from jupiter_addons.evidence.payload import Salted
 
 WHO = record.Who(record.pseudonym(b"k" * 32, "alice"), "key1", "lab")
+
+
+def test_a_leaf_has_the_digest_of_a_body_or_its_salted_form_and_never_both():
+    plain = record.digest("request", b"yes")
+    hidden = replace(plain, salted=Salted("k_1", "ab" * 32))
+    [first], [second] = (a_decision(payloads=[one])["payload"] for one in (plain, hidden))
+    assert first == {"role": "request", "alg": "sha256", "sha256": plain.sha256, "len": 3}
+    assert second == {"role": "request", "alg": "hmac-sha256", "digest": "ab" * 32, "under": "k_1", "len": 3}
 
 
 def a_decision(**change):

@@ -1,5 +1,7 @@
 """What was said is kept encrypted, shown to who has the key, and gone when the key is."""
 
+import hashlib
+import hmac
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.evidence import evidence
-from support.gateway import Gateway, Setup, start_gateway
+from support.gateway import Gateway, Setup, create_key, start_gateway
 from support.wire import Client, chat, post
 
 from jupiter_addons.rehearsal.server import RehearsalThread
@@ -91,6 +93,20 @@ def test_a_leaf_has_commitments_and_no_words(client: Client, gateway: Gateway):
         first = leaf["payload"][0]
         assert len(first["ct_sha256"]) == len(first["commit"]) == 64
         assert first["key"].startswith("k_")
+
+
+def test_nobody_finds_out_by_guessing_what_was_said_without_the_salt_of_that_call(client: Client, gateway: Gateway):
+    """Kept or not: a request that was denied, one with what a rule took out, one that is the same twice."""
+    for text in (CANARY, "forbidden", "my number is 654321"):
+        call, _ = ask(client, gateway, chat(text))
+        plain = hashlib.sha256(json.dumps(chat(text)).encode()).hexdigest()
+        leaves = gateway.leaves(call_id=call)
+        assert plain not in json.dumps(leaves)
+        entries = [entry for leaf in leaves for entry in leaf["payload"]]
+        assert {entry["alg"] for entry in entries} == {"hmac-sha256"}
+        shown = content(gateway, call)["request"]
+        digest = hmac.digest(bytes.fromhex(shown["salt"]), bytes.fromhex(plain), "sha256").hex()
+        assert digest == shown["digest"] == entries[0]["digest"]
 
 
 def test_what_a_rule_took_out_is_not_kept_and_that_is_said(client: Client, gateway: Gateway):
@@ -200,3 +216,17 @@ def test_by_default_no_words_are_kept(provider: RehearsalThread, tmp_path: Path)
         done = evidence(str(gateway.config), "erase", "--subject", "alice", "--yes")
         assert (done.exit_code, done.stdout) == (1, "")
         assert "was ever kept" in done.stderr
+
+
+def test_the_master_key_is_rotated_while_calls_are_made(client: Client, gateway: Gateway):
+    before, _ = ask(client, gateway, chat("said before"))
+    done = evidence(str(gateway.config), "keys", "rotate-master", "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    after, _ = ask(client, gateway, chat("said after"))
+    assert "said before" in content(gateway, before)["request"]["text"]
+    assert "said after" in content(gateway, after)["request"]["text"]
+    [leaf] = [leaf["detail"] for leaf in gateway.leaves("key.rotate") if leaf["detail"]["use"] == "content"]
+    assert leaf["rotation"] == json.loads(done.stdout)["rotation"], "put on record by the running gateway"
+    other = create_key(gateway.config, "rotated")
+    answer = client.ask(post(CHAT, chat("of a new user"), other))
+    assert content(gateway, answer.headers["x-jupiter-evidence-id"])["request"]["state"] == "kept"

@@ -1,14 +1,16 @@
 """What was said is shown if it is what was committed to, and otherwise what became of it."""
 
 import asyncio
+import hashlib
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from support.logs import SIGNING, a_decision, an_attempt, an_outcome
 
 from jupiter_addons.errors import VerificationError
 from jupiter_addons.evidence.keyring import Subject
-from jupiter_addons.evidence.payload import Kept, seal_body
+from jupiter_addons.evidence.payload import Kept, Salted, salt_of, salted, seal_body
 from jupiter_addons.evidence.record import Payload, digest
 from jupiter_addons.storage.evidence_content import bodies_of, says
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
@@ -66,6 +68,42 @@ def test_every_body_is_shown_or_said_what_became_of_it(log, keys):
     ]
     assert [body.state for body in bodies_of([log], "bare", keys)] == ["not kept"]
     assert bodies_of([log], "nowhere", keys) == []
+
+
+def test_digests_are_compared_whether_they_have_a_salt_or_are_of_before_they_had_one(tmp_path, keys):
+    """A salted digest is given out with what it can be compared with, for as long as its key is there."""
+    key = keys.key_of(ALICE, 1)
+    salt = salt_of(key, "c")
+
+    def payload(body, *, right=True, stored=True):
+        sealed, commit = seal_body(body, key, origin=origin[0], call_id="c", role="request")
+        plain = digest("request", body if right else b"other")
+        kept = Kept(sealed.key_id, sealed.sha256, commit) if stored else None
+        return Payload("request", plain.sha256, plain.length, kept, Salted(key.id, salted(plain.sha256, salt))), sealed
+
+    origin = [""]
+
+    async def main(path, *, right):
+        log = EvidenceLog(path, Identity(SIGNING, "test", "0"))
+        origin[0] = log.origin
+        first, row = payload(ASKED, right=right)
+        same, _ = payload(ASKED, stored=False)
+        await log.append(a_decision("c", payloads=[first, replace(same, role="request_upstream")]), [row])
+        log.close()
+
+    asyncio.run(main(tmp_path / "good.db", right=True))
+    asked, sent = bodies_of([tmp_path / "good.db"], "c", keys)
+    assert (asked.alg, asked.state, asked.body, asked.salt) == ("hmac-sha256", "kept", ASKED, salt)
+    assert asked.digest == salted(hashlib.sha256(ASKED).hexdigest(), salt) != hashlib.sha256(ASKED).hexdigest()
+    assert (sent.state, sent.same_as, sent.salt) == ("same", "request", salt)
+    asyncio.run(main(tmp_path / "bad.db", right=False))
+    with pytest.raises(VerificationError, match="not the one whose digest"):
+        bodies_of([tmp_path / "bad.db"], "c", keys)
+    keys.erase(ALICE.user, 2, "", None)
+    assert [(one.state, one.salt) for one in bodies_of([tmp_path / "good.db"], "c", keys)] == [
+        ("erased", None),
+        ("same", None),
+    ]
 
 
 def test_words_are_searched_for_in_what_can_be_read(log, keys):
