@@ -65,7 +65,7 @@ def local_store(
         return MemoryStore()
     if settings.limits_path is None:
         return None
-    store = SqliteStore(settings.limits_path)
+    store = SqliteStore(settings.limits_path, alone=settings.proxy.workers == 1)
     try:
         if store.doubt is not None:
             tell(store, list(evidence_says(logs, users, pseudonym_key)))

@@ -1,7 +1,11 @@
-"""Where the logs of a configuration are kept: the files of its workers or its PostgreSQL, and its archive."""
+"""What has to do with the logs of a configuration elsewhere: where they are, their archive, who vouches for their timestamps.
+
+What needs a library that is an extra is imported when it is asked for.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupiter_addons.addresses import archive_address
@@ -16,7 +20,10 @@ from jupiter_addons.storage.evidence_tail import Identity
 from jupiter_addons.storage.signing_keys import Keys
 
 if TYPE_CHECKING:
+    from jupiter_addons.evidence.timestamp import Authority
     from jupiter_addons.storage.archive_s3 import Bucket
+
+TIMESTAMPS = "timestamps need the extra `timestamps`; hint: pip install 'mercator-jupiter[timestamps]'"
 
 
 def logs_of(settings: Configuration) -> Sequence[Place]:
@@ -66,3 +73,15 @@ def open_archive(url: str) -> "Bucket":
     except ImportError as error:
         raise StoreError("an archive needs the extra `s3`; hint: pip install 'mercator-jupiter[s3]'") from error
     return Bucket(archive_address(url))
+
+
+def open_authority(ca_file: Path) -> "Authority":
+    """Return the time-stamping authority that certificates in a file vouch for.  Raises StoreError."""
+    try:
+        from jupiter_addons.evidence.timestamp import Authority
+    except ImportError as error:
+        raise StoreError(TIMESTAMPS) from error
+    try:
+        return Authority(ca_file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read who vouches for timestamps in `{ca_file}`: {error}") from error

@@ -101,7 +101,6 @@ class Parts:
         self._priced_by: dict[tuple[DialectName, str], tuple[str, ...]] = {}
         self.limit_plan = limit_plan(settings.limits)
         enforcement = settings.limits.enforcement
-        self.lines = Lines(enforcement.queue_depth, enforcement.queue_timeout)
         self._reads_usage = mentions_usage(self.policies)
         self.trusted = self._trusted(settings)
         """Authorities that providers are checked against; None for the public ones alone."""
@@ -109,6 +108,12 @@ class Parts:
         if settings.intercept.enabled:
             self.ca_certificate = certificates.ensure(settings.ca_dir, datetime.datetime.now(datetime.UTC))
         self.stores = stores()
+        self.lines = Lines(
+            self.stores.ledger,
+            depth=enforcement.queue_depth,
+            timeout_s=enforcement.queue_timeout,
+            wait_for_held_s=enforcement.wait_for_held,
+        )
         self.leaves = Leaves(self.stores.log, self.stores.pseudonym_key, settings.digest, self._content(settings))
         self.router = self._router(settings)
 

@@ -14,7 +14,7 @@ from jupiter_addons.evidence.cosignature import Cosigner, parse_cosigner
 from jupiter_addons.evidence.record import control, pseudonym
 from jupiter_addons.evidence.schedule import parse
 from jupiter_addons.identity.passes import Passes
-from jupiter_addons.kept import ended_logs, logs_of_host, open_archive
+from jupiter_addons.kept import ended_logs, logs_of_host, open_archive, open_authority
 from jupiter_addons.limits.ledger import Ledger
 from jupiter_addons.limits.store import Taken, come
 from jupiter_addons.routing.state import RoutingState
@@ -22,20 +22,25 @@ from jupiter_addons.settings.load import Configuration
 from jupiter_addons.settings.retention import terms
 from jupiter_addons.settings.routing import state_rules
 from jupiter_addons.storage import signing_keys
+from jupiter_addons.storage.errands import Errand, Errands
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_archive import Archiving, Archivist
 from jupiter_addons.storage.evidence_cosigned import Cosigned
-from jupiter_addons.storage.evidence_keeper import Keeper
+from jupiter_addons.storage.evidence_keeper import Keeper, begin
 from jupiter_addons.storage.evidence_places import EXTRA, Place, ServerLog, snapshot
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
+from jupiter_addons.storage.evidence_stamped import Stamps
 from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
 from jupiter_addons.storage.evidence_witnessing import Witnessing
 from jupiter_addons.storage.evidence_writer import LogWriter
 from jupiter_addons.storage.keys_sqlite import KeyStore, KeyView
+from jupiter_addons.storage.outbox import Outbox
 from jupiter_addons.storage.signing_keys import Keys
 from jupiter_addons.storage.subject_keys import SubjectKeys, load_master
+from jupiter_addons.storage.timestamp_client import TimestampClient
 from jupiter_addons.storage.witness_client import WitnessClient
 from jupiter_addons.telemetry.alerts import Alerts
+from jupiter_addons.telemetry.metrics import METRICS
 
 
 class Stores:
@@ -46,40 +51,43 @@ class Stores:
         self._settings, self._logs_before = settings, logs_of_host(settings)
         keys = signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)
         self.pseudonym_key = keys.pseudonym
-        self._key_store = KeyStore(settings.keys_path)
-        self.subject_keys: SubjectKeys | None = None
-        self._archiving: Archiving | None = None
-        try:
+        with contextlib.ExitStack() as opened:
+            self._key_store = KeyStore(settings.keys_path)
+            opened.callback(self._key_store.close)
             self.subject_keys = open_subject_keys(settings)
-            witnesses = _witnesses(settings)
+            if self.subject_keys is not None:
+                opened.callback(self.subject_keys.close)
+            self.outbox = Outbox(settings.outbox_path)
+            opened.callback(self.outbox.close)
+            others = _others(settings)
+            errands = Errands()
+            opened.callback(errands.stop)  # they see to the last checkpoint, of a log that is closed
             self.log, self._keeper, self._place = _open_log(settings, keys, version, worker)
-            try:
-                self._archiving = _archiving(settings, keys, self._place)
-                self.ledger = self._open_ledger()
-            except BaseException:
-                self._stop_archiving()
-                self._keeper.stop()
-                self.log.close()
-                raise
-        except BaseException:
-            self._let_go()
-            raise
-        retention = _retention(settings, self.pseudonym)
-        self.archived = None if self._archiving is None else self._archiving.archived
-        ended = ended_logs(settings, keys, version) if worker == 0 else None
-        self.upkeep = Upkeep(
-            self.log,
-            self._place,
-            self.subject_keys,
-            retention,
-            records_erasures=worker == 0,
-            archived=self.archived,
-            prunes_ended=None if ended is None else ended.prune_all,
-        )
-        self.keys = Passes(KeyView(self._key_store), os.urandom)
-        self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
-        self.alerts = Alerts(settings.environment)
-        self._witnessing = Witnessing(self.log, lambda: snapshot(self._place), *witnesses)
+            for end in (self._keeper.finish, self.log.close, self._keeper.stop):
+                opened.callback(end)
+            archiving = _archiving(settings, keys, self._place)
+            if archiving is not None:
+                opened.callback(archiving.stop)
+            self.archived = None if archiving is None else archiving.archived
+            self.ledger = self._open_ledger()
+            opened.callback(self.ledger.close)
+            ended = ended_logs(settings, keys, version) if worker == 0 else None
+            self.upkeep = Upkeep(
+                self.log,
+                self._place,
+                self.subject_keys,
+                _retention(settings, self.pseudonym),
+                records=worker == 0,
+                outbox=self.outbox,
+                archived=self.archived,
+                prunes_ended=None if ended is None else ended.prune_all,
+            )
+            self.keys = Passes(KeyView(self._key_store), os.urandom)
+            self.routing = RoutingState(state_rules(settings.routing), time.monotonic, random.random)
+            self.alerts = Alerts(settings.environment)
+            opened.callback(self.alerts.stop)
+            errands.start(of(self.log, self._place) for of in others)
+            self._opened = opened.pop_all()
 
     def pseudonym(self, user: str) -> str:
         """Return what leaves call a user."""
@@ -115,24 +123,8 @@ class Stores:
         self.log.append_nowait(control("policy.load", sha256=policies_digest, rules=rules))
 
     def close(self) -> None:
-        """Write what is still to be written, and let go of everything."""
-        self.alerts.stop()
-        self.ledger.close()
-        self._stop_archiving()
-        self._keeper.stop()
-        self.log.close()
-        self._keeper.finish()
-        self._witnessing.stop()
-        self._let_go()
-
-    def _stop_archiving(self) -> None:
-        if self._archiving is not None:
-            self._archiving.stop()
-
-    def _let_go(self) -> None:
-        self._key_store.close()
-        if self.subject_keys is not None:
-            self.subject_keys.close()
+        """Write what is still to be written, and let go of everything, the last that was opened first."""
+        self._opened.close()
 
 
 def _retention(settings: Configuration, named: Callable[[str], str]) -> Retention:
@@ -141,12 +133,48 @@ def _retention(settings: Configuration, named: Callable[[str], str]) -> Retentio
     return Retention(terms(given, named), schedule)
 
 
-def _witnesses(settings: Configuration) -> tuple[Cosigned, list[tuple[Cosigner, WitnessClient]]]:
-    named = [
-        (parse_cosigner(one.key), WitnessClient(one.url, settings.upstream_ca_file))
-        for one in settings.evidence.witnesses
+type Asking = Callable[[LogWriter, Place], Errand]
+"""A log, once it is open -> what somebody else is asked about it."""
+
+
+def _others(settings: Configuration) -> list[Asking]:
+    """Return what others are asked about a log, if any are named.  Raises StoreError."""
+    cosigners = [parse_cosigner(one.key) for one in settings.evidence.witnesses]
+    cosigned = Cosigned(settings.anchor_dir, cosigners)
+    found = [
+        _witnessing(cosigned, cosigner, WitnessClient(one.url, settings.upstream_ca_file))
+        for cosigner, one in zip(cosigners, settings.evidence.witnesses, strict=True)
     ]
-    return Cosigned(settings.anchor_dir, [cosigner for cosigner, _ in named]), named
+    return found if (stamping := _timestamping(settings)) is None else [*found, stamping]
+
+
+def _witnessing(cosigned: Cosigned, cosigner: Cosigner, client: WitnessClient) -> Asking:
+    def asking(log: LogWriter, place: Place) -> Errand:
+        def counted(result: str) -> None:
+            METRICS.cosignatures.labels(result).inc()
+
+        return Witnessing(log, lambda: snapshot(place), cosigned, cosigner, client, counted)
+
+    return asking
+
+
+def _timestamping(settings: Configuration) -> Asking | None:
+    """Return what a time-stamping authority is asked, if one is named.  Raises StoreError."""
+    named, ca_file = settings.evidence.timestamps, settings.timestamp_ca_file
+    if named is None or ca_file is None:
+        return None
+    authority = open_authority(ca_file)
+    from jupiter_addons.storage.evidence_timestamping import Timestamping  # its library is an extra, and there
+
+    stamps, client = Stamps(settings.anchor_dir), TimestampClient(named.url, settings.upstream_ca_file)
+
+    def asking(log: LogWriter, _place: Place) -> Errand:
+        def counted(result: str) -> None:
+            METRICS.timestamps.labels(result).inc()
+
+        return Timestamping(log, stamps, authority, client, name=named.url, every_s=named.every, counted=counted)
+
+    return asking
 
 
 def open_subject_keys(settings: Configuration) -> SubjectKeys | None:
@@ -183,6 +211,7 @@ def _open_log(settings: Configuration, keys: Keys, version: str, worker: int) ->
         log = EvidenceLog(own, identity, durability=evidence.durability, anchored=anchors.read, heartbeat_s=heartbeat_s)
         logs = (lambda: settings.evidence_paths) if worker == 0 else None
     try:
+        begin(log, anchors)
         keeper = Keeper(log, keys, heartbeat_s=evidence.heartbeat, anchors=anchors, own=own, logs=logs)
         return log, keeper, own
     except BaseException:

@@ -1,9 +1,9 @@
 """The house keeps its shape: import directions, sizes, mirrored tests, one writer a slot, no path of anybody's machine."""
 
 import ast
+import functools
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,6 +66,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "boto3": ("storage/archive_s3.py",),
     "botocore": ("storage/archive_s3.py",),
     "hiredis": ("storage/redis_connection.py",),
+    "rfc3161_client": ("evidence/timestamp.py",),
     "nacl": ("evidence/signing.py", "evidence/keyring.py", "evidence/verify_bundle.py"),
     "click": ("cli/",),
     "pydantic": ("settings/",),
@@ -123,20 +124,28 @@ COVERED_BY = {
 """What has no mirrored test of its own, because it means something only in a running gateway -> the test that runs it."""
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-def imports_of(path: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(path.read_text())):
+@functools.cache
+def imports_of(path: Path) -> list[tuple[int, str]]:
+    found = []
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path}:{node.lineno}: a relative import"
             if node.module == "jupiter_addons":
-                yield from ((node.lineno, f"jupiter_addons.{alias.name}") for alias in node.names)
+                found += [(node.lineno, f"jupiter_addons.{alias.name}") for alias in node.names]
             else:
-                yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+                found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
 
 
 def test_imports_point_one_way():
@@ -192,7 +201,7 @@ def test_every_module_has_its_test():
     for path in MODULES:
         module = name_of(path).removesuffix(".py")
         functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-        if not any(isinstance(node, functions) for node in ast.walk(ast.parse(path.read_text()))):
+        if not any(isinstance(node, functions) for node in ast.walk(tree_of(path))):
             continue  # nothing but values: what uses them is tested
         mirrored = ROOT / "tests" / Path(module).parent / f"test_{path.stem}.py"
         named = COVERED_BY.get(module) or COVERED_BY.get(module.split("/")[0])
@@ -208,7 +217,7 @@ def test_every_slot_of_the_exchange_is_written_by_one_stage():
     for path in MODULES:
         if path.parent.name != "stages":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             targets = (
                 node.targets
                 if isinstance(node, ast.Assign)
@@ -227,7 +236,7 @@ def test_every_slot_of_the_exchange_is_written_by_one_stage():
 def test_every_public_thing_is_documented():
     missing = []
     for path in MODULES:
-        tree = ast.parse(path.read_text())
+        tree = tree_of(path)
         if ast.get_docstring(tree) is None:
             missing.append(f"{name_of(path)}: the module")
         for node in tree.body:

@@ -99,7 +99,7 @@ def test_the_five_commands_start_a_gateway(tmp_path: Path):
     script = " && ".join(step.replace(".venv/bin/", "") for step in steps)
     port, admin = free_port(), free_port()
     listen = f"JUPITER_PROXY__LISTEN_ADDRESS=127.0.0.1:{port} JUPITER_PROXY__ADMIN_ADDRESS=127.0.0.1:{admin}"
-    tail = f"({listen} jupiter run & echo $! >pid) && for i in $(seq 100); do curl -fs http://127.0.0.1:{port}/ready && break; sleep 0.1; done; kill $(cat pid); echo $JUPITER_KEY"
+    tail = f"({listen} jupiter run & echo $! >pid) && for i in $(seq 600); do curl -fs http://127.0.0.1:{port}/ready && break; sleep 0.1; done; kill $(cat pid); echo $JUPITER_KEY"
     done = shell(f"{script} && {tail}", tmp_path)
     assert '{"ready":true' in done.stdout, done.stderr
     assert "jup_" in done.stdout
@@ -110,7 +110,7 @@ def test_the_built_in_provider_starts_by_itself():
     port = free_port()
     command = command.replace("8081", str(port))
     wait = (
-        f"for i in $(seq 100); do curl -s http://127.0.0.1:{port}/v1/models && break; sleep 0.1; done; kill $(cat pid)"
+        f"for i in $(seq 600); do curl -s http://127.0.0.1:{port}/v1/models && break; sleep 0.1; done; kill $(cat pid)"
     )
     with tempfile.TemporaryDirectory() as directory:
         done = shell(f"({command} & echo $! >pid) && {wait}", Path(directory))
@@ -147,7 +147,9 @@ def test_the_sdks_through_the_gateway_door(gateway):
     anthropic += f"\nprint(client.messages.create({ask}).content[0].text)"
     for program in (openai, anthropic):
         env = {**os.environ, "JUPITER_KEY": gateway.key}
-        done = subprocess.run([python, "-c", program], env=env, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [python, "-c", program], env=env, capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.stdout.strip() == "You said: hi", done.stderr
 
 

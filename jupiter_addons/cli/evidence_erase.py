@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import orjson
 
+from jupiter_addons.cli.on_record import WAIT_S, recorded
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.cli.text import counted
 from jupiter_addons.errors import StoreError
@@ -26,9 +27,7 @@ from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_query import newest
 from jupiter_addons.storage.evidence_upkeep import record_erasures
 from jupiter_addons.storage.subject_keys import Erasure, SubjectKeys, load_master
-
-WAIT_S = 15.0
-"""How long a running gateway, which looks every second, is given to put an erasure on record."""
+from jupiter_addons.stores import Stores
 
 
 @click.command()
@@ -50,6 +49,10 @@ def erase(config_path: Path | None, form: str, subject: str, reason: str, yes: b
     key = signing_keys.pseudonym_key(settings.signing_dir)
     tag = subject if subject.startswith("hmac:") else pseudonym(key, subject)
     keys = SubjectKeys(settings.subject_keys_path, load_master(settings.content_key_path))
+
+    async def record(stores: Stores) -> None:
+        await record_erasures(stores.log, keys)
+
     try:
         for hold in terms(settings.evidence.retention, lambda user: pseudonym(key, user)).holds:
             if hold.protects(tag, keys.teams(tag)):
@@ -64,32 +67,12 @@ def erase(config_path: Path | None, form: str, subject: str, reason: str, yes: b
         kept_s = settings.evidence.backups_kept
         horizon_us = None if kept_s is None else now_us + int(kept_s * 1_000_000)
         erasure = keys.erase(tag, now_us, reason, horizon_us)
-        asyncio.run(_recorded(settings, keys, erasure))
+        waits = recorded(settings, lambda: erasure in keys.unrecorded(), record, "the keys are destroyed")
+        asyncio.run(waits)
     finally:
         keys.close()
     _receipt(settings, erasure, form)
     return 0
-
-
-async def _recorded(settings: Configuration, keys: SubjectKeys, erasure: Erasure) -> None:
-    """Have an erasure put on record.  Raises StoreError if nobody could do it in time."""
-    from jupiter_addons.parts import VERSION  # the host comes with it, and is not needed to fail early
-    from jupiter_addons.stores import Stores
-
-    deadline_s = time.monotonic() + WAIT_S
-    while erasure in keys.unrecorded():
-        try:
-            stores = Stores(settings, VERSION)
-        except StoreError as error:  # a gateway that runs has the log, and will do it
-            if time.monotonic() > deadline_s:
-                said = "the keys are destroyed, and that is not on record yet: the next start of the gateway does it"
-                raise StoreError(f"{said} ({error})") from error
-            await asyncio.sleep(0.25)
-            continue
-        try:
-            await record_erasures(stores.log, keys)
-        finally:
-            stores.close()
 
 
 def _receipt(settings: Configuration, erasure: Erasure, form: str) -> None:

@@ -1,9 +1,11 @@
 """`jupiter evidence prove`: what a third party needs to verify one call without us."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from jupiter_addons.cli.evidence_timestamps import covering
 from jupiter_addons.cli.evidence_witnesses import known
 from jupiter_addons.cli.options import config_option, configuration
 from jupiter_addons.errors import StoreError
@@ -13,7 +15,7 @@ from jupiter_addons.kept import logs_of
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_cosigned import Cosigned
-from jupiter_addons.storage.evidence_places import Place, snapshot
+from jupiter_addons.storage.evidence_places import LogSnapshot, Place, snapshot
 
 
 @click.command()
@@ -28,15 +30,24 @@ from jupiter_addons.storage.evidence_places import Place, snapshot
 @click.option(
     "--cosigned", is_flag=True, help="Under a checkpoint that witnesses have cosigned; verified with their keys."
 )
-def prove(config_path: Path | None, call_id: str, output: Path | None, cosigned: bool) -> int:
+@click.option(
+    "--timestamped",
+    is_flag=True,
+    help="Under the oldest checkpoint over it that a time-stamping authority has stamped.",
+)
+def prove(config_path: Path | None, call_id: str, output: Path | None, cosigned: bool, timestamped: bool) -> int:
     """Write a bundle that proves a call: its leaves, signatures, proofs of inclusion, checkpoint and keys.
 
     ID is that of the answer's x-jupiter-evidence-id.  `python -m jupiter_addons.evidence.verify_bundle BUNDLE ROOT` verifies
     it, and that file works alone, with PyNaCl; ROOT is the last line of `jupiter signing list`.  After it come the keys of the
-    witnesses, if the bundle is cosigned.
+    witnesses, if the bundle is cosigned.  `… verify_timestamp BUNDLE CA_FILE` has OpenSSL verify the timestamp, if it has one.
     """
+    if cosigned and timestamped:
+        raise click.UsageError(
+            "what witnesses have cosigned and what is stamped are different checkpoints: make two bundles"
+        )
     settings = configuration(config_path)
-    data = bundle_of(settings, call_id, cosigned=cosigned)
+    data = bundle_of(settings, call_id, cosigned=cosigned, timestamped=timestamped)
     if data is None:
         click.echo(f"jupiter: there is no call `{call_id}` on record", err=True)
         return 1
@@ -53,34 +64,62 @@ def prove(config_path: Path | None, call_id: str, output: Path | None, cosigned:
     return 0
 
 
-def bundle_of(settings: Configuration, call_id: str, *, cosigned: bool = False) -> bytes | None:
-    """Return the bundle that proves a call, with what witnesses have `cosigned`; None if there is no such call.
+type Under = Callable[[LogSnapshot, int], tuple[int, bytes, bytes | None]]
+"""A log and its first so many leaves -> size, note and, if it has one, timestamp of a checkpoint over them.
 
-    Raises StoreError.
+Raises StoreError if there is none.
+"""
+
+
+def bundle_of(
+    settings: Configuration, call_id: str, *, cosigned: bool = False, timestamped: bool = False
+) -> bytes | None:
+    """Return the bundle that proves a call, under a checkpoint that is `cosigned` or `timestamped`, or else the newest.
+
+    None if there is no such call.  Raises StoreError.
     """
     manifest = signing_keys.manifest_note(settings.signing_dir)
-    witnessed = Cosigned(settings.anchor_dir, known(settings, ())) if cosigned else None
+    under = _cosigned(settings) if cosigned else _timestamped(settings) if timestamped else _newest
     for place in logs_of(settings):
-        if place.exists() and (found := _bundle(place, call_id, manifest, witnessed)) is not None:
+        if place.exists() and (found := _bundle(place, call_id, manifest, under)) is not None:
             return found
     return None
 
 
-def _bundle(path: Place, call_id: str, manifest: bytes, witnessed: Cosigned | None) -> bytes | None:
+def _newest(log: LogSnapshot, _covered: int) -> tuple[int, bytes, None]:
+    found = log.newest_checkpoint()
+    if found is None:
+        raise StoreError(f"`{log.origin}` has no checkpoint yet; hint: the next start of the gateway makes one")
+    return *found, None
+
+
+def _cosigned(settings: Configuration) -> Under:
+    witnessed = Cosigned(settings.anchor_dir, known(settings, ()))
+
+    def under(log: LogSnapshot, covered: int) -> tuple[int, bytes, None]:
+        found = witnessed.newest(log.origin, covered - 1)
+        if found is None:
+            raise StoreError("no witness has cosigned that call yet; hint: evidence.witnesses")
+        return *found, None
+
+    return under
+
+
+def _timestamped(settings: Configuration) -> Under:
+    def under(log: LogSnapshot, covered: int) -> tuple[int, bytes, bytes]:
+        found = covering(settings, log.origin, covered)
+        return found.size, found.note, found.response
+
+    return under
+
+
+def _bundle(path: Place, call_id: str, manifest: bytes, under: Under) -> bytes | None:
     with snapshot(path) as log:
         leaves = [bundle.Stored(row.idx, row.leaf, row.signature) for row in log.leaves_of(call_id)]
         if not leaves:
             return None
-        if witnessed is not None:
-            newest = witnessed.newest(log.origin, max(one.idx for one in leaves))
-        else:
-            newest = log.newest_checkpoint()
-        if newest is None and witnessed is not None:
-            raise StoreError(f"no witness has cosigned call `{call_id}` yet; hint: evidence.witnesses")
-        if newest is None:
-            raise StoreError(f"`{path}` has no checkpoint yet; hint: the next start of the gateway makes one")
-        size, note = newest
+        size, note, stamp = under(log, max(one.idx for one in leaves) + 1)
         try:
-            return bundle.build(leaves, manifest, note, size, nodes(log.tiles))
+            return bundle.build(leaves, manifest, note, size, nodes(log.tiles), stamp)
         except (ValueError, LookupError, TypeError) as error:
             raise StoreError(f"call `{call_id}` cannot be proved: {error}; hint: jupiter evidence verify") from error

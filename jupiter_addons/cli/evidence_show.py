@@ -1,6 +1,7 @@
 """`jupiter evidence show`: one call, what its leaves say, and what was said in it."""
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import orjson
 
 from jupiter_addons.cli.evidence_keys import subject_keys
 from jupiter_addons.cli.evidence_prove import bundle_of
+from jupiter_addons.cli.on_record import operator, put
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.cli.text import columns
-from jupiter_addons.evidence.export import NAMES, row
+from jupiter_addons.evidence.export import NAMES, disclosed, row
 from jupiter_addons.evidence.query import Call, joined
 from jupiter_addons.evidence.verify import Row
 from jupiter_addons.kept import logs_of
@@ -39,7 +41,10 @@ _STATES = {
     "--receipt", is_flag=True, help="What proves the call to the client, alone: as `evidence prove` writes it."
 )
 def show(config_path: Path | None, form: str, call_id: str, content: bool, leaves: bool, receipt: bool) -> int:
-    """Show one call by the id of its answer's x-jupiter-evidence-id."""
+    """Show one call by the id of its answer's x-jupiter-evidence-id.
+
+    That prompts and answers were shown, and to whom, is put on record.
+    """
     settings = configuration(config_path)
     if receipt and (proved := bundle_of(settings, call_id)) is not None:
         click.echo(proved, nl=False)
@@ -59,7 +64,11 @@ def show(config_path: Path | None, form: str, call_id: str, content: bool, leave
 
 def _bodies(settings: Configuration, call_id: str) -> list[Body]:
     with subject_keys(settings) as keys:
-        return bodies_of(logs_of(settings), call_id, keys)
+        found = bodies_of(logs_of(settings), call_id, keys)
+    if shown := [body.role for body in found if body.body is not None]:
+        leaf = disclosed(call_id, shown, by=operator(settings), t_us=time.time_ns() // 1000)
+        put(settings, leaf, "what was said is read")  # before it is shown
+    return found
 
 
 def _show_text(call: Call, rows: Sequence[Row], bodies: Sequence[Body]) -> None:

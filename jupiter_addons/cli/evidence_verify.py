@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import click
 
+from jupiter_addons.cli.evidence_timestamps import HINT, Timestamps, checked
 from jupiter_addons.cli.evidence_verify_archive import verify_archive
 from jupiter_addons.cli.evidence_witnesses import Witnesses, ask, known, line
 from jupiter_addons.cli.options import config_option, configuration, format_option
@@ -65,6 +67,15 @@ MOST_SHOWN = 100
     help="The key of a witness, `name+id+base64`, beside those of evidence.witnesses.",
 )
 @click.option(
+    "--timestamps", "list_timestamps", is_flag=True, help="Say what each timestamp proves, not only the first and last."
+)
+@click.option(
+    "--timestamp-ca",
+    "timestamp_ca",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Who vouches for timestamps, in PEM; default evidence.timestamps.ca_file.",
+)
+@click.option(
     "--root", "root_text", help="The root key as you know it, `jupiter-root+…`; default the one beside the keys."
 )
 @click.option(
@@ -80,13 +91,15 @@ def verify(
     given: tuple[Path, ...],
     asked: tuple[str, ...],
     witness_keys: tuple[str, ...],
+    list_timestamps: bool,
+    timestamp_ca: Path | None,
     root_text: str | None,
     archive_url: str | None,
 ) -> int:
     """Check every leaf, tree and checkpoint of each log, and that nothing is missing.
 
     Exits 1 if anything is not as it was signed, and 4 if it all is, but for some log there is nothing kept elsewhere by which
-    a missing end would show; with --witness, nothing that a witness has said.
+    a missing end would show; with --witness, nothing that a witness has said.  Timestamps are verified without asking anybody.
     """
     if archive_url is not None:
         return verify_archive(archive_url, _root(root_text), config_path, form)
@@ -98,16 +111,41 @@ def verify(
     remembered += [
         Remembered(one.head, f"witness `{one.by}`", witnessed=True) for one in (*witnesses.kept, *witnesses.said)
     ]
+    timestamps = checked(settings, manifest.keys("log").values(), timestamp_ca)
+    remembered += timestamps.remembered()
     saved = _load(state)
     with _executor(settings, jobs) as executor:
         audit = Audit(manifest, executor=executor, progress=_progress)
         audited, together = audit.run(logs_of(settings), remembered, saved)
     _save(state, saved, audited)
+    together += timestamps.findings
     bad = bool(together) or any(log.report.findings for log in audited)
     compared = all(log.compared and witnesses.suffice(log.origin) for log in audited)
     code = 1 if bad else 0 if compared else UNVERIFIABLE
-    (_show_json if form == "json" else _show)(audited, together, witnesses, code)
+    others = Others(witnesses, timestamps, list_timestamps)
+    (_show_json if form == "json" else _show)(audited, together, others, code)
     return code
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What others have said of the logs."""
+
+    witnesses: Witnesses
+    timestamps: Timestamps
+    lists_timestamps: bool
+    """Whether each timestamp is told."""
+
+    def lines(self, log: Audited) -> Iterator[str]:
+        """Yield what they have said of one log."""
+        for seen in self.witnesses.of(log.origin):
+            yield line(seen, log.report.edge.size)
+        proved = self.timestamps.of(log.origin)
+        shown = proved if self.lists_timestamps or len(proved) < 3 else [proved[0], proved[-1]]
+        for one in shown:
+            yield f"timestamp: {one}"
+        if len(shown) < len(proved):
+            yield f"and {len(proved) - len(shown)} timestamps between; hint: --timestamps"
 
 
 def _origins(settings: Configuration) -> list[str]:
@@ -177,7 +215,7 @@ def _save(state: Path | None, before: dict[str, Saved], audited: list[Audited]) 
         raise StoreError(f"cannot write `{state}`: {error}") from error
 
 
-def _show(audited: list[Audited], together: list[Finding], witnesses: Witnesses, code: int) -> None:
+def _show(audited: list[Audited], together: list[Finding], others: Others, code: int) -> None:
     several = len(audited) > 1
     for log in audited:
         report, name = log.report, f"{log.path.name}: " if several else ""
@@ -192,8 +230,8 @@ def _show(audited: list[Audited], together: list[Finding], witnesses: Witnesses,
             f"compared with {', '.join(log.compared)}" if log.compared else "compared with nothing kept elsewhere"
         )
         click.echo(f"{name}{log.checkpoints} checkpoints; {with_whom}")
-        for seen in witnesses.of(log.origin):
-            click.echo(f"{name}{line(seen, report.edge.size)}")
+        for said in others.lines(log):
+            click.echo(f"{name}{said}")
         if report.open_calls:
             click.echo(
                 f"{name}{len(report.open_calls)} calls have no outcome yet: they are under way, or the next start ends them"
@@ -202,9 +240,11 @@ def _show(audited: list[Audited], together: list[Finding], witnesses: Witnesses,
             click.echo(f"{name}nothing was written for {seconds} s after leaf {idx}: there was no gateway to do so")
     for finding in together:
         click.echo(f"BAD   {finding}")
-    for why in witnesses.unsaid:
+    for why in others.witnesses.unsaid:
         click.echo(why)
-    if code == UNVERIFIABLE and witnesses.asked:
+    if others.timestamps.unchecked:
+        click.echo(f"{others.timestamps.unchecked} timestamps are kept and not verified; {HINT}")
+    if code == UNVERIFIABLE and others.witnesses.asked:
         click.echo("no witness has said how far a log had come, so what is missing or another's would not show")
     elif code == UNVERIFIABLE:
         click.echo(
@@ -213,10 +253,11 @@ def _show(audited: list[Audited], together: list[Finding], witnesses: Witnesses,
         )
 
 
-def _show_json(audited: list[Audited], together: list[Finding], witnesses: Witnesses, code: int) -> None:
-    logs = {log.path.name: _summary(log, witnesses) for log in audited}
+def _show_json(audited: list[Audited], together: list[Finding], others: Others, code: int) -> None:
+    logs = {log.path.name: _summary(log, others) for log in audited}
     beyond = [_row(finding) for finding in together]
-    common: dict[str, Any] = {"ok": code != 1, "complete": code == 0, "unsaid": witnesses.unsaid}
+    common: dict[str, Any] = {"ok": code != 1, "complete": code == 0, "unsaid": others.witnesses.unsaid}
+    common["timestamps_unchecked"] = others.timestamps.unchecked
     if len(audited) == 1:
         [only] = logs.values()
         shown = {**only, **common, "findings": [*only["findings"], *beyond]}
@@ -225,7 +266,7 @@ def _show_json(audited: list[Audited], together: list[Finding], witnesses: Witne
     click.echo(json.dumps(shown))
 
 
-def _summary(log: Audited, witnesses: Witnesses) -> dict[str, Any]:
+def _summary(log: Audited, others: Others) -> dict[str, Any]:
     report = log.report
     return {
         "ok": not report.findings,
@@ -240,8 +281,9 @@ def _summary(log: Audited, witnesses: Witnesses) -> dict[str, Any]:
         "checkpoints": log.checkpoints,
         "compared": log.compared,
         "witnesses": [
-            {"name": seen.by, "size": seen.head.size, "time_s": seen.time_s} for seen in witnesses.of(log.origin)
+            {"name": seen.by, "size": seen.head.size, "time_s": seen.time_s} for seen in others.witnesses.of(log.origin)
         ],
+        "timestamps": [one.as_json() for one in others.timestamps.of(log.origin)],
         "resumed_at": log.resumed_at,
         "pruned": report.pruned,
         "silences": [{"after": idx, "seconds": seconds} for idx, seconds in report.silences],

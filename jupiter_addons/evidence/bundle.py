@@ -2,10 +2,11 @@
 
     {"format": "mercator-jupiter/bundle@v1",
      "keys": "…the manifest, a note that the root has signed…",
+     "timestamp": "…base64 of the answer of a time-stamping authority, over the checkpoint, if it is under one that has it…",
      "leaves": [{"envelope": {…DSSE: payload, payloadType, signatures…}, "proof": "c2sp.org/tlog-proof@v1\\nindex 7\\n…"}, …]}
 
 It is canonical JSON in one line, so that no bit of it can be changed without it being another file.  `verify_bundle` reads
-it without any of this project.
+it without any of this project, and `verify_timestamp` the timestamp.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,8 +31,10 @@ class Stored:
     signature: bytes
 
 
-def build(leaves: Iterable[Stored], manifest: bytes, note: bytes, size: int, node: Nodes) -> bytes:
-    """Return the bundle of some leaves of one log, under its checkpoint `note` of `size` leaves.
+def build(
+    leaves: Iterable[Stored], manifest: bytes, note: bytes, size: int, node: Nodes, timestamp: bytes | None = None
+) -> bytes:
+    """Return the bundle of some leaves of one log, under its checkpoint `note` of `size` leaves, and the timestamp of that.
 
     Raises ValueError if there is a leaf that the checkpoint does not cover, or one of no canonical form.
     """
@@ -45,6 +48,8 @@ def build(leaves: Iterable[Stored], manifest: bytes, note: bytes, size: int, nod
     if not entries:
         raise ValueError("a bundle has leaves")
     whole = {"format": FORMAT, "keys": manifest.decode(), "leaves": entries}
+    if timestamp is not None:
+        whole["timestamp"] = base64_of(timestamp)
     return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS) + b"\n"
 
 

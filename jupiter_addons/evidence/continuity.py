@@ -15,7 +15,7 @@ from jupiter_addons.evidence.verify import Row
 SILENCE = 2.5
 """A log that promises a heart-beat every so often has fallen silent after so many times that."""
 
-_MILESTONES = ("recover", "key.rotate", "erase", "prune")
+_MILESTONES = ("recover", "key.rotate", "erase", "prune", "export")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Continuity:
     kinds: Counter[str] = field(default_factory=Counter)
     starts: int = 0
     milestones: Counter[str] = field(default_factory=Counter)
-    """Recoveries, rotations, erasures, prunes."""
+    """Recoveries, rotations, erasures, prunes, exports."""
     gaps: list[Gap] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ at hand: an export of everything there ever was takes no more memory than one of
 
 import csv
 import datetime
+import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import orjson
 
 from jupiter_addons.evidence import ocsf, otlp
-from jupiter_addons.evidence.query import COLUMNS, Call
+from jupiter_addons.evidence.query import COLUMNS, Call, Filter
+from jupiter_addons.evidence.record import Fields, control
 
 type Writer = Callable[[Iterable[Call]], Iterator[bytes]]
 
@@ -22,6 +24,27 @@ NAMES = ("time", *COLUMNS)
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a spreadsheet take a cell for a formula, full-width forms included; OWASP's list."""
+
+
+def exported(wanted: Filter, *, by: str, form: str, count: int, sha256: str, whole: bool, t_us: int) -> Fields:
+    """Return the leaf that says what was exported: of which calls, how many, in which form, by whom (a pseudonym).
+
+    The filter is named by its digest; `sha256` is that of the bytes that went out, and `whole` says whether all of them did.
+    """
+    return control(
+        "export", what="calls", by=by, filter_sha256=filter_digest(wanted), format=form, count=count, sha256=sha256,
+        whole=int(whole), at_us=t_us,
+    )  # fmt: skip
+
+
+def disclosed(call_id: str, roles: Iterable[str], *, by: str, t_us: int) -> Fields:
+    """Return the leaf that says that what was said in a call was shown, which bodies of it, to whom (a pseudonym)."""
+    return control("export", what="content", by=by, call=call_id, roles=" ".join(roles), at_us=t_us)
+
+
+def filter_digest(wanted: Filter) -> str:
+    """Return the digest by which a filter can be recognised: SHA-256 of what it asks, as canonical JSON."""
+    return hashlib.sha256(orjson.dumps(wanted.given(), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def row(call: Call) -> dict[str, Any]:

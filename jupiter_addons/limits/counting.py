@@ -4,7 +4,7 @@ The books are in memory or in a database; what is written here has to happen in 
 one synchronous function on one event loop is atomic without a lock, and a database has transactions.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,8 @@ from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.store import Count, Counter, Expired, Held, Short, Shortage, Slots, Take, Taken
 from jupiter_addons.limits.tables import NS, Table
 
+FORGOTTEN = -1
+"""The mark of an amount that was counted, and does not count since a reset: nothing of it can be given back."""
 MAX_SUBJECTS = 1_000_000
 """With so many subjects in a series, those that a client may have made up are counted together."""
 
@@ -29,6 +31,8 @@ class Hold:
     """When its lease runs out; of a call whose lease has run out, when it is forgotten."""
     more: list[tuple[int, int, int]]
     """What was taken since: number of the take, mark, amount."""
+    counted: int = 0
+    """How many of these the books have counted as held, if they keep that apart."""
 
     def amount(self, number: int) -> int:
         """Return how much is held of a take's counter."""
@@ -53,11 +57,17 @@ class Books(Protocol):
     def expire(self, now_ns: int, most: int) -> Sequence[Hold]:
         """Return up to `most` holds of open calls whose lease has run out; from now on it has."""
 
-    def held(self, counter: Counter) -> int:
-        """Return how much of a counter is held by open calls."""
+    def held(self, counter: Counter, subject: str) -> int:
+        """Return how much open calls hold of a subject that is counted as a counter says."""
 
-    def holds_of(self, counter: Counter) -> Iterator[tuple[Hold, int]]:
-        """Yield every hold of an open call on a counter, and the number of its take."""
+    def holds(self) -> Iterator[Hold]:
+        """Yield every hold of an open call."""
+
+    def over(self) -> Iterator[Hold]:
+        """Yield every hold of a call whose lease has run out, and that is not forgotten."""
+
+    def put_over(self, hold: Hold) -> None:
+        """Keep the hold of a call whose lease has run out."""
 
     def tidy(self, now_ns: int, most: int) -> None:
         """Forget up to about `most` things that do not matter any more."""
@@ -97,7 +107,7 @@ class Counting:
                 taken = table.taken(subject, now_ns)
             left = cap - taken - amount
             if left < 0:
-                lacking[len(tables)] = table.shortage(subject, amount, cap, now_ns)
+                lacking[len(tables)] = table.shortage(subject, amount, cap, now_ns, books.held(counter, subject))
             tables.append(table)
             subjects.append(subject)
             remaining.append(left)
@@ -123,7 +133,8 @@ class Counting:
             subject, cap = hold.subjects[number], hold.takes[number].cap
             remaining[number] = cap - table.taken(subject, now_ns) - amount
             if remaining[number] < 0:
-                lacking[number] = table.shortage(subject, amount, cap, now_ns)
+                held = self._books.held(hold.takes[number].counter, subject)
+                lacking[number] = table.shortage(subject, amount, cap, now_ns, held)
         if lacking:
             return Short(lacking)
         for number, table, amount in wanted:
@@ -161,7 +172,8 @@ class Counting:
         while change < 0:
             mark, amount = puts.pop()
             back = min(amount, -change)
-            table.take_back(subject, mark, back)
+            if mark != FORGOTTEN:
+                table.take_back(subject, mark, back)
             change += back
 
     def renew(self, call_ids: Iterable[str], lease_s: float) -> Sequence[str]:
@@ -193,7 +205,7 @@ class Counting:
     def usage(self, counters: Sequence[Counter]) -> Sequence[Count]:
         """Return what counters hold."""
         now_ns, books = self._steady_ns(), self._books
-        return [Count(books.table(one).taken(one.subject, now_ns), books.held(one)) for one in counters]
+        return [Count(books.table(one).taken(one.subject, now_ns), books.held(one, one.subject)) for one in counters]
 
     def adjust(self, counter: Counter, change: int) -> None:
         """Count so much more, or less."""
@@ -206,18 +218,32 @@ class Counting:
 
     def reset(self, counters: Sequence[Counter]) -> None:
         """Forget what was taken, except what open calls hold."""
-        now_ns = self._steady_ns()
+        now_ns, books = self._steady_ns(), self._books
+        held = {(one.series, one.subject) for one in counters if books.held(one, one.subject)}
         for counter in counters:
-            table = self._books.table(counter)
-            table.clear(counter.subject)
-            for hold, number in self._books.holds_of(counter):
-                rate = hold.takes[number].rate
-                hold.marks[number] = table.add(counter.subject, hold.takes[number].amount, now_ns, rate)
-                hold.more = [
-                    (which, table.add(counter.subject, amount, now_ns, rate) if which == number else mark, amount)
-                    for which, mark, amount in hold.more
-                ]
-                self._books.put(hold)
+            books.table(counter).clear(counter.subject)
+        for hold in books.holds() if held else ():
+            if numbers := _takes_of(hold, held):
+                for number in numbers:
+                    self._put_again(hold, number, now_ns)
+                books.put(hold)
+        names = {(one.series, one.subject) for one in counters}
+        for hold in books.over():
+            if numbers := _takes_of(hold, names):
+                for number in numbers:
+                    hold.marks[number] = FORGOTTEN
+                hold.more = [(which, FORGOTTEN if which in numbers else mark, n) for which, mark, n in hold.more]
+                books.put_over(hold)
+
+    def _put_again(self, hold: Hold, number: int, now_ns: int) -> None:
+        """Take what a call holds of a counter as if it took it now."""
+        (counter, amount, _, rate), subject = hold.takes[number], hold.subjects[number]
+        table = self._books.table(counter)
+        hold.marks[number] = table.add(subject, amount, now_ns, rate)
+        hold.more = [
+            (which, table.add(subject, more, now_ns, rate) if which == number else mark, more)
+            for which, mark, more in hold.more
+        ]
 
     def restore(self, taken: Iterable[Taken]) -> None:
         """Count what the evidence says was taken."""
@@ -230,3 +256,9 @@ class Counting:
     def open_calls(self) -> int:
         """Return how many calls are not settled."""
         return self._books.open_calls
+
+
+def _takes_of(hold: Hold, names: Set[tuple[str, str]]) -> list[int]:
+    """Return the numbers of a hold's takes that are of some counters, named by series and subject."""
+    places = zip(hold.takes, hold.subjects, strict=True)
+    return [number for number, (take, subject) in enumerate(places) if (take[0].series, subject) in names]

@@ -39,6 +39,9 @@ LEASE_S = 120.0
 RENEW_S = 30.0
 """How often it does."""
 
+COME_BACK = frozenset({"tokens", "input_tokens", "output_tokens", "nusd"})
+"""What is held at a worst case, of which something comes back.  A request is one, and a call that runs may run for long."""
+
 Branch = Literal["store", "local"]
 """Where a call was counted: in the store, or, while that did not answer, in this process alone."""
 
@@ -113,6 +116,8 @@ class Exceeded:
     """Infinite if that is never: the call alone is more than the limit."""
     every: Mapping[Limit, float] = field(default_factory=dict, compare=False)
     """All limits that refuse it, and when each would admit it."""
+    held_back: frozenset[Limit] = field(default=frozenset(), compare=False)
+    """Those of them that would admit it at once if all that is held, and may come back, did."""
     standing: Standing | None = None
     """How that limit stands, without the call."""
 
@@ -148,6 +153,8 @@ class Ledger:
         self._renewed_s = steady_s()
         self.sizes = Sizes()
         """How long answers turn out to be."""
+        self.on_settled: set[Callable[[Reservation], None]] = set()
+        """Who is told of every call of this process whose holds have come back."""
 
     async def reserve(
         self, call_id: str, limits: Sequence[Limit], amounts: Amounts, *, counters: Iterable[Counter] = ()
@@ -176,7 +183,7 @@ class Ledger:
             ]
             outcome = self._local.reserve(call_id, takes, LEASE_S)
         if isinstance(outcome, Short):
-            return _exceeded(outcome, limits, takes)
+            return _exceeded(outcome, limits, takes, [take.amount for take in takes])
         held = Reservation(call_id, tuple(limits), tuple(takes), outcome.remaining, amounts, at_s, branch)
         self._open[call_id] = held
         return held
@@ -184,27 +191,32 @@ class Ledger:
     def _store_of(self, held: Reservation) -> Store:
         return self.store if held.branch == "store" else self._local
 
-    def extend(self, held: Reservation, more: Amounts) -> Soon[Reservation | Exceeded]:
+    def extend(
+        self, held: Reservation, more: Amounts, *, instead: Mapping[str, Amounts] | None = None
+    ) -> Soon[Reservation | Exceeded]:
         """Take more for a call that runs; at once if the store answers at once, because a stream cannot wait.
 
+        Nor does it wait for what others hold: it would have to fall silent.  `instead`: what is taken of some subjects.
         Raises StoreError if it cannot be taken, or the call is not open any more.
         """
-        wanted = tuple(more.of(take.counter.unit) for take in held.takes)
+        wanted = _amounts(held.takes, more, instead)
         answer: Soon[Held | Short] = Held(held.call_id, held.remaining)
         if any(wanted):
             answer = self._store_of(held).extend(held.call_id, wanted)
         if isinstance(answer, Held | Short):
-            return self._extended(held, more, answer)
-        return self._extended_later(held, more, answer)
+            return self._extended(held, more, wanted, answer)
+        return self._extended_later(held, more, wanted, answer)
 
     async def _extended_later(
-        self, held: Reservation, more: Amounts, answer: Awaitable[Held | Short]
+        self, held: Reservation, more: Amounts, wanted: Sequence[int], answer: Awaitable[Held | Short]
     ) -> Reservation | Exceeded:
-        return self._extended(held, more, await answer)
+        return self._extended(held, more, wanted, await answer)
 
-    def _extended(self, held: Reservation, more: Amounts, outcome: Held | Short) -> Reservation | Exceeded:
+    def _extended(
+        self, held: Reservation, more: Amounts, wanted: Sequence[int], outcome: Held | Short
+    ) -> Reservation | Exceeded:
         if isinstance(outcome, Short):
-            return _exceeded(outcome, held.limits, held.takes)
+            return _exceeded(outcome, held.limits, held.takes, wanted)
         total = Amounts(
             held.amounts.input_tokens + more.input_tokens,
             held.amounts.output_tokens + more.output_tokens,
@@ -223,15 +235,17 @@ class Ledger:
         """
         if self._open.pop(held.call_id, None) is None:
             return False
-        other = instead or {}
-        amounts = tuple(other.get(take.counter.subject, true).of(take.counter.unit) for take in held.takes)
+        amounts = _amounts(held.takes, true, instead)
         if not amounts:
             return True
         try:
-            return await come(self._store_of(held).settle(held.call_id, amounts))
+            was_open = await come(self._store_of(held).settle(held.call_id, amounts))
         except StoreError:
             self._owed[held.call_id] = amounts
             return True
+        for tell in tuple(self.on_settled):
+            tell(held)
+        return was_open
 
     async def tend(self) -> Sequence[Expired]:
         """Do what needs doing once a second: renew leases, settle what is owed, end what has run out.  Raises StoreError."""
@@ -299,11 +313,23 @@ class Ledger:
         self.store.close()
 
 
-def _exceeded(short: Short, limits: Sequence[Limit], takes: Sequence[Take]) -> Exceeded:
+def _exceeded(short: Short, limits: Sequence[Limit], takes: Sequence[Take], wanted: Sequence[int]) -> Exceeded:
     last = short.last
     every = {limits[number]: lack.retry_after_s for number, lack in short.lacking.items()}
+    held_back = frozenset(
+        limits[number]
+        for number, lack in short.lacking.items()
+        if limits[number].kind.unit in COME_BACK and lack.settled + wanted[number] <= takes[number].cap
+    )
     lack = short.lacking[last]
-    return Exceeded(limits[last], lack.retry_after_s, every, Standing(limits[last], takes[last], lack.remaining))
+    standing = Standing(limits[last], takes[last], lack.remaining)
+    return Exceeded(limits[last], lack.retry_after_s, every, held_back, standing)
+
+
+def _amounts(takes: Iterable[Take], amounts: Amounts, instead: Mapping[str, Amounts] | None) -> tuple[int, ...]:
+    """Return amounts in the order of takes; some subjects have their own."""
+    other = instead or {}
+    return tuple(other.get(take.counter.subject, amounts).of(take.counter.unit) for take in takes)
 
 
 async def _told_later(

@@ -130,6 +130,8 @@ class Shortage(NamedTuple):
     remaining: int
     retry_after_s: float
     """In how many seconds it could, if nothing more is taken; infinite if it never can: the amount alone is beyond the cap."""
+    settled: int
+    """What counts even if all that is held came back."""
 
 
 @dataclass(frozen=True, slots=True)

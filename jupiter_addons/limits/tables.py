@@ -6,6 +6,7 @@ How states are kept is told apart from what they mean: `states` keeps them in me
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 from jupiter_addons.limits.states import Forever, Halves, States
 from jupiter_addons.limits.store import BUCKETS, Bucket, Period, Shape, Shortage, Sliding, Slots
@@ -23,11 +24,12 @@ class Table(ABC):
 
     __slots__ = ()
 
-    def shortage(self, subject: str, amount: int, cap: int, now_ns: int) -> Shortage:
-        """Return why an amount that does not fit under the cap cannot be taken."""
+    def shortage(self, subject: str, amount: int, cap: int, now_ns: int, held: int) -> Shortage:
+        """Return why an amount that does not fit under the cap cannot be taken, if so much of what counts is only held."""
         taken = self.taken(subject, now_ns)
         wait_ns = None if amount > cap else self.wait_ns(subject, taken + amount - cap, now_ns)
-        return Shortage(max(0, cap - taken), math.inf if wait_ns is None else max(0, wait_ns) / NS)
+        retry_after_s = math.inf if wait_ns is None else max(0, wait_ns) / NS
+        return Shortage(max(0, cap - taken), retry_after_s, max(0, taken - held))
 
     @abstractmethod
     def taken(self, subject: str, now_ns: int) -> int:
@@ -57,8 +59,8 @@ class Table(ABC):
     def idle(self, most: int, now_ns: int) -> None:
         """Forget up to `most` subjects of which nothing counts."""
 
-    def until_ns(self, subject: str) -> int:
-        """Return when what is kept of a subject will not matter any more, if nobody takes more."""
+    def until_ns(self, state: Any) -> int:
+        """Return when a state that is kept will not matter any more, if nobody takes more; None is no state."""
         return ALWAYS_NS
 
     @property
@@ -120,7 +122,9 @@ class SlidingTable(Table):
             number = self._number  # one object for all subjects: a million of them would be 32 MB
         else:
             self._number = number
-        state = self._now(subject, now_ns)
+        state = self._states.get(subject)
+        if state is not None and state[1] < number - BUCKETS:
+            state = self._now(subject, now_ns)
         if state is None:
             state = (amount, number, amount)
         elif state[-2] >= number:  # not below: a steady clock stands still at most
@@ -156,9 +160,8 @@ class SlidingTable(Table):
     def _gone_ns(self, number: int) -> int:
         return (number + BUCKETS + 1) * self._step_ns
 
-    def until_ns(self, subject: str) -> int:
+    def until_ns(self, state: Pairs | None) -> int:
         """Return when the last sub-bucket will have left."""
-        state = self._states.get(subject)
         return 0 if state is None else self._gone_ns(state[-2])
 
     def idle(self, most: int, now_ns: int) -> None:
@@ -316,9 +319,8 @@ class BucketTable(Table):
         if (state := self._states.get(subject)) is not None:
             self._states.put(subject, (max(0, state[0] - amount * self._window_ns), state[1], state[2]))
 
-    def until_ns(self, subject: str) -> int:
+    def until_ns(self, state: Level | None) -> int:
         """Return when a bucket will be full."""
-        state = self._states.get(subject)
         if state is None or not state[0]:
             return 0
         return state[1] - -state[0] // state[2] if state[2] else ALWAYS_NS

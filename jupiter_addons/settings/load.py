@@ -81,6 +81,11 @@ class Configuration(Settings):
         return self._at(self.proxy.state_dir / "subject_keys.db")
 
     @property
+    def outbox_path(self) -> Path:
+        """The database of leaves that commands leave for whoever writes the log."""
+        return self._at(self.proxy.state_dir / "outbox.db")
+
+    @property
     def content_key_path(self) -> Path:
         """The master key of those keys."""
         return self.signing_dir / "content.key"
@@ -107,6 +112,11 @@ class Configuration(Settings):
     def anchor_dir(self) -> Path:
         """Where the newest checkpoint of each log is kept."""
         return self._at(self.evidence.anchor_path or self.proxy.state_dir / "anchors")
+
+    @property
+    def timestamp_ca_file(self) -> Path | None:
+        """The file of those who vouch for the time-stamping authority."""
+        return None if self.evidence.timestamps is None else self._at(self.evidence.timestamps.ca_file)
 
     @property
     def keys_path(self) -> Path:

@@ -159,11 +159,22 @@ def _is_witness(text: str) -> str:
 
 
 def _is_prefix(text: str) -> str:
-    parts = urlsplit(text)
-    plain = not (parts.query or parts.fragment or parts.username or parts.password)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or not plain:
+    if not _is_plain(text):
         raise ValueError("the address of a witness is written like https://witness.example/prefix")
     return text
+
+
+def _is_authority(text: str) -> str:
+    if not _is_plain(text):
+        raise ValueError("the address of a time-stamping authority is written like https://tsa.example/tsr")
+    return text
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it is an address of HTTP, with nothing but a path behind the server."""
+    parts = urlsplit(text)
+    plain = not (parts.query or parts.fragment or parts.username or parts.password)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and plain
 
 
 class Witness(Section):
@@ -173,6 +184,17 @@ class Witness(Section):
     """Its name and public key, `name+id+base64`, as `jupiter evidence witness keys` prints them there."""
     url: Annotated[str, AfterValidator(_is_prefix)]
     """The prefix of its addresses; it is told the name, size and root of each log, and nothing else."""
+
+
+class Timestamps(Section):
+    """A time-stamping authority (RFC 3161), which says by its own clock how far each log had come; the extra `timestamps`."""
+
+    url: Annotated[str, AfterValidator(_is_authority)]
+    """Its address; it is told a hash, and nothing else."""
+    ca_file: Path
+    """Who vouches for it: certificates in PEM, without which none of its timestamps is believed."""
+    every: Timeout = 600.0
+    """How often the newest checkpoint of each log is stamped; each is about 10 KB, and kept."""
 
 
 class Evidence(Section):
@@ -195,6 +217,8 @@ class Evidence(Section):
     """A directory, better on another disk or host, that keeps how far each log has come; default `<state_dir>/anchors`."""
     witnesses: Annotated[list[Witness], Field(max_length=8)] = Field(default_factory=list)
     """Who is to cosign each log, at most once a second, and never while a call waits."""
+    timestamps: Timestamps | None = None
+    """Who is to stamp each log, never while a call waits; none by default."""
     heartbeat: Timeout = 60.0
     """How often a leaf is written when nothing happens, so that silence is proved."""
     signing_key_path: Path | None = None

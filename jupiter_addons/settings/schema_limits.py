@@ -216,6 +216,9 @@ class Enforcement(Section):
     """The most calls that wait for one limit."""
     queue_timeout: Duration = 30.0
     """The longest that one waits."""
+    wait_for_held: Duration = 5.0
+    """How long a call that is refused (`block`, `downgrade`) waits before it is, if it would fit under its limits once what
+    running calls hold, and may not need, comes back; 0: it is refused at once."""
     model_downgrades: dict[str, str] = Field(default_factory=dict)
     """Model -> the lesser one that is asked instead."""
 

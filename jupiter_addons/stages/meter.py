@@ -41,13 +41,16 @@ def held_at_first(ledger: Ledger, profile: Profile, call: Call, price: Price | N
 class Meter:
     """The holds of one stream."""
 
-    def __init__(self, ledger: Ledger, holds: Sequence[Reservation], price: NanoUsdPerMillion) -> None:
+    def __init__(
+        self, ledger: Ledger, holds: Sequence[Reservation], price: NanoUsdPerMillion, *, spared: str | None = None
+    ) -> None:
         """`holds` are the call's own, and its provider's if that is another than it was reserved for; `price` is that of its
-        output.
+        output; `spared` the subject of a provider that it was reserved for and that does not answer it.
         """
         self._ledger = ledger
         self._holds = tuple(holds)
         self._price = price
+        self._instead = {} if spared is None else {spared: Amounts(requests=0)}
         self._asking = self._closed = False
         self.spent: str | None = None
         """The name of the limit that gives no more, or `store` if that does not answer; None if nothing has run out."""
@@ -72,7 +75,7 @@ class Meter:
             return
         more = Amounts(0, tokens, cost(tokens, self._price), requests=0)
         try:
-            answers = [self._ledger.extend(held, more) for held in self._holds]
+            answers = [self._ledger.extend(held, more, instead=self._instead) for held in self._holds]
         except StoreError as error:
             self._failed(error)
             return

@@ -77,7 +77,10 @@ class ReadReply:
         if not x.outgoing.call.stream or x.is_passed_on or all(held.bounds_output is None for held in holds):
             return None
         price = x.hold_price
-        meter = x.meter = Meter(self._ledger, holds, NanoUsdPerMillion(0) if price is None else price.output)
+        first = x.route.candidates[0].provider.name
+        spared = None if x.candidate.provider.name == first else f"provider:{first}"
+        price_out = NanoUsdPerMillion(0) if price is None else price.output
+        meter = x.meter = Meter(self._ledger, holds, price_out, spared=spared)
         return meter
 
     def _kind(self, response: http.Response, x: Exchange) -> Kind:

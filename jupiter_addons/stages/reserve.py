@@ -107,20 +107,18 @@ class Reserve:
     async def _take(
         self, x: Exchange, limits: Sequence[Limit], amounts: Amounts, counters: Sequence[Counter]
     ) -> Reservation | Exceeded:
-        """Take a call's amounts; wait for that where its limits let calls wait.  Raises StoreError and TimedOut."""
+        """Take a call's amounts; wait for that where a call may wait.  Raises StoreError and TimedOut."""
 
         def attempt() -> Awaitable[Reservation | Exceeded]:
             return self._ledger.reserve(x.call_id, limits, amounts, counters=counters)
 
         before = self._lines.of(limits)
         if before is not None:
-            return await self._lines.wait(before, x.principal.user, 0.0, attempt)
+            return await self._lines.wait(before, x.principal.user, None, attempt)
         outcome = await attempt()
-        if isinstance(outcome, Reservation) or any(limit.terms.enforcement != "queue" for limit in outcome.every):
+        if isinstance(outcome, Reservation) or not self._lines.may_wait(outcome):
             return outcome
-        if math.isinf(outcome.retry_after_s):
-            return outcome
-        return await self._lines.wait(outcome.limit, x.principal.user, outcome.retry_after_s, attempt)
+        return await self._lines.wait(outcome.limit, x.principal.user, outcome, attempt)
 
     def _amounts(self, x: Exchange) -> Amounts:
         """Return what a call may come to at the dearest of its candidates."""

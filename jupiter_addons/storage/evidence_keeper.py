@@ -2,7 +2,9 @@
 
 A heart-beat is a leaf, so that silence is proved and not assumed.  The roll-up is a leaf in which one log names the newest
 checkpoints of all others, so that a log that is deleted is missed; a log that has been named once is named ever after.
-Nothing here stands in the way of a call: an anchor that cannot be written is said once, and tried again.
+Nothing here stands in the way of a call: an anchor that cannot be written is said once, and tried again.  It is said as a
+warning, because mitmproxy ends a gateway that logs an error while it starts.  A start has seen to its first anchor before, and
+fails on purpose if that cannot be written (`begin`).
 """
 
 import logging
@@ -24,6 +26,15 @@ STEP_S = 1.0
 """How far the anchor may be behind the log."""
 PATIENCE_S = 5.0
 """How long an end waits for an anchor that is being written."""
+
+
+def begin(log: LogWriter, anchors: Anchors) -> None:
+    """Anchor a log that has just been opened.  Raises StoreError: what nobody remembers from its start on is not anchored."""
+    try:
+        anchors.keep(log.checkpoint)
+    except StoreError as error:
+        hint = "hint: `evidence.anchor_path` names a directory that this user can write to"
+        raise StoreError(f"{error}; {hint}") from error
 
 
 class Keeper:
@@ -73,7 +84,7 @@ class Keeper:
             self._anchors.keep(note)
         except StoreError as error:
             if not self._failing:
-                logger.error("the evidence log is not anchored: %s", error)
+                logger.warning("the evidence log is not anchored: %s", error)
             self._failing = True
             return
         if self._failing:
@@ -96,7 +107,7 @@ class Keeper:
             try:
                 head = newest_checkpoint(path, self._log_keys)
             except StoreError as error:
-                logger.error("a log could not be rolled up: %s", error)
+                logger.warning("a log could not be rolled up: %s", error)
                 continue
             if head is not None:
                 self._named[head.origin] = head
@@ -114,7 +125,7 @@ class Keeper:
                 if known is None or known.size < head.size:
                     self._named[head.origin] = head
         except (StoreError, ValueError, LookupError, TypeError) as error:
-            logger.error("an earlier roll-up cannot be read: %s", error)
+            logger.warning("an earlier roll-up cannot be read: %s", error)
             return
         self._knows_named = True
 

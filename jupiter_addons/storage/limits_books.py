@@ -8,9 +8,10 @@ read by one statement, and the counters of one subject lie side by side.
 """
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import sub
 from typing import Any
 
 import apsw
@@ -37,12 +38,13 @@ MIGRATIONS = (
 MANY_CALLS = 10_000
 """More calls of one process do not run at once."""
 
+DROP = "DELETE FROM counter WHERE subject = ? AND series = ?"
 _READ = "SELECT state, held FROM counter WHERE subject = ? AND series = ?"
-_KEEP = """
+KEEP = """
     INSERT INTO counter VALUES (?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET state = excluded.state, held = excluded.held, until_ns = excluded.until_ns
 """
-_HOLD = "INSERT INTO hold VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until_ns = excluded.until_ns, body = excluded.body"
+HOLD = "INSERT INTO hold VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until_ns = excluded.until_ns, body = excluded.body"
 _OVER = "INSERT INTO over VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until_ns = excluded.until_ns, body = excluded.body"
 _MORE = "INSERT INTO series VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET subjects = subjects + excluded.subjects"
 _FEWER = "UPDATE series SET subjects = max(0, subjects - ?) WHERE name = ?"
@@ -59,7 +61,7 @@ def _together(table: str, counters: int) -> str:
 
 
 @dataclass(slots=True, eq=False)
-class _Row:
+class Row:
     """A subject of a series; the state is None if nothing is known of it."""
 
     state: Any
@@ -68,20 +70,25 @@ class _Row:
     """Whether it is in the database."""
     is_changed: bool = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing would be lost with it."""
+        return self.state is None and not self.held
 
-class _Series:
+
+class Series:
     """The states of one table, in rows.  See `states.States`."""
 
     def __init__(self, books: "SqliteBooks", counter: Counter, wall_s: Callable[[], float]) -> None:
         self._books = books
         self.name = counter.series
         self.ends_s = counter.shape.ends_s if isinstance(counter.shape, Period) else None
-        self.rows: dict[str, _Row] = {}
+        self.rows: dict[str, Row] = {}
         self.table: Table
         self.form: Form
         self.table, self.form = table_in(self, counter.shape, wall_s)
 
-    def row(self, subject: str) -> _Row:
+    def row(self, subject: str) -> Row:
         """Return the row of a subject."""
         row = self.rows.get(subject)
         if row is None:
@@ -90,12 +97,16 @@ class _Series:
 
     def get(self, subject: str) -> Any:
         """Return a state."""
-        return self.row(subject).state
+        row = self.rows.get(subject)
+        return (self._books.read(self, subject) if row is None else row).state
 
     def put(self, subject: str, state: Any) -> None:
         """Keep a state."""
-        row = self.row(subject)
-        row.state, row.is_changed = state, True
+        row = self.rows.get(subject)
+        if row is None:
+            row = self._books.read(self, subject)
+        row.state = state
+        self._books.change(self, subject, row)
 
     def drop(self, subject: str) -> None:
         """Forget a state; the row goes when nothing is held."""
@@ -119,8 +130,9 @@ class SqliteBooks:
         self.cursor: apsw.Cursor
         """Of the open database; whoever opens it sets it."""
         self._wall_s = wall_s
-        self._series: dict[str, _Series] = {}
-        self._touched: dict[str, _Series] = {}
+        self._series: dict[str, Series] = {}
+        self._touched: dict[str, Series] = {}
+        self._changed: list[tuple[Series, str, Row]] = []
         self._holds: dict[str, tuple[int, ...] | None] = {}
         """Call -> what it held of each take when it was read in this transaction; None if it was not there."""
         self._kept: dict[str, Hold] = {}
@@ -133,36 +145,37 @@ class SqliteBooks:
 
     def flush(self) -> None:
         """Write what has changed."""
-        cursor, members = self.cursor, dict[str, int]()
+        cursor, members = self.cursor, dict[Series, int]()
         kept: list[tuple[str, str, bytes | None, int, int]] = []
-        for name, series in self._touched.items():
-            for subject, row in series.rows.items():
-                if not row.is_changed:
-                    continue
-                state = row.state
-                if state is None and not row.held:
-                    if row.is_there:
-                        cursor.execute("DELETE FROM counter WHERE subject = ? AND series = ?", (subject, name))
-                        members[name] = members.get(name, 0) - 1
-                    continue
-                if not row.is_there:
-                    members[name] = members.get(name, 0) + 1
-                packed = None if state is None else series.form.pack(state)
-                kept.append((subject, name, packed, row.held, series.table.until_ns(subject)))
+        for series, subject, row in self._changed:
+            if row.is_empty:
+                if row.is_there:
+                    cursor.execute(DROP, (subject, series.name))
+                    members[series] = members.get(series, 0) - 1
+                continue
+            if not row.is_there:
+                members[series] = members.get(series, 0) + 1
+            kept.append(packed(series, subject, row))
         if kept:
-            cursor.executemany(_KEEP, kept)
-        for name, change in members.items():
-            if change > 0:
-                cursor.execute(_MORE, (name, self._touched[name].ends_s, change))
-            elif change < 0:
-                cursor.execute(_FEWER, (-change, name))
+            cursor.executemany(KEEP, kept)
+        self._count_members(members)
         for call_id, table in self._gone.items():
             cursor.execute(f"DELETE FROM {table} WHERE id = ?", (call_id,))  # noqa: S608 - one of two names of ours
             self._own.pop(call_id, None)
         for call_id, hold in self._kept.items():
             body = pack_hold(hold)
-            cursor.execute(_HOLD, (call_id, hold.until_ns, body))
+            cursor.execute(HOLD, (call_id, hold.until_ns, body))
             self._own[call_id] = body, hold
+
+    def _count_members(self, changes: Mapping[Series, int]) -> None:
+        for series, change in changes.items():
+            self._count_member(series.name, series.ends_s, change)
+
+    def _count_member(self, name: str, ends_s: float | None, change: int) -> None:
+        if change > 0:
+            self.cursor.execute(_MORE, (name, ends_s, change))
+        elif change < 0:
+            self.cursor.execute(_FEWER, (-change, name))
 
     def undo(self) -> None:
         """Know that what was written in this transaction is not there."""
@@ -173,24 +186,31 @@ class SqliteBooks:
         for series in self._touched.values():
             series.rows.clear()
         self._touched.clear()
+        self._changed.clear()
         self._holds.clear()
         self._kept.clear()
         self._gone.clear()
 
-    def read(self, series: _Series, subject: str) -> _Row:
+    def read(self, series: Series, subject: str) -> Row:
         """Return a subject as the database has it."""
         found = self.cursor.execute(_READ, (subject, series.name)).fetchone()
         return self._found(series, subject, *(found or (None, None)))
+
+    def change(self, series: Series, subject: str, row: Row) -> None:
+        """Know that a row has changed."""
+        if not row.is_changed:
+            row.is_changed = True
+            self._changed.append((series, subject, row))
 
     def members(self, name: str) -> int:
         """Return how many subjects a series has."""
         found = self.cursor.execute("SELECT subjects FROM series WHERE name = ?", (name,)).fetchone()
         return 0 if found is None else int(found[0])
 
-    def _in(self, counter: Counter) -> _Series:
+    def _in(self, counter: Counter) -> Series:
         series = self._series.get(counter.series)
         if series is None:
-            series = self._series[counter.series] = _Series(self, counter, self._wall_s)
+            series = self._series[counter.series] = Series(self, counter, self._wall_s)
         return series
 
     def table(self, counter: Counter) -> Table:
@@ -211,10 +231,10 @@ class SqliteBooks:
         for counter in ahead:
             values += (counter.subject, counter.series)
         row: Any = self.cursor.execute(_together(table, len(ahead)), values).fetchone()
-        for number, counter in enumerate(ahead):
-            state, held = row[2 + 2 * number : 4 + 2 * number]
+        until_ns, body, *found = row
+        for counter, state, held in zip(ahead, found[::2], found[1::2], strict=True):
             self._found(self._in(counter), counter.subject, state, held)
-        return None if row[1] is None else self._unpacked(call_id, row[0], row[1])
+        return None if body is None else self._unpacked(call_id, until_ns, body)
 
     def _unpacked(self, call_id: str, until_ns: int, body: bytes) -> Hold:
         written, hold = self._own.get(call_id, (b"", None))
@@ -223,11 +243,11 @@ class SqliteBooks:
         hold.until_ns = until_ns
         return hold
 
-    def _found(self, series: _Series, subject: str, state: Any, held: int | None) -> _Row:
+    def _found(self, series: Series, subject: str, state: Any, held: int | None) -> Row:
         """Take a row as the database has it."""
         self._touched[series.name] = series
         unpacked = None if state is None else series.form.unpack(state)
-        row = series.rows[subject] = _Row(unpacked, held or 0, held is not None)
+        row = series.rows[subject] = Row(unpacked, held or 0, held is not None)
         return row
 
     def put(self, hold: Hold) -> None:
@@ -235,15 +255,18 @@ class SqliteBooks:
         call_id = hold.held.call_id
         now, before = _amounts(hold), self._holds.get(call_id)
         if now != before:
-            self._count_held(hold, [amount - was for amount, was in zip(now, before or (0,) * len(now), strict=True)])
+            self._count_held(hold, now if before is None else map(sub, now, before))
             self._holds[call_id] = now
         self._kept[call_id] = hold
 
-    def _count_held(self, hold: Hold, changes: Sequence[int]) -> None:
+    def _count_held(self, hold: Hold, changes: Iterable[int]) -> None:
         for take, subject, change in zip(hold.takes, hold.subjects, changes, strict=True):
             if change:
-                row = self._in(take[0]).row(subject)
-                row.held, row.is_changed = max(0, row.held + change), True
+                series = self._in(take[0])
+                row = series.row(subject)
+                held = row.held + change
+                row.held = held if held > 0 else 0
+                self.change(series, subject, row)
 
     def end(self, call_id: str) -> tuple[Hold, bool] | None:
         """Forget a call."""
@@ -264,22 +287,27 @@ class SqliteBooks:
             self._count_held(hold, [-amount for amount in _amounts(hold)])
             self._gone[hold.held.call_id] = "hold"
             hold.until_ns = now_ns + REMEMBERED_S * NS
-            self.cursor.execute(_OVER, (hold.held.call_id, hold.until_ns, pack_hold(hold)))
+            self.put_over(hold)
         return found
 
-    def held(self, counter: Counter) -> int:
+    def held(self, counter: Counter, subject: str) -> int:
         """Return how much is held."""
-        return self._in(counter).row(counter.subject).held
+        return self._in(counter).row(subject).held
 
-    def holds_of(self, counter: Counter) -> Iterator[tuple[Hold, int]]:
-        """Yield the open holds on a counter, going through all that are open."""
+    def holds(self) -> Iterator[Hold]:
+        """Yield the open holds."""
         for (call_id,) in self.cursor.execute("SELECT id FROM hold").fetchall():
-            hold = self.hold(str(call_id))
-            if hold is None:
-                continue
-            for number, subject in enumerate(hold.subjects):
-                if (subject, hold.takes[number].counter.series) == (counter.subject, counter.series):
-                    yield hold, number
+            if (hold := self.hold(str(call_id))) is not None:
+                yield hold
+
+    def over(self) -> Iterator[Hold]:
+        """Yield the holds whose lease has run out."""
+        rows: list[Any] = self.cursor.execute("SELECT id, until_ns, body FROM over").fetchall()
+        return (unpack_hold(*row) for row in rows)
+
+    def put_over(self, hold: Hold) -> None:
+        """Keep a hold whose lease has run out."""
+        self.cursor.execute(_OVER, (hold.held.call_id, hold.until_ns, pack_hold(hold)))
 
     def tidy(self, now_ns: int, most: int) -> None:
         """Forget calls that ended long ago, and, a part at a time, counters that hold nothing or are of periods long over."""
@@ -318,6 +346,12 @@ class SqliteBooks:
         """Whether nothing is counted."""
         tables = ("counter", "hold")
         return all(self.cursor.execute(f"SELECT 1 FROM {one} LIMIT 1").fetchone() is None for one in tables)  # noqa: S608
+
+
+def packed(series: Series, subject: str, row: Row) -> tuple[str, str, bytes | None, int, int]:
+    """Return a row as it is written down."""
+    state = None if row.state is None else series.form.pack(row.state)
+    return subject, series.name, state, row.held, series.table.until_ns(row.state)
 
 
 def _amounts(hold: Hold) -> tuple[int, ...]:

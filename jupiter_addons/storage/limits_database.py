@@ -1,9 +1,10 @@
 """The database behind the counters of one host: opened, migrated, told the time, locked, and let go of when it fails.
 
 Each thing that is done is one transaction, in the thread that asks: going through another thread would cost more than the
-transaction itself.  If another process is in the middle of one, that is `BusyError` after a moment, and who asked may ask
-again; if anything else is wrong, the database fails at once for a while (`PAUSE_S`), so that a disk that hangs does not take
-the event loop with it.  What syncs, the checkpoints, is done by a thread.
+transaction itself.  A process that has the database to itself makes one a second instead, see `limits_kept`.  If another
+process is in the middle of one, that is `BusyError` after a moment, and who asked may ask again; if anything else is wrong, the
+database fails at once for a while (`PAUSE_S`), so that a disk that hangs does not take the event loop with it.  What syncs, the
+checkpoints, is done by a thread.
 
 A commit is written to the log and not synced: it survives the process, and not a power cut.  How far what is there can be
 trusted after one, `doubt` says.
@@ -21,7 +22,10 @@ import apsw
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.tables import NS
 from jupiter_addons.storage.checkpoints import Checkpoints
-from jupiter_addons.storage.limits_books import MIGRATIONS, SqliteBooks
+from jupiter_addons.storage.limits_books import MIGRATIONS
+from jupiter_addons.storage.limits_journal import Journal
+from jupiter_addons.storage.limits_kept import KeptBooks
+from jupiter_addons.storage.limits_presence import Presence
 from jupiter_addons.storage.sqlite import make, too_new
 from jupiter_addons.storage.steady import Anchor, anchored
 
@@ -37,6 +41,8 @@ PAUSE_S = 0.2
 """How long a database that failed is left alone."""
 LOOK_S = 60
 """How often it is written down what time it is while nothing is taken."""
+ALONE_AFTER_S = 10.0
+"""How often a process that had to share it looks whether it could have it to itself again."""
 STEP_S = 0.0002
 """How often it is looked whether another process has ended its transaction."""
 
@@ -51,8 +57,13 @@ class BusyError(StoreError):
 class LimitsDatabase:
     """One process's connection, and the books in it."""
 
-    def __init__(self, path: Path, books: SqliteBooks, kernel_ns: Callable[[], int], boot: str) -> None:
-        """Open or create the database.  Raises StoreError; `kernel_ns` and `boot` are the clock and the name of this boot."""
+    def __init__(
+        self, path: Path, books: KeptBooks, kernel_ns: Callable[[], int], boot: str, *, alone: bool = False
+    ) -> None:
+        """Open or create the database.  Raises StoreError; `kernel_ns` and `boot` are the clock and the name of this boot.
+
+        `alone`: to have it to itself for as long as no other process wants it.
+        """
         self.path = path
         self.doubt: Doubt | None = None
         self._books = books
@@ -68,6 +79,12 @@ class LimitsDatabase:
         self._seen_ns = 0
         self._db: apsw.Connection | None = None
         self._inode = 0
+        self._wants_alone = alone
+        self.is_alone = False
+        self._alone_at_s = 0.0
+        """When it is tried again to be alone."""
+        self._presence: Presence | None = None
+        self._journal: Journal | None = None
         self._checkpoints = Checkpoints(path)
         self._open()
         self._checkpoints.start()
@@ -88,6 +105,8 @@ class LimitsDatabase:
         if self._db is None or self._why:
             self._ready()
         self._wait_s = wait_s
+        if self.is_alone:
+            return self._do_alone(what, *args, restoring=restoring)
         books = self._books
         execute = books.cursor.execute
         try:
@@ -108,6 +127,62 @@ class LimitsDatabase:
             raise
         finally:
             books.forget()
+
+    def step[*Ts, T](self, what: Callable[[*Ts], T], *args: *Ts, writes: bool = True, wait_s: float = WAIT_S) -> T:
+        """Do what calls wait for: in memory, with what has changed in the journal, where that can be.  Raises StoreError."""
+        if not self.is_alone or self.doubt == "lost" or self._db is None or self._why:
+            return self.do(what, *args, writes=writes, wait_s=wait_s)
+        books, journal = self._books, self._journal
+        assert journal is not None
+        try:
+            found = what(*args)
+            step = books.step()
+            if step is not None:
+                journal.append(step)
+                self._has_changed = True
+                books.count()
+        except (apsw.Error, OSError, struct.error, OverflowError) as error:
+            raise self.fail(error) from error
+        except BaseException:
+            if books.is_changing:
+                self._let_go()  # what counts is what was written, and will be read again
+            raise
+        finally:
+            books.forget()
+        if journal.is_long or books.is_far_behind:
+            self.do(_nothing)
+        return found
+
+    def _do_alone[*Ts, T](self, what: Callable[[*Ts], T], *args: *Ts, restoring: bool) -> T:
+        """Do something in a transaction that begins with writing down all that was kept."""
+        books, journal, execute = self._books, self._journal, self._books.cursor.execute
+        assert journal is not None
+        try:
+            execute("BEGIN IMMEDIATE")
+            if self.doubt == "lost" and not restoring:
+                self._was_restored()
+        except apsw.BusyError as error:  # of whoever makes a checkpoint
+            raise BusyError(f"`{self.path}` is locked by another process") from error
+        except StoreError:
+            execute("ROLLBACK")
+            raise
+        except apsw.Error as error:
+            raise self.fail(error) from error
+        try:
+            books.settle()
+            self._took_over(journal.generation)
+            found = what(*args)
+            books.flush()
+            execute("COMMIT")
+            books.forget()
+            journal.begin(journal.generation + 1)
+            books.keep()
+            return found
+        except (apsw.Error, OSError, struct.error, OverflowError) as error:
+            raise self.fail(error) from error
+        except BaseException:
+            self._let_go()
+            raise
 
     def fail(self, error: Exception) -> StoreError:
         """Leave the database alone for a while, and return what is said of that."""
@@ -131,17 +206,46 @@ class LimitsDatabase:
         """Raise StoreError if the database is not where it was opened."""
         try:
             is_there = self.path.stat().st_ino == self._inode
+            stays = self._presence is None or self._presence.is_there
         except OSError:
-            is_there = False
-        if self._db is not None and not is_there:
-            raise self.fail(StoreError(f"`{self.path}` is gone"))
+            is_there = stays = False
+        if self._db is not None and not (is_there and stays):
+            gone = self.path if not is_there or self._presence is None else self._presence.path
+            error = self.fail(StoreError(f"`{gone}` is gone"))
+            self._leave()
+            raise error
+
+    def give_way(self) -> None:
+        """Share it with others if any have come, have it alone again if all have gone.  Raises StoreError."""
+        presence = self._presence
+        if presence is None or self._db is None or not self._wants_alone:
+            return
+        if self.is_alone:
+            if presence.is_wanted:
+                self.do(_nothing)
+                self._books.undo()
+                self.is_alone = False
+                presence.share(0.0)
+                self._alone_at_s = time.monotonic() + ALONE_AFTER_S
+                logger.info("`%s` is shared with another process from now on", self.path)
+        elif time.monotonic() >= self._alone_at_s:
+            self._alone_at_s = time.monotonic() + ALONE_AFTER_S
+            if not presence.is_wanted and presence.be_alone():
+                self._be_alone()
 
     def close(self) -> None:
         """Let go of everything; a second call changes nothing."""
-        if not self._closed:
-            self._closed = True
-            self._checkpoints.stop()
-            self._let_go()
+        if self._closed:
+            return
+        if self.is_alone and self._db is not None and self._books.is_behind:
+            try:
+                self.do(_nothing)
+            except StoreError as error:  # it is in the journal
+                logger.warning("`%s` will take over what was counted last when it is opened: %s", self.path, error)
+        self._closed = True
+        self._checkpoints.stop()
+        self._let_go()
+        self._leave()
 
     def _was_restored(self) -> None:
         if self._books.cursor.execute("SELECT 1 FROM meta WHERE name = 'restored'").fetchone() is None:
@@ -177,6 +281,7 @@ class LimitsDatabase:
         """Open, create and migrate the database, and find out what time it is there.  Raises StoreError."""
         try:
             make(self.path)
+            presence = self._come()
             db = self._db = apsw.Connection(str(self.path))
             self._inode = self.path.stat().st_ino
             db.set_busy_handler(self._wait)
@@ -185,9 +290,12 @@ class LimitsDatabase:
                 cursor.execute(f"PRAGMA {pragma}").fetchall()
             cursor.execute("BEGIN IMMEDIATE")  # several processes may start at once
             self._migrate(cursor)
+            self._take_over(cursor, Journal(presence.path, presence.fd))
             self._find_the_time(cursor)
             cursor.execute("COMMIT")
             db.set_wal_hook(self._committed)
+            if self.is_alone:
+                self._be_alone()
         except (apsw.Error, OSError, StoreError) as error:
             self._let_go()
             raise (
@@ -201,6 +309,50 @@ class LimitsDatabase:
             raise too_new(self.path, version, len(MIGRATIONS))
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
             cursor.execute(f"{script}; PRAGMA user_version = {number}")
+
+    def _come(self) -> Presence:
+        """Be one of those who use the database, or the only one.  Raises OSError, StoreError."""
+        presence = self._presence = self._presence or Presence(self.path.with_name(f"{self.path.name}-steps"))
+        self.is_alone = self._wants_alone and presence.be_alone()
+        if not self.is_alone:
+            presence.share(FIRST_WAIT_S)
+        return presence
+
+    def _leave(self) -> None:
+        presence, self._presence, self._journal = self._presence, None, None
+        if presence is not None:
+            presence.close()
+
+    def _be_alone(self) -> None:
+        """Begin to keep in memory what is counted.  Raises StoreError."""
+        presence = self._presence
+        assert presence is not None
+        try:
+            journal = self._journal = Journal(presence.path, presence.fd)
+            journal.begin(self._generation() + 1)
+            self._books.keep()
+        except (apsw.Error, OSError) as error:
+            raise self.fail(error) from error
+        self.is_alone = True
+
+    def _generation(self) -> int:
+        """Return which journal was taken over last."""
+        found: Any = self._books.cursor.execute("SELECT value FROM meta WHERE name = 'steps'").fetchone()
+        return 0 if found is None else int(found[0])
+
+    def _took_over(self, generation: int) -> None:
+        self._books.cursor.execute("INSERT OR REPLACE INTO meta VALUES ('steps', ?)", (generation,))
+
+    def _take_over(self, cursor: apsw.Cursor, journal: Journal) -> None:
+        """Count what a process has counted that was alone and ended before it wrote it down."""
+        generation, steps, is_torn = journal.read()
+        if generation <= self._generation():
+            return
+        if cursor.execute("SELECT 1 FROM meta WHERE name = 'restored'").fetchone() is not None:
+            self._books.take_over(steps)  # else it was made anew, and will be told everything
+        self._took_over(generation)
+        if is_torn:
+            cursor.execute("INSERT OR REPLACE INTO meta VALUES ('stale', 1)")
 
     def _find_the_time(self, cursor: apsw.Cursor) -> None:
         rows: list[Any] = cursor.execute("SELECT name, value FROM meta").fetchall()
@@ -235,8 +387,13 @@ class LimitsDatabase:
 
     def _let_go(self) -> None:
         db, self._db = self._db, None
+        self._books.undo()
         if db is not None:
             try:
                 db.close(True)
             except apsw.Error as error:
                 logger.error("closing `%s` failed: %s", self.path, error)
+
+
+def _nothing() -> None:
+    """Do nothing, in a transaction that is made for what comes with it."""

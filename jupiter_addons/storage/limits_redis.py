@@ -72,6 +72,7 @@ def script(name: str) -> Script:
     """Return the script of a method."""
     folder = files("jupiter_addons.storage") / "lua"
     head = f"local RESTORES, GRACE = {str(name == 'restore').lower()}, {int(GRACE_S) * US}\n"
+    head += f"local REMEMBERED = {REMEMBERED_S * US}\n"
     return Script(head + "".join((folder / f"{part}.lua").read_text() for part in ("prelude", name)))
 
 
@@ -148,7 +149,7 @@ class RedisStore:
         for call_id, count in list(self._unsure.items()):
             await self.settle(call_id, (0,) * count)
             del self._unsure[call_id]
-        ended, members = await self._run("tend", most, REMEMBERED_S * US)
+        ended, members = await self._run("tend", most)
         self._members = {member.decode() for member in members}
         self._awaited -= self._members
         return [_expired(*one) for one in ended]
@@ -263,8 +264,11 @@ def _outcome(call_id: str, answer: Any) -> Held | Short:
     good, found = answer
     if good:
         return Held(call_id, tuple(int(left) for left in found))
-    waits = ((number, int(left), int(wait_us)) for number, left, wait_us in found)
-    return Short({n: Shortage(left, math.inf if wait_us < 0 else wait_us / US) for n, left, wait_us in waits})
+    return Short({number: _shortage(*map(int, one)) for number, *one in found})
+
+
+def _shortage(left: int, wait_us: int, settled: int) -> Shortage:
+    return Shortage(left, math.inf if wait_us < 0 else wait_us / US, settled)
 
 
 def _expired(call_id: bytes, told: bytes, amounts: Sequence[bytes]) -> Expired:

@@ -6,21 +6,24 @@ for `MOST_S`, something hangs, and all of them fail.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from jupiter_addons.limits.counting import MAX_SUBJECTS, Counting
-from jupiter_addons.limits.store import Count, Counter, Expired, Held, Short, Soon, Take, Taken
+from jupiter_addons.limits.store import Count, Counter, Expired, Held, Short, Soon, Take, Taken, come
 from jupiter_addons.limits.tables import NS
-from jupiter_addons.storage.limits_books import SqliteBooks
 from jupiter_addons.storage.limits_database import FIRST_WAIT_S, SPIN_S, BusyError, Doubt, LimitsDatabase
+from jupiter_addons.storage.limits_kept import KeptBooks
 from jupiter_addons.storage.steady import boot_id, boot_ns
 
 MOST_S = 0.25
 """The longest that the first call in the line waits for other processes."""
 RETRY_S = 0.001
 """How often it looks."""
+RESET_AT_ONCE = 100
+"""So many counters are reset in one transaction, which others wait for."""
 
 
 class SqliteStore:
@@ -34,10 +37,15 @@ class SqliteStore:
         wall_s: Callable[[], float] = time.time,
         boot: str | None = None,
         max_subjects: int = MAX_SUBJECTS,
+        alone: bool = False,
     ) -> None:
-        """Open or create the database.  Raises StoreError; `kernel_ns` and `boot` are the clock and the name of this boot."""
-        self._books = SqliteBooks(wall_s)
-        self.database = LimitsDatabase(path, self._books, kernel_ns, boot_id() if boot is None else boot)
+        """Open or create the database.  Raises StoreError; `kernel_ns` and `boot` are the clock and the name of this boot.
+
+        `alone`: have it to itself, which costs much less, for as long as no other process wants it.
+        """
+        self._books = KeptBooks(wall_s)
+        boot = boot_id() if boot is None else boot
+        self.database = LimitsDatabase(path, self._books, kernel_ns, boot, alone=alone)
         self._counting = Counting(self._books, self.database.now_ns, max_subjects)
         self._line = asyncio.Lock()
         self._length = 0
@@ -63,6 +71,9 @@ class SqliteStore:
     def renew(self, call_ids: Iterable[str], lease_s: float) -> Sequence[str]:
         """Let leases last from now; return the calls that were not open any more."""
 
+        if self.database.is_alone:
+            return self.database.step(self._counting.renew, call_ids, lease_s)
+
         def renew() -> Sequence[str]:
             until_ns, cursor, lost = self.database.now_ns() + int(lease_s * NS), self._books.cursor, []
             for call_id in call_ids:
@@ -76,6 +87,7 @@ class SqliteStore:
     def tend(self, most: int = 1000) -> Sequence[Expired]:
         """End what has run out, and forget what is empty."""
         self.database.look()
+        self.database.give_way()
 
         def tend() -> Sequence[Expired]:
             self.database.note_the_time()
@@ -85,15 +97,20 @@ class SqliteStore:
 
     def usage(self, counters: Sequence[Counter]) -> Sequence[Count]:
         """Return what counters hold."""
-        return self.database.do(self._counting.usage, counters, writes=False)
+        return self.database.step(self._counting.usage, counters, writes=False)
 
     def adjust(self, counter: Counter, change: int) -> None:
         """Count so much more, or less."""
-        self.database.do(self._counting.adjust, counter, change)
+        self.database.step(self._counting.adjust, counter, change)
 
-    def reset(self, counters: Sequence[Counter]) -> None:
-        """Forget what was taken, except what open calls hold."""
-        self.database.do(self._counting.reset, counters)
+    async def reset(self, counters: Sequence[Counter]) -> None:
+        """Forget what was taken, except what open calls hold; of many counters not of all at once."""
+        for some in itertools.batched(counters, RESET_AT_ONCE):
+            if self.database.is_alone:
+                self.database.do(self._counting.reset, some)
+            else:
+                await come(self._soon(self._counting.reset, some))
+            await asyncio.sleep(0)
 
     def restore(self, taken: Iterable[Taken]) -> None:
         """Count what the evidence says was taken; the store is no longer lost then."""
@@ -125,7 +142,7 @@ class SqliteStore:
     def _soon[*Ts, T](self, what: Callable[[*Ts], T], *args: *Ts) -> Soon[T]:
         if not self._length:
             try:
-                return self.database.do(what, *args, wait_s=SPIN_S)
+                return self.database.step(what, *args, wait_s=SPIN_S)
             except BusyError:
                 pass
         return self._in_line(what, *args)

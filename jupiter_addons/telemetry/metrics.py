@@ -129,6 +129,18 @@ class Metrics:
             ("result",),
             registry=registry,
         )
+        self.cosignatures = Counter(
+            "jupiter_evidence_cosignatures",
+            "Checkpoints of the evidence sent to witnesses, by what came of it: ok or failed.",
+            ("result",),
+            registry=registry,
+        )
+        self.timestamps = Counter(
+            "jupiter_evidence_timestamps",
+            "Checkpoints of the evidence sent to a time-stamping authority, by what came of it: ok or failed.",
+            ("result",),
+            registry=registry,
+        )
         self.unauthenticated = Counter(
             "jupiter_unauthenticated", "Requests refused before they had a principal.", ("code",), registry=registry
         )

@@ -17,7 +17,7 @@ from bench.processes import Proxy
 from bench.upstream import call
 
 JSON = call()
-STREAMS, EVENTS, GAP_S = 8, 600, 0.002
+STREAMS, GAP_S = 8, 0.002
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,12 @@ class Plan:
     rate: float = 200.0
     """Requests a second of the latency rounds."""
     seconds: float = 4.0
+    events: int = 600
+    """Of each stream whose events are counted."""
     many_streams: int = 1000
 
 
-QUICK = Plan(rounds=2, requests=200, seconds=0.5, many_streams=30)
+QUICK = Plan(rounds=2, requests=200, seconds=0.5, events=150, many_streams=30)
 
 
 def calibrate() -> float:
@@ -91,11 +93,14 @@ def _new_connections(plan: Plan) -> Callable[[Proxy], object]:
     return lambda proxy: asyncio.run(load.closed_loop(proxy.port, proxy.raw(JSON), count, keep=False))
 
 
-def _chunks(proxy: Proxy) -> None:
-    raw = proxy.raw(call(events=EVENTS, gap_s=GAP_S))
-    found = asyncio.run(load.streams(proxy.port, raw, STREAMS))
-    if found.complete != STREAMS:
-        raise SystemExit(f"bench: {STREAMS - found.complete} of {STREAMS} streams broke off")
+def _chunks(plan: Plan) -> Callable[[Proxy], object]:
+    def work(proxy: Proxy) -> None:
+        raw = proxy.raw(call(events=plan.events, gap_s=GAP_S))
+        found = asyncio.run(load.streams(proxy.port, raw, STREAMS))
+        if found.complete != STREAMS:
+            raise SystemExit(f"bench: {STREAMS - found.complete} of {STREAMS} streams broke off")
+
+    return work
 
 
 def run(plan: Plan, say: Callable[[str], None]) -> dict[str, float]:
@@ -141,7 +146,8 @@ def _streams(rounds: Rounds, folder: Path, upstream: Proxy) -> Iterator[tuple[st
         bare = stack.enter_context(processes.bare(upstream.port))
         ours = stack.enter_context(processes.governed(folder / "two", upstream.port))
         variants = {"stock": stock, "bare": bare, "governed": ours}
-        rounds.interleaved("events", *((name, proxy, _chunks, STREAMS * EVENTS) for name, proxy in variants.items()))
+        chunks, count = _chunks(plan), STREAMS * plan.events
+        rounds.interleaved("events", *((name, proxy, chunks, count) for name, proxy in variants.items()))
         direct, through = load.Streams(), load.Streams()
         raw = call(events=20, gap_s=0.02)
         for _ in range(plan.rounds):

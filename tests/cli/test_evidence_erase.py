@@ -55,7 +55,7 @@ def test_a_user_of_whom_nothing_is_kept_gets_a_receipt_of_that(config):
 
 
 def test_an_erasure_that_nobody_puts_on_record_is_no_success(config, monkeypatch):
-    monkeypatch.setattr("jupiter_addons.cli.evidence_erase.WAIT_S", 0.0)
+    monkeypatch.setattr("jupiter_addons.cli.on_record.WAIT_S", 0.0)
     held = hold_lock(configuration(Path(config)).evidence_path)
     done = evidence(config, "erase", "--subject", "alice", "--yes")
     held.close()

@@ -173,7 +173,7 @@ def test_a_bundle_under_a_cosigned_checkpoint_has_all_cosignatures(tmp_path):
     entries = ", ".join(f"{{key: {Cosigner(key.public)}, url: 'http://127.0.0.1:9'}}" for key in (WITNESS, other))
     config = install(tmp_path, more=f"evidence: {{witnesses: [{entries}]}}\n")
     done = evidence(config, "prove", "--cosigned", "call-1")
-    assert (done.exit_code, "no witness has cosigned call" in done.output) == (3, True)
+    assert (done.exit_code, "no witness has cosigned that call" in done.output) == (3, True)
     kept = Cosigned(tmp_path / "state/anchors", [COSIGNER, Cosigner(other.public)])
     signed = cosigned(tmp_path)
     kept.keep(signed, COSIGNER)

@@ -166,6 +166,6 @@ def test_published_tests_are_run_and_the_one_that_its_policy_contradicts_fails(r
 def test_the_real_command_runs_our_own_packs():
     packs = Path(__file__).parents[2] / "policies"
     command = [str(Path(sys.executable).parent / "jupiter"), "policy", "test", "--min", "100", str(packs)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "passed" in done.stdout.splitlines()[-1]

@@ -40,7 +40,7 @@ def test_an_official_sdk_sees_what_the_provider_said(id_: str, door: Door, world
 def test_what_cannot_be_had_is_said_and_is_no_pass(tmp_path: Path):
     nothing = {"PATH": str(tmp_path), "COMPAT_CACHE": str(tmp_path)}
     command = [sys.executable, str(Path(__file__).parent), "--only", "codex", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=nothing)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=nothing)
     assert done.returncode == 3, done.stderr
     found = json.loads(done.stdout)
     assert found["not_installed"] == {"Codex 0.169.0": "there is no npm here"}
@@ -49,5 +49,5 @@ def test_what_cannot_be_had_is_said_and_is_no_pass(tmp_path: Path):
 
 def test_a_client_of_nobody_is_wrong_usage():
     command = [sys.executable, str(Path(__file__).parent), "--only", "nobody"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, "no such client: nobody" in done.stderr) == (2, True)

@@ -90,7 +90,9 @@ def test_what_was_said_comes_out_as_it_went_in(said):
 
 
 @pytest.mark.parametrize(
-    "data", [b"x", gzip.compress(b"\x00"), gzip.compress(b"\x00\x05abc"), gzip.compress(b"ab")[:-3]]
+    "data",
+    [b"x", gzip.compress(b"\x00"), gzip.compress(b"\x00\x05abc"), gzip.compress(b"ab")[:-3]],
+    ids=["no gzip", "no length", "fewer leaves than its length", "cut"],
 )
 def test_a_bundle_that_is_cut_or_none_is_refused(data):
     with pytest.raises(VerificationError):

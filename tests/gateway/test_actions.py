@@ -340,7 +340,7 @@ def test_a_gateway_that_could_not_carry_out_a_rule_does_not_start(provider, tmp_
     action = "{type: route, provider: rehersal}"
     text = f'mpl_version: "1.0"\nname: p\nrules:\n  - {{name: r, conditions: [], actions: [{action}]}}\n'
     with start_gateway(tmp_path, provider.port, Setup(policies={"p.yaml": text}, ready=False)) as gateway:
-        assert gateway.process.wait(20) == 2
+        assert gateway.process.wait(60) == 2
         assert "rule `r` routes to `rehersal`, which is no provider here" in gateway.log
 
 

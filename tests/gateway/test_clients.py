@@ -91,7 +91,7 @@ def test_curl_is_served(door: str, stream: bool, gateway: Gateway):
     command += ["-H", f"authorization: Bearer {gateway.key if door == 'gateway' else 'own'}"]
     command += ["-d", json.dumps(chat(stream=stream))]
     done = subprocess.run(
-        command, env=environment(gateway, door), capture_output=True, text=True, timeout=60, check=False
+        command, env=environment(gateway, door), capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     assert (

@@ -72,6 +72,8 @@ def test_what_was_asked_and_answered_is_kept_byte_for_byte(stream: bool, client:
     assert (kept["request_upstream"]["state"], kept["request_upstream"]["same_as"]) == ("same", "request")
     assert kept["response"]["text"] == body.decode()
     assert kept["delivered"]["state"] == "same"
+    shown = [leaf["detail"] for leaf in gateway.leaves("export") if leaf["detail"].get("call") == call]
+    assert [(one["what"], one["roles"]) for one in shown] == [("content", "request response")], "by the running gateway"
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])

@@ -86,7 +86,7 @@ def test_a_store_that_becomes_unwritable_refuses_calls_and_recovers_by_itself(
         assert denied.status == 503, "a refusal that cannot be recorded is not given either"
         lock.execute("ROLLBACK")
         lock.close()
-        assert wait_until(lambda: client.ask(get("/ready")).status == 200, 10), gateway.log
+        assert wait_until(lambda: client.ask(get("/ready")).status == 200, 60), gateway.log
         assert client.ask(post(CHAT, chat(), gateway.key)).status == 200
         assert gateway.report().findings == []
         assert gateway.leaves("recover")
@@ -122,7 +122,7 @@ def test_a_full_disk_refuses_calls_and_loses_nothing(provider: RehearsalThread, 
         assert client.ask(post(CHAT, chat(), gateway.key)).status == 503
         assert provider.journal.seen == seen
         filler.unlink()
-        assert wait_until(lambda: client.ask(post(CHAT, chat(), gateway.key)).status == 200, 10), gateway.log
+        assert wait_until(lambda: client.ask(post(CHAT, chat(), gateway.key)).status == 200, 60), gateway.log
         report = verify(rows(small_disk / "evidence.db"), signing_keys.public_keys(tmp_path / "state/signing"))
         assert report.findings == []
         assert not report.open_calls
@@ -131,7 +131,7 @@ def test_a_full_disk_refuses_calls_and_loses_nothing(provider: RehearsalThread, 
 
 def run(directory: Path) -> subprocess.CompletedProcess[str]:
     command = [str(BIN / "jupiter"), "run", "-c", str(directory / "jupiter.yaml")]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_a_second_process_on_the_same_evidence_is_refused(provider: RehearsalThread, tmp_path: Path):
@@ -176,7 +176,7 @@ def test_sigterm_lets_a_stream_end_and_records_it(way, provider: RehearsalThread
         gateway.process.send_signal(signal.SIGTERM)
         rest = b"".join(pieces)
         assert rest.endswith(b"data: [DONE]\n\n")
-        assert gateway.process.wait(20) == 0
+        assert gateway.process.wait(60) == 0
         assert gateway.leaves("outcome", headers["x-jupiter-evidence-id"])[0]["outcome"]["status"] == "ok"
         assert gateway.leaves()[-1]["kind"] == "log.close"
         assert gateway.report().findings == []

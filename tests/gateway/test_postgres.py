@@ -1,13 +1,13 @@
 """A gateway whose evidence is in PostgreSQL: the commands read it there, and a server that hangs delays no call for long."""
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.gateway import BIN, Gateway, Setup, start_gateway
+from support.cli import jupiter
+from support.gateway import Gateway, Setup, start_gateway
 from support.postgres import Server, needs_postgres, running
 from support.wire import Client, chat, post, wait_until
 
@@ -42,8 +42,7 @@ def call(gateway: Gateway, text: str) -> str:
 
 def evidence(gateway: Gateway, *arguments: str, code: int = 0) -> str:
     """Run `jupiter evidence …`."""
-    command = [str(BIN / "jupiter"), "evidence", *arguments, "-c", str(gateway.config)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = jupiter("evidence", *arguments, "-c", str(gateway.config))
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 

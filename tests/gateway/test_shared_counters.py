@@ -27,7 +27,7 @@ def test_what_was_taken_outlives_kill_9_and_its_database(provider: RehearsalThre
     with start_gateway(tmp_path, provider.port, setup) as gateway:
         assert statuses(gateway, 6) == [200] * 6
         gateway.process.send_signal(signal.SIGKILL)
-        gateway.process.wait(20)
+        gateway.process.wait(60)
     with start_gateway(tmp_path, provider.port, setup) as gateway:
         assert statuses(gateway, 6) == [200] * 4 + [429] * 2
     for path in (tmp_path / "state").glob("limits.db*"):
@@ -41,7 +41,7 @@ def test_a_database_that_is_no_database_ends_the_start_with_its_name(provider: R
     (tmp_path / "state").mkdir()
     (tmp_path / "state/limits.db").write_bytes(b"something else" * 500)
     with start_gateway(tmp_path, provider.port, Setup(ready=False)) as gateway:
-        assert gateway.process.wait(20) == 3
+        assert gateway.process.wait(60) == 3
         assert "limits.db" in gateway.log
         assert "Traceback" not in gateway.log
 
@@ -49,5 +49,5 @@ def test_a_database_that_is_no_database_ends_the_start_with_its_name(provider: R
 def test_limits_in_memory_and_several_workers_are_refused(provider: RehearsalThread, tmp_path: Path):
     setup = Setup(overrides={"limits": {"storage": {"url": "memory:"}}, "proxy": {"workers": 2}}, ready=False)
     with start_gateway(tmp_path, provider.port, setup) as gateway:
-        assert gateway.process.wait(20) == 2
+        assert gateway.process.wait(60) == 2
         assert "each worker would count the limits for itself" in gateway.log

@@ -39,7 +39,7 @@ def test_each_way_of_starting_serves_both_doors(way, provider: RehearsalThread, 
 def run(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [str(BIN / "jupiter"), *arguments]
     env = {**os.environ, **environment}
-    return subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def write(directory: Path, provider_port: int = 1, **over) -> tuple[Path, int]:
@@ -101,7 +101,7 @@ def test_run_check_opens_everything_and_listens_nowhere(tmp_path: Path):
 @pytest.mark.parametrize("way", ["mitmdump", "mitmweb"])
 def test_under_mitmproxy_a_bad_configuration_ends_the_start(way, provider: RehearsalThread, tmp_path: Path):
     with start_gateway(tmp_path, provider.port, Setup(way=way, ready=False, overrides={"environment": 7})) as gateway:
-        assert gateway.process.wait(30) == 1
+        assert gateway.process.wait(60) == 1
         assert "`environment`" in gateway.log
 
 
@@ -122,7 +122,7 @@ def test_an_option_that_opens_a_way_past_the_chain_ends_the_start(option, provid
         "-p",
         str(free_port()),
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
     assert option.partition("=")[0] in done.stdout + done.stderr
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from support.cli import jupiter
 from support.gateway import BIN, Gateway, Setup, free_port, start_gateway
 from support.logs import a_decision, write_log
 from support.wire import Client, chat, post, wait_until
@@ -24,9 +25,8 @@ from jupiter_addons.storage.evidence_reader import Snapshot
 CHAT = "/v1/chat/completions"
 
 
-def jupiter(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(BIN / "jupiter"), "evidence", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+def evidence(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return jupiter("evidence", *arguments)
 
 
 @contextlib.contextmanager
@@ -75,7 +75,7 @@ def checks(done: subprocess.CompletedProcess[str]) -> set[str]:
 def test_a_witness_cosigns_the_log_and_remembers_what_its_gateway_forgets(provider: RehearsalThread, tmp_path: Path):
     place, directory, port = tmp_path / "witness", tmp_path / "gateway", free_port()
     directory.mkdir()
-    printed = jupiter("witness", "keys", "--dir", str(place), "--name", "witness.example/w1").stdout.strip()
+    printed = evidence("witness", "keys", "--dir", str(place), "--name", "witness.example/w1").stdout.strip()
     cosigner, url = parse_cosigner(printed), f"http://127.0.0.1:{port}"
     (place / "logs").write_text("# none yet\n")
     setup = Setup(overrides={"evidence": {"witnesses": [{"key": printed, "url": url}]}})
@@ -87,13 +87,13 @@ def test_a_witness_cosigns_the_log_and_remembers_what_its_gateway_forgets(provid
         assert wait_until(lambda: "is not witnessed by `witness.example/w1`" in gateway.log, 60)
         with serving(place, port):
             assert asked(gateway) == 200, "nor one that does not know the log"
-            (place / "logs").write_text(jupiter("witness", "logs", "-c", config).stdout)
+            (place / "logs").write_text(evidence("witness", "logs", "-c", config).stdout)
             assert wait_until(lambda: cosigned.read(origin, cosigner) is not None, 90), gateway.log
-            assert wait_until(lambda: "witnessed by `witness.example/w1` again" in gateway.log, 30)
+            assert wait_until(lambda: "witnessed by `witness.example/w1` again" in gateway.log, 60)
             assert asked(gateway) == 200
             whole = size_of(directory)
-            assert wait_until(lambda: cosigned.read(origin, cosigner).head.size >= whole, 30)
-            done = jupiter("verify", "-c", config, "--witness", url)
+            assert wait_until(lambda: cosigned.read(origin, cosigner).head.size >= whole, 60)
+            done = evidence("verify", "-c", config, "--witness", url)
             assert (done.returncode, "witness witness.example/w1 had seen" in done.stdout) == (0, True), done.stdout
             gateway.stop()
             kept = tmp_path / "kept.db"
@@ -102,21 +102,21 @@ def test_a_witness_cosigns_the_log_and_remembers_what_its_gateway_forgets(provid
             assert cosigned.read(origin, cosigner).head.size == closed, "the last checkpoint of a log is cosigned too"
             with start_gateway(directory, provider.port, setup) as again:
                 assert asked(again) == 200
-                assert wait_until(lambda: cosigned.read(origin, cosigner).head.size > closed + 2, 30)
+                assert wait_until(lambda: cosigned.read(origin, cosigner).head.size > closed + 2, 60)
 
             bring_back(directory, kept)
-            assert jupiter("verify", "-c", config).returncode == 4, "nothing here remembers"
-            done = jupiter("verify", "-c", config, "--witness", url, "--format", "json")
+            assert evidence("verify", "-c", config).returncode == 4, "nothing here remembers"
+            done = evidence("verify", "-c", config, "--witness", url, "--format", "json")
             assert (done.returncode, checks(done)) == (1, {"rollback"}), done.stdout
 
             forged = [a_decision(f"forged-{number}") for number in range(40)]
             write_log(directory / "state/evidence.db", forged, signing_keys.load_or_create(directory / "state/signing"))
-            done = jupiter("verify", "-c", config, "--witness", url, "--format", "json")
+            done = evidence("verify", "-c", config, "--witness", url, "--format", "json")
             assert (done.returncode, checks(done)) == (1, {"split-view"}), done.stdout
             with start_gateway(directory, provider.port, setup) as forked:
                 assert asked(forked) == 200
                 assert wait_until(lambda: "split view: it has seen another log of this name" in forked.log, 60)
-        done = jupiter("verify", "-c", config, "--witness", url)
+        done = evidence("verify", "-c", config, "--witness", url)
         assert (done.returncode, "gives no answer" in done.stdout) == (4, True), done.stdout
 
 
@@ -133,7 +133,7 @@ def test_a_witness_that_hangs_delays_no_call_and_no_end(provider: RehearsalThrea
         key = str(Cosigner(from_seed("w", b"\x01" * 32).public))
         entry = {"key": key, "url": f"http://127.0.0.1:{server.getsockname()[1]}"}
         with start_gateway(tmp_path, provider.port, Setup(overrides={"evidence": {"witnesses": [entry]}})) as gateway:
-            assert wait_until(lambda: bool(accepted), 30)
+            assert wait_until(lambda: bool(accepted), 60)
             assert [asked(gateway) for _ in range(20)] == [200] * 20
             started_s = time.monotonic()
             gateway.stop()

@@ -3,12 +3,12 @@
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.gateway import BIN, Gateway, Setup, start_gateway
+from support.cli import jupiter
+from support.gateway import Gateway, Setup, create_key, start_gateway
 from support.wire import Client, chat, get, post, wait_until
 
 from jupiter_addons.evidence.verify import verify
@@ -18,6 +18,13 @@ from jupiter_addons.storage.evidence_reader import rows
 
 CHAT = "/v1/chat/completions"
 TWO = {"proxy": {"workers": 2}, "limits": {"default": {"requests_per_minute": 500}}}
+
+
+@pytest.fixture(scope="module")
+def unharmed(provider: RehearsalThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """For tests that leave its workers alone, and count what they do themselves."""
+    with start_gateway(tmp_path_factory.mktemp("workers"), provider.port, Setup(overrides=TWO)) as running:
+        yield running
 
 
 @pytest.fixture
@@ -41,25 +48,29 @@ def answered(gateway: Gateway) -> float:
     return sum(value for name, value in metrics(gateway).items() if name.startswith("jupiter_requests_total"))
 
 
-def ask(gateway: Gateway, times: int) -> None:
+def ask(gateway: Gateway, times: int, key: str | None = None) -> None:
     for _ in range(times):
         with Client(gateway.port) as client:
-            assert client.ask(post(CHAT, chat(), gateway.key)).status == 200
+            assert client.ask(post(CHAT, chat(), key or gateway.key)).status == 200
 
 
 def leaves(gateway: Gateway, name: str) -> int:
     return sum(b'"decision"' in row.leaf for row in rows(gateway.directory / "state" / name))
 
 
-def test_both_serve_and_their_sums_are_what_the_admin_port_shows(gateway: Gateway):
-    assert len(children(gateway)) == 2
-    ask(gateway, 40)
-    assert answered(gateway) == 40
-    assert metrics(gateway)["jupiter_workers"] == 2
-    counts = [leaves(gateway, "evidence.db"), leaves(gateway, "evidence-1.db")]
-    assert sum(counts) == 40
-    assert min(counts) > 0, counts
-    with Client(gateway.admin_port) as client:
+def test_both_serve_and_their_sums_are_what_the_admin_port_shows(unharmed: Gateway):
+    def counts() -> list[int]:
+        return [leaves(unharmed, "evidence.db"), leaves(unharmed, "evidence-1.db")]
+
+    assert len(children(unharmed)) == 2
+    before, answered_before = counts(), answered(unharmed)
+    ask(unharmed, 40)
+    assert answered(unharmed) - answered_before == 40
+    assert metrics(unharmed)["jupiter_workers"] == 2
+    added = [now - then for now, then in zip(counts(), before, strict=True)]
+    assert sum(added) == 40
+    assert min(added) > 0, added
+    with Client(unharmed.admin_port) as client:
         assert client.ask(get("/ready")).status == 200
 
 
@@ -87,7 +98,7 @@ def test_sigterm_ends_all_after_what_runs_and_the_logs_are_whole(gateway: Gatewa
     workers = children(gateway)
     gateway.process.send_signal(signal.SIGTERM)
     assert all(b"".join(pieces).endswith(b"data: [DONE]\n\n") for pieces in streams)
-    assert gateway.process.wait(20) == 0
+    assert gateway.process.wait(60) == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     keys = signing_keys.public_keys(gateway.directory / "state/signing")
     for name in ("evidence.db", "evidence-1.db"):
@@ -110,54 +121,48 @@ def test_a_configuration_that_no_worker_can_start_with_ends_the_start_with_its_e
 ):
     setup = Setup(ready=False, overrides=TWO, policies={"bad.yaml": "rules: ["})
     with start_gateway(tmp_path, provider.port, setup) as gateway:
-        assert gateway.process.wait(30) == 2
+        assert gateway.process.wait(60) == 2
         assert "bad.yaml:1" in gateway.log
 
 
 def run(gateway: Gateway, *arguments: str) -> str:
-    command = [str(BIN / "jupiter"), *arguments, "-c", str(gateway.config)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    done = jupiter(*arguments, "-c", str(gateway.config))
+    done.check_returncode()
+    return done.stdout
 
 
-def test_they_count_together_and_whoever_is_asked_says_how_limits_stand(gateway: Gateway):
-    ask(gateway, 12)
+def test_they_count_together_and_whoever_is_asked_says_how_limits_stand(unharmed: Gateway):
+    ask(unharmed, 12, create_key(unharmed.config, "bob"))
 
     def taken() -> list[int]:
         return [
-            row["taken"] for row in json.loads(run(gateway, "limits", "show", "--user", "alice", "--format", "json"))
+            row["taken"] for row in json.loads(run(unharmed, "limits", "show", "--user", "bob", "--format", "json"))
         ]
 
     assert taken() == [12]
-    run(gateway, "limits", "reset", "--user", "alice")
+    run(unharmed, "limits", "reset", "--user", "bob")
     assert taken() == [0]
 
 
-def test_the_command_line_reads_the_logs_of_all_workers(gateway: Gateway):
-    ask(gateway, 12)
-    assert len(run(gateway, "evidence", "query", "--format", "json").splitlines()) == 12
-    report = json.loads(run(gateway, "evidence", "verify", "--format", "json"))
+def test_the_command_line_reads_the_logs_of_all_workers(unharmed: Gateway):
+    ask(unharmed, 12, create_key(unharmed.config, "carol"))
+    assert len(run(unharmed, "evidence", "query", "--user", "carol", "--format", "json").splitlines()) == 12
+    report = json.loads(run(unharmed, "evidence", "verify", "--format", "json"))
     assert report["ok"]
     assert set(report["logs"]) == {"evidence.db", "evidence-1.db"}
 
 
 def test_the_command_line_shows_and_resets_the_limits_of_all_workers(provider: RehearsalThread, tmp_path: Path):
-    import json
-    import subprocess
-
     overrides = {"proxy": {"workers": 2}, "limits": {"by_team": {"lab": {"requests_per_day": 100}}}}
     with start_gateway(tmp_path, provider.port, Setup(overrides=overrides)) as gateway:
         ask(gateway, 12)
 
-        def run(*arguments: str) -> str:
-            command = [str(BIN / "jupiter"), "limits", *arguments, "-c", str(gateway.config)]
-            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
         def taken() -> int:
-            (row,) = json.loads(run("show", "--team", "lab", "--format", "json"))
+            (row,) = json.loads(run(gateway, "limits", "show", "--team", "lab", "--format", "json"))
             return row["taken"]
 
         assert taken() == 12
-        run("reset", "--team", "lab")
+        run(gateway, "limits", "reset", "--team", "lab")
         assert taken() == 0
 
 

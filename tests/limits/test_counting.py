@@ -19,8 +19,11 @@ class Copies(MemoryBooks):
     def put(self, hold: Hold) -> None:
         super().put(copy.deepcopy(hold))
 
-    def holds_of(self, counter):
-        return iter(copy.deepcopy(list(super().holds_of(counter))))
+    def holds(self):
+        return iter(copy.deepcopy(list(super().holds())))
+
+    def over(self):
+        return iter(copy.deepcopy(list(super().over())))
 
 
 def a_store() -> Trial:
@@ -53,3 +56,15 @@ def test_where_a_reset_has_put_what_is_held_is_kept():
     store.clocks.forward(40)
     assert store.settle("c", 0)
     assert store.taken(MINUTE) == 0
+
+
+def test_what_a_reset_has_forgotten_of_a_call_that_ran_out_is_kept():
+    store = a_store()
+    store.held("c", Take(MINUTE, 10, 100), lease_s=5)
+    store.extend("c", 10)
+    store.clocks.forward(6)
+    store.tend()
+    store.reset(MINUTE)
+    store.held("d", Take(MINUTE, 50, 100))
+    store.settle("c", 0)
+    assert store.taken(MINUTE) == 50

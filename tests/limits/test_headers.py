@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from support.trial import Clocks
 
 from jupiter_addons.limits.headers import rate_headers
@@ -19,10 +20,10 @@ def outcome(*limits, amounts=Amounts(10, 5, 2_000_000_000)) -> Reservation | Exc
 def test_the_tightest_limit_of_each_kind_is_told():
     held = outcome(
         limit_of("user:a", "requests_per_minute", Terms(10)),
-        limit_of("global", "requests_per_second", Terms(2)),
-        limit_of("team:l", "tokens_per_minute", Terms(100)),
-        limit_of("team:l", "output_tokens_per_day", Terms(6)),
-        limit_of("team:l", "usd_total", Terms(3_000_000_000)),
+        limit_of("key:k", "requests_per_second", Terms(2)),
+        limit_of("user:a", "tokens_per_minute", Terms(100)),
+        limit_of("key:k", "output_tokens_per_day", Terms(6)),
+        limit_of("user:a", "usd_total", Terms(3_000_000_000)),
         limit_of("user:a", "concurrent_requests", Terms(1)),
     )
     assert isinstance(held, Reservation)
@@ -37,6 +38,23 @@ def test_the_tightest_limit_of_each_kind_is_told():
         "x-jupiter-budget-remaining-usd": "1.000000",
         "x-jupiter-budget-reset": "never",
     }
+
+
+@pytest.mark.parametrize("subject", ["team:l", "organisation:o", "model:m", "provider:p", "global", "rule:p/r:key"])
+def test_of_a_limit_that_others_share_nothing_is_told(subject: str):
+    """What is left of it, asked for again and again, would say what they do."""
+    names = ("requests_per_minute", "tokens_per_minute", "usd_total")
+    shared = [limit_of(subject, name, Terms(3_000_000_000)) for name in names]
+    held = outcome(*shared)
+    assert isinstance(held, Reservation)
+    assert rate_headers(held.standings, 0.0) == {}
+    both = outcome(*shared, limit_of("user:a", "requests_per_minute", Terms(4_000_000_000)))
+    assert isinstance(both, Reservation)
+    assert rate_headers(both.standings, 0.0)["x-ratelimit-limit-requests"] == "4000000000"
+    refused = outcome(limit_of(subject, "tokens_per_minute", Terms(12)))
+    assert isinstance(refused, Exceeded)
+    assert refused.standing is not None
+    assert rate_headers([refused.standing], 0.0) == {}
 
 
 def test_without_limits_nothing_is_told():

@@ -133,6 +133,50 @@ def test_a_call_that_is_more_than_its_limit_is_never_admitted(world: World):
     assert refused.retry_after_s == math.inf
 
 
+def test_a_refusal_names_the_limits_that_only_what_is_held_is_in_the_way_of(world: World):
+    limits = [tokens(1000), budget(100), requests(2)]
+    first = world.held("c", *limits, amounts=Amounts(100, 800, 90))
+    refused = world.reserve("d", *limits, amounts=Amounts(100, 800, 90))
+    assert isinstance(refused, Exceeded)
+    assert refused.held_back == set(limits[:2])
+    world.settle(first, Amounts(100, 50, 30))
+    world.held("e", tokens(1000), amounts=Amounts(0, 700))
+    refused = world.reserve("d", *limits, amounts=Amounts(100, 800, 80))
+    assert isinstance(refused, Exceeded)
+    assert (set(refused.every), refused.held_back) == ({limits[0], limits[1]}, frozenset())  # 150 and 30 were spent
+    refused = world.reserve("d", *limits, amounts=Amounts(100, 700, 50))
+    assert isinstance(refused, Exceeded)
+    assert refused.held_back == {limits[0]}
+
+
+@pytest.mark.parametrize("name", ["requests_per_minute", "concurrent_requests"])
+def test_requests_and_calls_that_run_are_not_held_at_a_worst_case(world: World, name: str):
+    limit = limit_of("user:alice", name, Terms(1))
+    world.held("c", limit)
+    refused = world.reserve("d", limit)
+    assert isinstance(refused, Exceeded)
+    assert refused.held_back == frozenset()
+
+
+def test_a_stream_that_gets_no_more_is_told_whether_it_is_only_held(world: World):
+    held = world.held("c", tokens(100), amounts=Amounts(10, 20))
+    world.held("d", tokens(100), amounts=Amounts(0, 50))
+    refused = world.extend(held, Amounts(0, 30, requests=0))
+    assert isinstance(refused, Exceeded)
+    assert refused.held_back == {tokens(100)}
+
+
+def test_who_wants_to_know_is_told_when_holds_come_back_and_not_when_the_store_is_down():
+    world, told = World(Later), []
+    world.ledger.on_settled.add(told.append)
+    first, second = (world.held(name, budget(), amounts=Amounts(nusd=10)) for name in "cd")
+    world.settle(first, Amounts(nusd=5))
+    assert told == [first]
+    world.store.is_down = True
+    world.settle(second, Amounts(nusd=5))
+    assert told == [first]
+
+
 def test_without_a_limit_nothing_is_asked_of_the_store(world: World):
     held = world.held("c")
     assert held.takes == held.standings == ()

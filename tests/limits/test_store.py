@@ -26,5 +26,5 @@ def test_an_answer_comes_at_once_or_is_awaited():
 
 
 def test_a_shortage_ends_when_its_last_counter_is_free():
-    short = Short({0: Shortage(0, 1.0), 3: Shortage(5, 8.0), 4: Shortage(1, 2.0)})
+    short = Short({0: Shortage(0, 1.0, 0), 3: Shortage(5, 8.0, 0), 4: Shortage(1, 2.0, 0)})
     assert (short.last, short.retry_after_s) == (3, 8.0)

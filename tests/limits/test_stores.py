@@ -1,11 +1,10 @@
-"""What every store of counters does.  A new store is a row of `STORES`; what only one of them does is in its own test.
+"""What every store of counters does.  A new store is a row of `STORES` in `support.stores`; what only one of them does is in its own test.
 
 This file is long because it is the whole contract: one store that keeps a part of it only would be another thing.
 """
 
 import math
 import random
-import uuid
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,12 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.redis import needs_redis, shared_server
+from support.stores import NEEDED, STORES
 from support.trial import Clocks, Trial
 
-from jupiter_addons.addresses import redis_address
 from jupiter_addons.errors import StoreError
-from jupiter_addons.limits.memory import MemoryStore
 from jupiter_addons.limits.store import (
     MAX_AMOUNT,
     REMEMBERED_S,
@@ -29,32 +26,12 @@ from jupiter_addons.limits.store import (
     Short,
     Sliding,
     Slots,
-    Store,
     Take,
     Taken,
 )
-from jupiter_addons.storage.limits_redis import RedisStore
-from jupiter_addons.storage.limits_sqlite import SqliteStore
 
 
-def sqlite(clocks: Clocks, directory: Path) -> SqliteStore:
-    return SqliteStore(directory / "limits.db", kernel_ns=clocks.steady_ns, wall_s=clocks.wall_s, boot="one")
-
-
-def redis(clocks: Clocks, directory: Path) -> RedisStore:
-    where = redis_address(shared_server().url)
-    return RedisStore(where, uuid.uuid4().hex, "one", steady_ns=clocks.steady_ns, wall_s=clocks.wall_s)
-
-
-STORES: dict[str, Callable[[Clocks, Path], Store]] = {
-    "memory": lambda clocks, _: MemoryStore(clocks.steady_ns, clocks.wall_s),
-    "sqlite": sqlite,
-    "redis": redis,
-}
-needed = {"redis": needs_redis}
-
-
-@pytest.fixture(params=[pytest.param(make, id=name, marks=needed.get(name, ())) for name, make in STORES.items()])
+@pytest.fixture(params=[pytest.param(make, id=name, marks=NEEDED.get(name, ())) for name, make in STORES.items()])
 def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Trial]]:
     """A maker of empty stores."""
     made: list[Trial] = []
@@ -124,6 +101,24 @@ def test_every_counter_that_refuses_is_told_and_the_one_that_is_free_last(store:
     assert short.retry_after_s == pytest.approx(1000)
 
 
+@pytest.mark.parametrize("counter", [minute(), month()], ids=["sliding", "period"])
+def test_a_refusal_tells_what_was_settled_from_what_is_only_held(store: Trial, counter: Counter):
+    def settled() -> int:
+        return store.short("x", Take(counter, 100, 100)).lacking[0].settled
+
+    store.held("c", Take(counter, 10, 100))
+    store.held("d", Take(counter, 30, 100), Take(month("team:other"), 7), lease_s=5)
+    assert settled() == 0
+    store.settle("c", 4)
+    store.extend("d", 20, 0)
+    assert settled() == store.extend("d", 60, 0).lacking[0].settled == 4
+    store.clocks.forward(6)
+    store.tend()
+    assert settled() == 54  # of a call that nobody hears of any more nothing is known to come back
+    store.settle("d", 21, 0)
+    assert settled() == 25
+
+
 def test_asked_twice_a_call_takes_once(store: Trial):
     first = store.held("c", Take(minute(), 2, 3))
     assert store.held("c", Take(minute(), 2, 3)) == first
@@ -158,7 +153,7 @@ def test_counters_of_another_unit_window_or_subject_are_others(store: Trial):
 def test_what_counts_is_what_was_charged_and_what_is_held(new: Callable[[], Trial], calls: list[tuple[int, int, str]]):
     store = new()
     counters = (minute(unit="tokens"), month())
-    expected = 0
+    expected = open_ = 0
     for number, (held, true, fate) in enumerate(calls):
         outcome = store.reserve(f"c{number}", [Take(counter, held, 400) for counter in counters])
         if isinstance(outcome, Short):
@@ -172,7 +167,11 @@ def test_what_counts_is_what_was_charged_and_what_is_held(new: Callable[[], Tria
         if fate != "runs":
             assert store.settle(f"c{number}", true, true)
             expected += true - held
-        assert [store.taken(counter) for counter in counters] == [expected, expected]
+            held = 0
+        open_ += held
+        assert [store.count(counter) for counter in counters] == [(expected, open_)] * 2
+        if expected:
+            assert store.short("x", Take(month(), 1, expected)).lacking[0].settled == expected - open_
 
 
 # -- settling ---------------------------------------------------------------------------------------------------------
@@ -277,6 +276,18 @@ def test_a_call_is_settled_even_after_its_lease_and_still_once(store: Trial):
     assert not store.settle("c", 130, 1)
     assert store.taken(month()) == 130
     assert store.taken(running()) == 1
+
+
+@pytest.mark.parametrize(("counter", "true", "left"), [(minute(), 20, 50), (month(), 20, 50), (month(), 110, 60)])
+def test_a_late_settlement_gives_back_nothing_that_was_reset(store: Trial, counter: Counter, true: int, left: int):
+    store.held("c", Take(counter, 90, 100), lease_s=5)
+    store.extend("c", 10)
+    store.clocks.forward(6)
+    store.tend()
+    store.reset(counter)
+    store.held("d", Take(counter, 50, 100))
+    assert store.settle("c", true)
+    assert store.taken(counter) == left
 
 
 def test_after_a_day_an_expired_call_is_forgotten(store: Trial):

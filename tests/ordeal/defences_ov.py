@@ -23,9 +23,6 @@ def load_shedding() -> None:
 @defence
 def stall_watch() -> None:
     """Nobody notices that the event loop was blocked."""
-    import hooks  # this process has one preamble, and the row needs what the usual one would have brought
-
     from jupiter_addons.host import clock
 
-    hooks.arm()
     clock.STALL_S = 1e9

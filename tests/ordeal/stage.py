@@ -68,7 +68,7 @@ class Stage:
         setup = setup or Setup()
         setup.overrides = {**setup.overrides, **overrides}
         if self.off is not None:
-            setup.preamble = DEFENCES
+            setup.switch = DEFENCES
             setup.environment = {**setup.environment, "ORDEAL_OFF": self.off}
         directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ordeal-")))
         with start_gateway(directory, provider_port, setup) as running:

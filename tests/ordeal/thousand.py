@@ -10,9 +10,10 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from support.gateway import Gateway, Setup
 from support.history import History
@@ -130,6 +131,8 @@ class Books:
     ideal: int
     """How many calls would be admitted if they came one after the other, and each cost were known before."""
     admitted: int
+    failed: Mapping[str, int]
+    """Why calls were refused, or broke off, that had held something: code -> how many."""
 
     @classmethod
     def read(cls, steps: Path, since_ns: int, gateways: Sequence[Gateway], costs: Costs, limit: int) -> "Books":
@@ -141,10 +144,13 @@ class Books:
         every = History.read(sorted(steps.iterdir()))
         asked = {one.call_id: one.amount for one in every.steps if one.step == "asks" and one.at_ns >= since_ns}
         history = History([step for step in every.steps if step.call_id in asked])
-        said = _texts(gateways, asked)
+        leaves = list(_leaves(gateways, asked))
+        said = _texts(leaves)
         true = {call_id: costs.nusd(said[call_id]) if call_id in said else amount for call_id, amount in asked.items()}
         true |= {one.call_id: one.amount for one in history.steps if one.step in ("held", "settles")}
-        return cls(history, in_turn([true[call_id] for call_id in asked], limit), len(history.calls("held")))
+        held = history.calls("held")
+        failed = Counter(leaf["outcome"]["code"] for leaf in leaves if leaf["id"] in held and _has_failed(leaf))
+        return cls(history, in_turn([true[call_id] for call_id in asked], limit), len(held), failed)
 
 
 def in_turn(costs: Sequence[int], limit: int) -> int:
@@ -156,16 +162,27 @@ def in_turn(costs: Sequence[int], limit: int) -> int:
     return admitted
 
 
-def _texts(gateways: Sequence[Gateway], call_ids: Collection[str]) -> Mapping[str, str]:
-    """Return what calls said, of those that the evidence of any process has."""
-    found: dict[str, str] = {}
+def _leaves(gateways: Sequence[Gateway], call_ids: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Yield what the evidence of any process has of calls."""
     for gateway in gateways:
         for path in sorted((gateway.directory / "state").glob("evidence*.db")):
             for leaf in (json.loads(row.leaf) for row in rows(path)):
-                if leaf["kind"] == "decision" and leaf["id"] in call_ids:
-                    digests = (payload["sha256"] for payload in leaf["payload"])
-                    found.update((leaf["id"], _SAID[digest]) for digest in digests if digest in _SAID)
+                if leaf["kind"] in ("decision", "outcome") and leaf["id"] in call_ids:
+                    yield leaf
+
+
+def _texts(leaves: Iterable[dict[str, Any]]) -> Mapping[str, str]:
+    """Return what calls said, of those that the evidence has."""
+    found: dict[str, str] = {}
+    for leaf in leaves:
+        if leaf["kind"] == "decision":
+            digests = (payload["sha256"] for payload in leaf["payload"])
+            found.update((leaf["id"], _SAID[digest]) for digest in digests if digest in _SAID)
     return found
+
+
+def _has_failed(leaf: Mapping[str, Any]) -> bool:
+    return leaf.get("outcome", {}).get("code") is not None
 
 
 _SAID: dict[str, str] = {}

@@ -88,7 +88,7 @@ def test_it_runs_as_a_process_of_its_own():
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     url = process.stdout.readline().rpartition(" ")[2].strip()
-    with urllib.request.urlopen(f"{url}/models", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/models", timeout=60) as answer:
         assert answer.status == 200
     process.terminate()
     process.wait()

@@ -12,6 +12,8 @@ LIMITS = ("RequestLimit", "RunningLimit", "TokenLimit", "MoneyLimit", "TokenTota
 REQUIRED = {
     ("Settings", "providers"),
     ("Provider", "type"),
+    ("Timestamps", "url"),
+    ("Timestamps", "ca_file"),
     ("Provider", "base_url"),
     ("Provider", "models"),
     ("LegalHold", "reason"),

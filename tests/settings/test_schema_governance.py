@@ -37,6 +37,20 @@ def test_witnesses_are_named_by_key_and_address():
     assert Evidence().witnesses == []
 
 
+def test_a_time_stamping_authority_is_named_by_address_and_who_vouches_for_it():
+    found = Evidence(timestamps={"url": "http://tsa.example/tsr", "ca_file": "tsa.pem"}).timestamps
+    assert (found.url, str(found.ca_file), found.every) == ("http://tsa.example/tsr", "tsa.pem", 600)
+    assert Evidence().timestamps is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"ca_file": None}, {"url": "tsa.example"}, {"url": "https://h/?a=b"}, {"every": "0s"}, {"policy": "1.2"}]
+)
+def test_what_is_no_time_stamping_authority_is_refused(change):
+    with pytest.raises(ValidationError):
+        Evidence(timestamps={"url": "https://h", "ca_file": "tsa.pem", **change})
+
+
 @pytest.mark.parametrize(
     ("key", "url"),
     [

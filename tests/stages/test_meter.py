@@ -168,3 +168,23 @@ def test_a_call_that_is_not_open_any_more_ends():
         assert not meter.allows(100)
 
     asyncio.run(run())
+
+
+def test_a_provider_that_does_not_answer_is_not_asked_for_more():
+    """Its limits were taken with the call's own, before it failed and another went on."""
+    first, second = (limit_of(f"provider:{name}", "output_tokens_per_day", Terms(10_000)) for name in ("a", "b"))
+
+    async def run() -> None:
+        ledger = Ledger(MemoryStore())
+        own = await ledger.reserve("c", [BUDGET, first], Amounts(0, 100, 1000))
+        others = await ledger.reserve("c/b", [second], Amounts(0, 100, 1000))
+        assert isinstance(own, Reservation)
+        assert isinstance(others, Reservation)
+        meter = Meter(ledger, [own, others], PRICE, spared="provider:a")
+        assert meter.allows(500)
+        taken = [count.taken for count in await ledger.counts([BUDGET, first, second])]
+        assert taken[1] == 100
+        assert taken[0] > 5000
+        assert taken[2] > 500
+
+    asyncio.run(run())

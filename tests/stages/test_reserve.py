@@ -49,14 +49,15 @@ def test_a_call_over_its_limit_is_judged_beside_the_event_loop():
     x.refuse = refused.append
     flow, judge = Flow(), Judge()
     EXCHANGES[flow] = x
+    ledger = Ledger()
     stage = Reserve(
-        Ledger(),
+        ledger,
         limits_for=lambda *_: [],
         limits_at=lambda *_: [],
         counters_for=lambda *_: [],
         price_at=lambda *_: None,
         judge=judge,
-        lines=Lines(1, 1.0),
+        lines=Lines(ledger, depth=1, timeout_s=1.0, wait_for_held_s=0.0),
     )
     asyncio.run(stage.request(flow))
     ((text_bytes, exceeded),) = judge.asked

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from jupiter_addons.limits.ledger import Exceeded, Ledger, Reservation
-from jupiter_addons.limits.limit import Amounts, Terms, limit_of
-from jupiter_addons.stages.waiting import Lines, TimedOut
+from jupiter_addons.limits.limit import Amounts, Limit, Terms, limit_of
+from jupiter_addons.stages.waiting import POLL_S, Lines, TimedOut
 
 ONE = limit_of("global", "concurrent_requests", Terms(1, enforcement="queue"))
 RATE = limit_of("global", "requests_per_second", Terms(1, enforcement="queue"))
@@ -18,19 +18,26 @@ HARD = limit_of("user:a", "tokens_per_day", Terms(5))
 class Crowd:
     """Calls that take what they can get, for a while each."""
 
-    def __init__(self, lines: Lines, *limits, lasts_s: float = 0.05) -> None:
-        self.ledger, self.lines, self.limits, self.lasts_s = Ledger(), lines, limits, lasts_s
+    def __init__(
+        self, *limits: Limit, depth=9, timeout_s=20.0, for_held_s=0.0, lasts_s=0.05, amount=1, true: int | None = None
+    ) -> None:
+        self.ledger, self.limits, self.lasts_s = Ledger(), limits, lasts_s
+        self.lines = Lines(self.ledger, depth=depth, timeout_s=timeout_s, wait_for_held_s=for_held_s)
+        self.amount, self.true = amount, amount if true is None else true
+        """What each call is held at, and what it comes to."""
         self.served: list[str] = []
+        self.attempts = 0
 
     async def call(self, name: str) -> str:
         def attempt():
-            return self.ledger.reserve(name, self.limits, Amounts(1))
+            self.attempts += 1
+            return self.ledger.reserve(name, self.limits, Amounts(self.amount))
 
         try:
             before = self.lines.of(self.limits)
-            outcome = Exceeded(before, 0.0) if before is not None else await attempt()
-            if isinstance(outcome, Exceeded):
-                outcome = await self.lines.wait(outcome.limit, name[0], outcome.retry_after_s, attempt)
+            outcome = await attempt() if before is None else None
+            if not isinstance(outcome, Reservation) and (outcome is None or self.lines.may_wait(outcome)):
+                outcome = await self.lines.wait(before or outcome.limit, name[0], outcome, attempt)
         except TimedOut:
             return "timed out"
         if isinstance(outcome, Exceeded):
@@ -38,7 +45,7 @@ class Crowd:
         assert isinstance(outcome, Reservation)
         self.served.append(name)
         await asyncio.sleep(self.lasts_s)
-        await self.ledger.settle(outcome, Amounts(1))
+        await self.ledger.settle(outcome, Amounts(self.true))
         return "served"
 
     async def all(self, *names: str) -> list[str]:
@@ -46,7 +53,7 @@ class Crowd:
 
 
 def test_everybody_is_served_in_turn():
-    crowd = Crowd(Lines(9, 20.0), ONE)
+    crowd = Crowd(ONE)
     outcomes = asyncio.run(crowd.all("x0", "a0", "a1", "a2", "b0"))
     assert outcomes == ["served"] * 5
     assert crowd.served == ["x0", "a0", "b0", "a1", "a2"]
@@ -54,7 +61,7 @@ def test_everybody_is_served_in_turn():
 
 
 def test_nobody_waits_longer_than_may_be():
-    crowd = Crowd(Lines(9, 0.3), ONE, lasts_s=1.0)
+    crowd = Crowd(ONE, timeout_s=0.3, lasts_s=1.0)
     began = time.monotonic()
     assert asyncio.run(crowd.all("a0", "b0", "c0")) == ["served", "timed out", "timed out"]
     assert time.monotonic() - began < 5
@@ -63,12 +70,12 @@ def test_nobody_waits_longer_than_may_be():
 
 
 def test_a_line_that_is_too_long_takes_nobody():
-    crowd = Crowd(Lines(1, 5.0), ONE, lasts_s=0.2)
+    crowd = Crowd(ONE, depth=1, lasts_s=0.2)
     assert asyncio.run(crowd.all("a0", "b0", "c0")) == ["served", "served", "timed out"]
 
 
 def test_one_principal_with_many_calls_does_not_keep_the_others_out():
-    crowd = Crowd(Lines(3, 20.0), ONE)
+    crowd = Crowd(ONE, depth=3)
     outcomes = asyncio.run(crowd.all("a0", "a1", "a2", "a3", "b0", "c0"))
     assert outcomes == ["served", "served", "timed out", "timed out", "served", "served"]
     assert crowd.lines._lines == {}
@@ -77,7 +84,7 @@ def test_one_principal_with_many_calls_does_not_keep_the_others_out():
 
 def test_who_has_waited_in_vain_is_told_when_the_limit_will_be_free():
     async def run() -> float:
-        crowd = Crowd(Lines(9, 0.3), SPENT)
+        crowd = Crowd(SPENT, timeout_s=0.3)
         await crowd.ledger.reserve("spent", [SPENT], Amounts(5))
 
         def attempt():
@@ -86,7 +93,7 @@ def test_who_has_waited_in_vain_is_told_when_the_limit_will_be_free():
         first = await attempt()
         assert isinstance(first, Exceeded)
         with pytest.raises(TimedOut) as caught:
-            await crowd.lines.wait(SPENT, "a", first.retry_after_s, attempt)
+            await crowd.lines.wait(SPENT, "a", first, attempt)
         return caught.value.retry_after_s
 
     assert 86_000 < asyncio.run(run()) < 96_000
@@ -96,13 +103,13 @@ def test_what_can_never_be_served_does_not_hold_up_the_line():
     """It would stand at its head for as long as a call may wait."""
 
     async def run() -> tuple[object, float]:
-        crowd = Crowd(Lines(9, 20.0), SPENT)
+        crowd = Crowd(SPENT)
 
         def attempt():
             return crowd.ledger.reserve("a0", [SPENT], Amounts(6))
 
         began = time.monotonic()
-        outcome = await crowd.lines.wait(SPENT, "a", 0.0, attempt)
+        outcome = await crowd.lines.wait(SPENT, "a", None, attempt)
         return outcome, time.monotonic() - began
 
     outcome, took_s = asyncio.run(run())
@@ -111,14 +118,14 @@ def test_what_can_never_be_served_does_not_hold_up_the_line():
 
 
 def test_who_could_not_be_served_in_time_does_not_wait_at_all():
-    crowd = Crowd(Lines(9, 0.5), limit_of("global", "requests_per_hour", Terms(1, enforcement="queue")))
+    crowd = Crowd(limit_of("global", "requests_per_hour", Terms(1, enforcement="queue")), timeout_s=0.5)
     began = time.monotonic()
     assert asyncio.run(crowd.all("a0", "b0")) == ["served", "timed out"]
     assert time.monotonic() - began < 0.4
 
 
 def test_a_rate_is_waited_for_as_long_as_it_says():
-    crowd = Crowd(Lines(9, 20.0), RATE, lasts_s=0.0)
+    crowd = Crowd(RATE, lasts_s=0.0)
     began = time.monotonic()
     assert asyncio.run(crowd.all("a0", "b0")) == ["served", "served"]
     assert 0.9 < time.monotonic() - began < 5
@@ -126,8 +133,151 @@ def test_a_rate_is_waited_for_as_long_as_it_says():
 
 def test_what_another_limit_refuses_does_not_wait_on():
     async def run() -> list[str]:
-        crowd = Crowd(Lines(9, 5.0), ONE, HARD, lasts_s=0.2)
+        crowd = Crowd(ONE, HARD, lasts_s=0.2)
         await crowd.ledger.reserve("spent", [HARD], Amounts(4))
         return await crowd.all("a0", "b0")
 
     assert asyncio.run(run()) == ["served", "refused by tokens_per_day"]
+
+
+# -- what is only held -----------------------------------------------------------------------------------------------
+
+MONEY = limit_of("team:lab", "usd_per_day", Terms(100))
+
+
+def test_a_call_waits_for_what_others_hold_and_is_told_at_once_when_it_comes_back():
+    crowd = Crowd(MONEY, for_held_s=20.0, amount=0, lasts_s=0.3)
+
+    async def run() -> tuple[list[str], float]:
+        first = await crowd.ledger.reserve("first", [MONEY], Amounts(nusd=90))
+        assert isinstance(first, Reservation)
+        asked = asyncio.gather(*(_spend(crowd, name, 60, 20) for name in ("a0", "b0")))
+        await asyncio.sleep(0.05)
+        began_s = time.monotonic()
+        await crowd.ledger.settle(first, Amounts(nusd=20))
+        await asyncio.sleep(0)
+        outcomes = await asked
+        return outcomes, time.monotonic() - began_s
+
+    outcomes, took_s = asyncio.run(run())
+    assert outcomes == ["served", "served"]
+    assert took_s < 5
+    assert crowd.attempts <= 4 + took_s / POLL_S  # each when it came, each when something came back, and by the clock
+    assert crowd.lines._lines == {}
+    assert crowd.ledger.on_settled == set()
+
+
+async def _spend(crowd: Crowd, name: str, held: int, true: int) -> str:
+    def attempt():
+        crowd.attempts += 1
+        return crowd.ledger.reserve(name, crowd.limits, Amounts(nusd=held))
+
+    outcome = await attempt()
+    if isinstance(outcome, Exceeded) and crowd.lines.may_wait(outcome):
+        outcome = await crowd.lines.wait(outcome.limit, name[0], outcome, attempt)
+    if isinstance(outcome, Exceeded):
+        return "refused"
+    crowd.served.append(name)
+    await asyncio.sleep(crowd.lasts_s)
+    await crowd.ledger.settle(outcome, Amounts(nusd=true))
+    return "served"
+
+
+def test_a_hundred_calls_at_once_spend_all_that_there_is():
+    """Each is held at twice what it comes to."""
+    crowd = Crowd(MONEY, for_held_s=20.0, depth=200, lasts_s=0.01)
+
+    async def run() -> list[str]:
+        return await asyncio.gather(*(_spend(crowd, f"a{number}", 10, 5) for number in range(100)))
+
+    assert asyncio.run(run()).count("served") == 19  # 95 are spent then, and the next might take ten
+
+
+def test_principals_take_turns_at_what_comes_back():
+    crowd = Crowd(MONEY, for_held_s=20.0, lasts_s=0.02)
+
+    async def run() -> None:
+        await asyncio.gather(*(_spend(crowd, name, 100, 0) for name in ("x0", "a0", "a1", "a2", "b0")))
+
+    asyncio.run(run())
+    assert crowd.served == ["x0", "a0", "b0", "a1", "a2"]
+
+
+def test_a_call_is_refused_at_once_when_what_was_spent_is_in_its_way():
+    crowd = Crowd(MONEY, for_held_s=20.0, lasts_s=0.2)
+
+    async def run() -> tuple[list[str], float]:
+        began_s = time.monotonic()
+        outcomes = await asyncio.gather(*(_spend(crowd, name, 60, 60) for name in ("a0", "b0", "c0")))
+        return outcomes, time.monotonic() - began_s
+
+    outcomes, took_s = asyncio.run(run())
+    assert outcomes == ["served", "refused", "refused"]
+    assert took_s < 5
+
+
+@pytest.mark.parametrize(("for_held_s", "least_s", "most_s"), [(0.0, 0.0, 0.3), (0.4, 0.4, 3.0)])
+def test_a_call_waits_for_what_is_held_no_longer_than_it_may(for_held_s: float, least_s: float, most_s: float):
+    crowd = Crowd(MONEY, for_held_s=for_held_s)
+
+    async def run() -> tuple[str, float]:
+        await crowd.ledger.reserve("first", [MONEY], Amounts(nusd=90))
+        began_s = time.monotonic()
+        return await _spend(crowd, "a0", 60, 60), time.monotonic() - began_s
+
+    outcome, took_s = asyncio.run(run())
+    assert outcome == "refused"
+    assert least_s <= took_s < most_s
+
+
+def test_a_line_that_is_too_long_refuses_as_if_nobody_waited():
+    crowd = Crowd(MONEY, for_held_s=20.0, depth=1, lasts_s=0.2)
+
+    async def run() -> list[str]:
+        return await asyncio.gather(*(_spend(crowd, name, 60, 10) for name in ("a0", "b0", "c0")))
+
+    assert asyncio.run(run()) == ["served", "served", "refused"]
+
+
+def test_a_call_that_fits_does_not_wait_behind_one_that_does_not():
+    crowd = Crowd(MONEY, for_held_s=20.0, lasts_s=0.0)
+
+    async def run() -> None:
+        first = await crowd.ledger.reserve("first", [MONEY], Amounts(nusd=50))
+        assert isinstance(first, Reservation)
+        large = asyncio.ensure_future(_spend(crowd, "a0", 90, 10))
+        await asyncio.sleep(0.01)
+        assert await _spend(crowd, "b0", 10, 10) == "served"
+        assert not large.done()
+        await crowd.ledger.settle(first, Amounts(nusd=0))
+        assert await large == "served"
+
+    asyncio.run(run())
+
+
+def test_what_also_exceeds_a_limit_that_lets_nobody_wait_is_refused_at_once():
+    crowd = Crowd(MONEY, limit_of("user:a", "requests_per_day", Terms(1)), for_held_s=20.0, lasts_s=0.5)
+
+    async def run() -> tuple[list[str], float]:
+        began_s, first = time.monotonic(), asyncio.ensure_future(_spend(crowd, "a0", 60, 10))
+        await asyncio.sleep(0)
+        second = await _spend(crowd, "b0", 60, 10)
+        took_s = time.monotonic() - began_s
+        return [await first, second], took_s
+
+    outcomes, took_s = asyncio.run(run())
+    assert outcomes == ["served", "refused"]
+    assert took_s < 0.4
+
+
+def test_a_queue_and_what_is_held_together_wait_as_long_as_what_is_held():
+    crowd = Crowd(MONEY, ONE, for_held_s=0.2, timeout_s=30.0)
+
+    async def run() -> tuple[str, float]:
+        await crowd.ledger.reserve("first", [MONEY, ONE], Amounts(nusd=90))
+        began_s = time.monotonic()
+        return await _spend(crowd, "a0", 60, 60), time.monotonic() - began_s
+
+    outcome, took_s = asyncio.run(run())
+    assert outcome == "refused"
+    assert took_s < 5

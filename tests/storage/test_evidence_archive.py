@@ -250,7 +250,7 @@ def test_the_thread_archives_what_fills_and_waits_longer_after_failures(place, m
     objects = Memory()
     objects.failing = 3
     archiving = Archiving(an_archivist(place, objects))
-    assert wait_until(lambda: archiving.archived() == 512, 20)
+    assert wait_until(lambda: archiving.archived() == 512, 60)
     archiving.stop()
     assert "will be later" in caplog.text
 

@@ -11,7 +11,7 @@ from support.wire import wait_until
 from jupiter_addons.errors import StoreError
 from jupiter_addons.storage import evidence_keeper
 from jupiter_addons.storage.evidence_anchor import Anchors
-from jupiter_addons.storage.evidence_keeper import Keeper
+from jupiter_addons.storage.evidence_keeper import Keeper, begin
 from jupiter_addons.storage.evidence_places import rolled_up
 from jupiter_addons.storage.evidence_reader import rows
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
@@ -76,6 +76,19 @@ def test_an_anchor_that_cannot_be_written_is_said_once_and_written_later(tmp_pat
         assert wait_until(lambda: Anchors(tmp_path / "anchors", LOG_KEYS).read(log.origin) is not None)
     assert caplog.text.count("is not anchored") == 1
     assert "is anchored again" in caplog.text
+    assert {one.levelname for one in caplog.records} == {"WARNING"}, "an error would end a gateway that starts"
+
+
+def test_a_start_whose_first_anchor_cannot_be_written_fails_with_a_way_out(tmp_path):
+    anchors = Anchors(tmp_path / "anchors", LOG_KEYS)
+    log = EvidenceLog(tmp_path / "e.db", Identity(SIGNING, "test", "0"))
+    (tmp_path / "anchors").write_text("in the way")
+    with pytest.raises(StoreError, match=r"cannot write the anchor of .*; hint: `evidence.anchor_path` names"):
+        begin(log, anchors)
+    (tmp_path / "anchors").unlink()
+    begin(log, anchors)
+    assert anchors.read(log.origin) is not None
+    log.close()
 
 
 def test_every_other_log_is_rolled_up_and_one_that_is_gone_stays_named(tmp_path):

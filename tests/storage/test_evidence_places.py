@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import pytest
 from support.log_places import Place, PostgresPlace, SqlitePlace
@@ -76,24 +77,24 @@ def test_roll_ups_are_read(place):
     assert [row.idx for row in newest(place.log(), "rollup")] == [CALLS + CALLS * 3 // 4 + 1]
 
 
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [
-        (Filter(), lambda n: True),
-        (Filter(model="m1"), lambda n: n % 3 == 1),
-        (Filter(status="ok"), lambda n: n % 4 != 0),
-        (Filter(status="open"), lambda n: n % 4 == 0),
-        (Filter(tag="n=2"), lambda n: n % 5 == 2),
-        (Filter(tag="n"), lambda n: True),
-        (Filter(tag="m"), lambda n: False),
-        (Filter(min_cost_nusd=250), lambda n: n % 4 and n >= 250),
-        (Filter(max_cost_nusd=10), lambda n: n % 4 and n <= 10),
-        (Filter(id="c7"), lambda n: n == 7),
-        (Filter(user="hmac:alice", team="lab", model="m2"), lambda n: n % 3 == 2),
-        (Filter(user="nobody"), lambda n: False),
-    ],
-    ids=str,
-)
+ASKED: list[tuple[Filter, Callable[[int], object]]] = [
+    (Filter(), lambda n: True),
+    (Filter(model="m1"), lambda n: n % 3 == 1),
+    (Filter(status="ok"), lambda n: n % 4 != 0),
+    (Filter(status="open"), lambda n: n % 4 == 0),
+    (Filter(tag="n=2"), lambda n: n % 5 == 2),
+    (Filter(tag="n"), lambda n: True),
+    (Filter(tag="m"), lambda n: False),
+    (Filter(min_cost_nusd=250), lambda n: n % 4 and n >= 250),
+    (Filter(max_cost_nusd=10), lambda n: n % 4 and n <= 10),
+    (Filter(id="c7"), lambda n: n == 7),
+    (Filter(user="hmac:alice", team="lab", model="m2"), lambda n: n % 3 == 2),
+    (Filter(user="nobody"), lambda n: False),
+]
+"""What is asked for, and whether the call of a number is that."""
+
+
+@pytest.mark.parametrize(("wanted", "expected"), ASKED, ids=[str(wanted) for wanted, _ in ASKED])
 @pytest.mark.parametrize("indexed", [True, False], ids=["indexed", "not indexed yet"])
 def test_calls_are_found_by_what_is_asked(place, wanted, expected, indexed):
     place.index() if indexed else place.forget_index()

@@ -14,15 +14,17 @@ from support.logs import SIGNING, a_decision, write_log
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.keyring import Subject
 from jupiter_addons.evidence.query import Filter
-from jupiter_addons.evidence.record import End
+from jupiter_addons.evidence.record import End, control
 from jupiter_addons.evidence.retention import Terms
 from jupiter_addons.evidence.schedule import parse
+from jupiter_addons.storage import evidence_upkeep
 from jupiter_addons.storage.evidence_audit import Audit
 from jupiter_addons.storage.evidence_prune import prune
 from jupiter_addons.storage.evidence_query import OLDEST, every
 from jupiter_addons.storage.evidence_reader import rows
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
+from jupiter_addons.storage.outbox import Outbox
 from jupiter_addons.storage.subject_keys import SubjectKeys
 
 KEEP = Retention(Terms(), None)
@@ -42,7 +44,7 @@ def erasures(path):
 def tended(tmp_path, keys, *, records: bool, ticks: int = 3):
     async def main():
         log = EvidenceLog(tmp_path / "e.db", Identity(SIGNING, "test", "0"))
-        upkeep = Upkeep(log, tmp_path / "e.db", keys, KEEP, records_erasures=records)
+        upkeep = Upkeep(log, tmp_path / "e.db", keys, KEEP, records=records)
         for _ in range(ticks):
             upkeep.tend()
             await asyncio.sleep(0.05)
@@ -56,6 +58,53 @@ def test_an_erasure_is_recorded_once(tmp_path, keys):
     keys.erase("hmac:alice", 1, "", None)
     assert tended(tmp_path, keys, records=True) == ["hmac:alice"]
     assert tended(tmp_path, keys, records=True) == ["hmac:alice"]
+
+
+def test_what_a_command_has_left_is_recorded_once_and_by_one_process(tmp_path, keys):
+    def exports():
+        return [leaf for row in rows(tmp_path / "e.db") if (leaf := json.loads(row.leaf))["kind"] == "export"]
+
+    async def main(outbox, *, records):
+        log = EvidenceLog(tmp_path / "e.db", Identity(SIGNING, "test", "0"))
+        upkeep = Upkeep(log, tmp_path / "e.db", keys, KEEP, records=records, outbox=outbox)
+        for _ in range(3):
+            upkeep.tend()
+            await asyncio.sleep(0.05)
+        log.close()
+
+    outbox = Outbox(tmp_path / "outbox.db")
+    outbox.put("a", control("export", count=7))
+    for records, found in ((False, 0), (True, 1), (True, 1)):
+        asyncio.run(main(outbox, records=records))
+        assert len(exports()) == found
+    assert (exports()[0]["detail"], outbox.waiting()) == ({"count": 7}, [])
+    outbox.close()
+
+
+def test_what_comes_while_something_is_put_on_record_is_put_there_too(tmp_path, keys):
+    """The second comes after the first was read and before it is done: it is not forgotten."""
+    left: list[str] = ["a"]
+    taken: list[str] = []
+
+    async def record():
+        for one in list(left):
+            if one == "a":
+                left.append("b")
+                source.look(records=True)
+            await asyncio.sleep(0)
+            taken.append(one)
+            left.remove(one)
+
+    news = iter([True, True])
+    source = evidence_upkeep._Source("it", lambda: next(news, False), record)
+
+    async def main():
+        for _ in range(4):
+            source.look(records=True)
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    assert taken == ["a", "b"]
 
 
 def test_only_one_process_records(tmp_path, keys):
@@ -77,7 +126,7 @@ def test_who_does_not_record_still_lets_go_of_the_key(tmp_path, keys):
 def test_what_could_not_be_recorded_is_recorded_later(tmp_path, keys):
     async def main():
         log = EvidenceLog(tmp_path / "e.db", Identity(SIGNING, "test", "0"))
-        upkeep = Upkeep(log, tmp_path / "e.db", keys, KEEP, records_erasures=True)
+        upkeep = Upkeep(log, tmp_path / "e.db", keys, KEEP, records=True)
         lock = sqlite3.connect(tmp_path / "e.db", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         log._file._db.execute("PRAGMA busy_timeout=10")
@@ -109,7 +158,7 @@ def scheduled(tmp_path, schedule, minutes):
         log = EvidenceLog(tmp_path / "e.db", Identity(SIGNING, "test", "0"))
         retention = Retention(Terms(max_records=100), schedule and parse(schedule))
         upkeep = Upkeep(
-            log, tmp_path / "e.db", None, retention, records_erasures=True, clock=lambda: next(now_s) * 1_000_000_000
+            log, tmp_path / "e.db", None, retention, records=True, clock=lambda: next(now_s) * 1_000_000_000
         )
         for _ in range(minutes):
             upkeep.tend()
@@ -146,7 +195,7 @@ def test_when_it_is_time_what_others_have_left_behind_is_pruned_as_well(tmp_path
             tmp_path / "e.db",
             None,
             retention,
-            records_erasures=True,
+            records=True,
             prunes_ended=prunes_ended,
             clock=lambda: 7000,
         )
@@ -163,9 +212,7 @@ def test_when_it_is_time_what_others_have_left_behind_is_pruned_as_well(tmp_path
 def test_a_prune_that_fails_is_logged_and_harms_nothing(tmp_path, caplog):
     async def main():
         log = EvidenceLog(tmp_path / "e.db", Identity(SIGNING, "test", "0"))
-        upkeep = Upkeep(
-            log, tmp_path / "nowhere.db", None, Retention(Terms(days=1), parse("* * * * *")), records_erasures=True
-        )
+        upkeep = Upkeep(log, tmp_path / "nowhere.db", None, Retention(Terms(days=1), parse("* * * * *")), records=True)
         upkeep._minute -= datetime.timedelta(minutes=1)
         upkeep.tend()
         assert upkeep._pruning is not None

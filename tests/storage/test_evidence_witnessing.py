@@ -1,7 +1,6 @@
 """Having a log witnessed: what is sent, what is believed, and that a witness that is down or lies is only said."""
 
 import contextlib
-import time
 
 import pytest
 from support.trees import GrowingLog
@@ -14,8 +13,9 @@ from jupiter_addons.evidence.cosignature import Cosigner, cosign
 from jupiter_addons.evidence.signing import from_seed
 from jupiter_addons.evidence.witness import add_checkpoint
 from jupiter_addons.storage import evidence_witnessing
+from jupiter_addons.storage.errands import Errands
 from jupiter_addons.storage.evidence_cosigned import Cosigned
-from jupiter_addons.storage.evidence_witnessing import Errand, Witnessing
+from jupiter_addons.storage.evidence_witnessing import Witnessing
 from jupiter_addons.storage.witness_client import WitnessClient
 from jupiter_addons.storage.witness_sqlite import WitnessStore
 
@@ -67,9 +67,9 @@ def witness(tmp_path):
     made.store.close()
 
 
-def errand(tmp_path, log, witness) -> tuple[Errand, Cosigned]:
+def errand(tmp_path, log, witness) -> tuple[Witnessing, Cosigned]:
     cosigned = Cosigned(tmp_path / "anchors", [COSIGNER])
-    return Errand(log, log.tree, cosigned, COSIGNER, witness), cosigned
+    return Witnessing(log, log.tree, cosigned, COSIGNER, witness), cosigned
 
 
 def test_each_newest_checkpoint_is_cosigned_once_and_kept(tmp_path, witness):
@@ -136,12 +136,6 @@ def test_a_witness_that_is_down_or_lies_is_said_once_and_asked_again_later(tmp_p
     assert cosigned.read(ORIGIN, COSIGNER).head.size == 5
 
 
-def test_it_is_never_left_alone_for_longer_than_a_minute(tmp_path, witness):
-    one, _ = errand(tmp_path, ALog(), witness)
-    witness.lies = [(500, b"")] * 40
-    assert [one.step() for _ in range(40)][-1] == evidence_witnessing.LONGEST_S
-
-
 def test_a_log_that_was_taken_back_is_said_to_be(tmp_path, witness, caplog):
     log = ALog()
     log.size = 9
@@ -165,22 +159,9 @@ def test_it_is_done_beside_everything_else_and_the_last_checkpoint_is_cosigned_a
     monkeypatch.setattr(evidence_witnessing, "STEP_S", 0.02)
     log, cosigned = ALog(), Cosigned(tmp_path / "anchors", [COSIGNER])
     with a_witness(tmp_path, WITNESS, {ORIGIN: [KEY.public]}) as url:
-        running = Witnessing(log, log.tree, cosigned, [(COSIGNER, WitnessClient(url))])
-        assert wait_until(lambda: (seen := cosigned.read(ORIGIN, COSIGNER)) is not None and seen.head.size == 5, 30)
+        running = Errands()
+        running.start([Witnessing(log, log.tree, cosigned, COSIGNER, WitnessClient(url))])
+        assert wait_until(lambda: (seen := cosigned.read(ORIGIN, COSIGNER)) is not None and seen.head.size == 5, 60)
         log.size = 100
         running.stop()
         assert cosigned.read(ORIGIN, COSIGNER).head.size == 100
-
-
-def test_a_witness_that_hangs_does_not_keep_the_gateway_from_ending(tmp_path, monkeypatch):
-    class Hanging:
-        def add_checkpoint(self, body):
-            time.sleep(2)
-            raise StoreError("too late")
-
-    monkeypatch.setattr(evidence_witnessing, "LAST_WORDS_S", 0.5)
-    log = ALog()
-    running = Witnessing(log, log.tree, Cosigned(tmp_path, [COSIGNER]), [(COSIGNER, Hanging())] * 4)
-    started_s = time.monotonic()
-    running.stop()
-    assert time.monotonic() - started_s < 1.5

@@ -12,7 +12,7 @@ import pytest
 from support.trial import Clocks, Trial
 
 from jupiter_addons.errors import StoreError
-from jupiter_addons.limits.store import Counter, Held, Period, Sliding, Slots, Take, Taken
+from jupiter_addons.limits.store import Counter, Held, Period, Sliding, Slots, Take, Taken, come
 from jupiter_addons.storage import limits_database, limits_sqlite
 from jupiter_addons.storage.limits_sqlite import SqliteStore
 
@@ -74,7 +74,7 @@ def test_what_was_taken_outlives_the_process_and_so_does_what_is_held(path: Path
 
 
 def test_the_file_is_this_users_alone(store: Trial, path: Path):
-    assert [one.stat().st_mode & 0o077 for one in path.parent.iterdir()] == [0, 0, 0]
+    assert [one.stat().st_mode & 0o077 for one in path.parent.iterdir()] == [0, 0, 0, 0]
 
 
 def test_a_reboot_moves_no_window_and_no_lease(path: Path, clocks: Clocks):
@@ -274,3 +274,19 @@ def test_a_reservation_costs_little(store: Trial):
         store.store.reserve(f"c{number}", takes, 60)
         store.store.settle(f"c{number}", (1, 400, 40_000, 1))
     assert (time.thread_time() - began) / 1000 < 0.0005
+
+
+def test_many_counters_are_reset_a_part_at_a_time_and_others_go_on_meanwhile(store: Trial):
+    take_much(store)
+    counters = [Counter(f"user:{number}", "requests", Sliding(60)) for number in range(500)]
+    left: list[int] = []
+
+    async def reset() -> None:
+        done = asyncio.ensure_future(come(store.store.reset(counters)))
+        while not done.done():
+            left.append(sum(count.taken for count in store.store.usage(counters)))
+            await asyncio.sleep(0)
+
+    asyncio.run(reset())
+    assert len(set(left)) >= 4
+    assert sum(count.taken for count in store.store.usage(counters)) == 0

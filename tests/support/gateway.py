@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from support.cli import jupiter
 from support.wire import Client, get, wait_until
 
 from jupiter_addons.evidence.verify import Report, verify
@@ -69,16 +70,16 @@ class Gateway:
         """End the process politely and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def proxy_authorization(self, key: str | None = None) -> str:
         return "Basic " + base64.b64encode(f"jupiter:{self.key if key is None else key}".encode()).decode()
 
-    def connect(self, host: str, *, tls: bool = True, sni: str | None = None) -> Client:
+    def connect(self, host: str, *, tls: bool = True, sni: str | None = None, key: str | None = None) -> Client:
         """Return a connection through CONNECT, in TLS if wanted."""
-        client = Client(self.port)
+        client, authorization = Client(self.port), self.proxy_authorization(key)
         client.send(
-            f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\nProxy-Authorization: {self.proxy_authorization()}\r\n\r\n".encode()
+            f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\nProxy-Authorization: {authorization}\r\n\r\n".encode()
         )
         status, _ = client.head()
         assert status == 200, status
@@ -96,14 +97,20 @@ class Setup:
     policies: dict[str, str] = field(default_factory=dict)
     preamble: Path | None = None
     """A script that the process runs before it starts."""
+    switch: Path | None = None
+    """Another that it runs before that one: the ordeal's, which takes a defence away."""
     ready: bool = True
     environment: dict[str, str] = field(default_factory=dict)
 
 
 def free_port() -> int:
-    """Return a port that nobody has, from below those that the system gives to outgoing connections meanwhile."""
+    """Return a port that nobody has, from below those that the system gives to outgoing connections meanwhile.
+
+    Processes that run tests side by side draw from ranges of their own, or two could draw the same one before it is bound.
+    """
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
     while True:
-        port = random.randrange(20_000, 32_000)
+        port = 20_000 + 3_000 * number + random.randrange(3_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
@@ -148,8 +155,9 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def create_key(config: Path, user: str = "alice", *options: str) -> str:
-    command = [str(BIN / "jupiter"), "keys", "create", "--user", user, "-c", str(config), *options]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    made = jupiter("keys", "create", "--user", user, "-c", str(config), *options)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
 
 
 @contextlib.contextmanager
@@ -191,7 +199,7 @@ def start_gateway(directory: Path, provider_port: int, setup: Setup | None = Non
 
 
 def command(setup: Setup, config: Path, directory: Path) -> list[str]:
-    """Return how a gateway is started; a preamble takes the place of the program and runs it."""
+    """Return how a gateway is started; preambles take the place of the program and run it."""
     entry = directory / "entry.py"
     if not entry.exists():
         entry.write_text((Path(__file__).parents[2] / "jupiter_addons/entry.py").read_text())
@@ -205,9 +213,8 @@ def command(setup: Setup, config: Path, directory: Path) -> list[str]:
         arguments += ["-p", str(yaml.safe_load(config.read_text())["proxy"]["listen_address"].rpartition(":")[2])]
     if setup.way == "mitmweb":
         arguments += ["--no-web-open-browser", "--web-port", str(free_port()), "--set", "web_password=test"]
-    if setup.preamble is not None:
-        arguments = [sys.executable, str(setup.preamble), *arguments]
-    return arguments
+    preambles = [str(path) for path in (setup.switch, setup.preamble) if path is not None]
+    return [sys.executable, *preambles, *arguments] if preambles else arguments
 
 
 def is_ready(gateway: Gateway) -> bool:

@@ -31,7 +31,7 @@ def _built(name: str) -> Path:
 def verify(given: dict[str, Any]) -> str:
     """Return what Go has against it, or nothing."""
     done = subprocess.run(
-        [_built("oracle")], input=json.dumps(given), capture_output=True, text=True, check=False, timeout=60
+        [_built("oracle")], input=json.dumps(given), capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode in (0, 1), done.stderr
     return done.stdout.strip()
@@ -39,6 +39,6 @@ def verify(given: dict[str, Any]) -> str:
 
 def read_tiles(directory: Path, key: str) -> str:
     """Have it read a log from its tiles, all leaves and the tree over them; return what it says: leaves and size, or why not."""
-    done = subprocess.run([_built("tiles"), directory, key], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([_built("tiles"), directory, key], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode in (0, 1), done.stderr
     return done.stdout.strip()

@@ -56,8 +56,8 @@ class History:
     def most_left(self) -> int:
         """The most that may be: calls that had asked and were not told, or had begun to settle and were not told, held theirs."""
         estimate = {one.call_id: one.amount for one in self.steps if one.step == "asks"}
-        told = self.calls("held") | self.calls("refused")
-        unsure = sum(amount for call_id, amount in estimate.items() if call_id not in told)
+        latest = {one.call_id: one.step for one in self.steps}  # who was refused may have asked again
+        unsure = sum(amount for call_id, amount in estimate.items() if latest[call_id] in ("asks", "fails"))
         begun = self.calls("settles") - self.calls("settled")
         last = self._last()
         return self.least_left + unsure + sum(estimate[call_id] - last[call_id] for call_id in begun)

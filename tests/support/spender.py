@@ -62,8 +62,8 @@ def opened(url: str, member: str) -> Store:
     where, _, name = url.partition("#")
     if url == "memory:":
         return MemoryStore()
-    if where.startswith("sqlite:"):
-        return SqliteStore(Path(where.removeprefix("sqlite:")))
+    if where.startswith(("sqlite:", "alone:")):
+        return SqliteStore(Path(where.partition(":")[2]), alone=where.startswith("alone:"))
     return RedisStore(redis_address(where), name, member)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 @dataclass
@@ -148,7 +148,7 @@ class Client:
         return True
 
 
-def wait_until(condition: Any, within_s: float = 10.0) -> bool:
+def wait_until(condition: Any, within_s: float = 60.0) -> bool:
     """Poll until a condition holds."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

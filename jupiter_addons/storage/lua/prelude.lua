@@ -166,8 +166,11 @@ end
 
 local function write_hold(call, hold) redis.call('SET', P .. 'h:' .. call, cmsgpack.pack(hold)) end
 
+-- Why a counter cannot give an amount: what is left, when it could, and what counts even if all that is held came back.
 local function shortage(number, one, amount, cap, used)
-  return {number, whole(math.max(0, cap - used)), whole(amount > cap and -1 or wait(one, used + amount - cap))}
+  local held = tonumber(redis.call('HGET', P .. 'held', one.name) or 0)
+  local wait_us = amount > cap and -1 or wait(one, used + amount - cap)
+  return {number, whole(math.max(0, cap - used)), whole(wait_us), whole(math.max(0, used - held))}
 end
 
 -- Count what a call has taken too little, or give back what it has taken too much, the latest first.

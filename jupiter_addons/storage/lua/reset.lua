@@ -2,6 +2,8 @@
 for _ = 1, tonumber(next_arg()) do
   local one = next_counter()
   redis.call('DEL', one.key)
+  -- of calls whose lease had run out by now nothing can be given back any more
+  redis.call('SET', P .. 'r:' .. one.name, whole(now), 'PX', whole(REMEMBERED / 1000))
   seen[one.key] = nil
   if redis.call('HEXISTS', P .. 'held', one.name) == 1 then
     for _, call in ipairs(redis.call('ZRANGE', P .. 'open', 0, -1)) do

@@ -1,6 +1,6 @@
 -- End calls whose lease has run out; return them, each with its description and what it held, and the members.  ARGV: the
--- most, for how long they are remembered.
-local most, remembered, ended = next_arg(), tonumber(next_arg()), {}
+-- most.
+local most, ended = next_arg(), {}
 for _, call in ipairs(redis.call('ZRANGEBYSCORE', P .. 'open', '-inf', whole(now), 'LIMIT', 0, most)) do
   local hold = read_hold('h', call)
   redis.call('ZREM', P .. 'open', call)
@@ -12,9 +12,9 @@ for _, call in ipairs(redis.call('ZRANGEBYSCORE', P .. 'open', '-inf', whole(now
       count_held(one, -amount)
       if one.kind == 'slots' then correct(hold, number, -amount) end
     end
-    hold.forget = now + remembered
+    hold.forget = now + REMEMBERED
     redis.call('DEL', P .. 'h:' .. call)
-    redis.call('SET', P .. 'o:' .. call, cmsgpack.pack(hold), 'PX', whole(math.ceil(remembered / 1000)))
+    redis.call('SET', P .. 'o:' .. call, cmsgpack.pack(hold), 'PX', whole(math.ceil(REMEMBERED / 1000)))
     ended[#ended + 1] = {call, hold.told, held}
   end
 end
