@@ -118,10 +118,10 @@ def test_what_can_never_be_served_does_not_hold_up_the_line():
 
 
 def test_who_could_not_be_served_in_time_does_not_wait_at_all():
-    crowd = Crowd(limit_of("global", "requests_per_hour", Terms(1, enforcement="queue")), timeout_s=0.5)
+    crowd = Crowd(limit_of("global", "requests_per_hour", Terms(1, enforcement="queue")), timeout_s=20.0)
     began = time.monotonic()
     assert asyncio.run(crowd.all("a0", "b0")) == ["served", "timed out"]
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 10
 
 
 def test_a_rate_is_waited_for_as_long_as_it_says():
