@@ -200,6 +200,11 @@ class Automaton:
         behind = self._after(tuple([place for place in opened if takers >> place & 1]))
         return _Program.END in opened, (behind, after if self._asserts else None) if behind else None
 
+    def ends(self, state: State) -> bool:
+        """Whether a match ends where the text does."""
+        listed, before = state
+        return _Program.END in self._opened(listed, before, None) if self._asserts else _Program.END in listed
+
     def may_end(self, state: State) -> bool:
         """Whether a match could end here, whatever comes."""
         return any(place == _Program.END or place in self._asserts for place in state[0])

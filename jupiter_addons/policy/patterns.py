@@ -178,7 +178,8 @@ def _judged_for_all(text: str, forwards: Automaton, work: int) -> _Judged:
     part = f"`{text[repeats[0].start : repeats[0].end]}`" if repeats else "the longest alternative"
     wrong = (
         f"{part} can have to be read again behind each thing found, to see whether there is more to it, which takes seconds "
-        f"in a long text; make a redaction of each alternative, or one that needs {part} and one without it"
+        f"in a long text; let {part} take nothing that a finding begins with, as in `<[^<>]*>|<`, or make a redaction of each "
+        f"alternative, and one of what needs {part} and one of what does not"
     )
     return _Judged(work=work + rereads.work, wrong=wrong)
 

@@ -27,8 +27,8 @@ _CHARACTER_S = 16 * 5e-9
 """A character of text, read sixteen times by RE2."""
 _MATCH_S = 12e-6
 """What is found, three times what it takes."""
-_AT_ONCE = 64
-"""After so many that are found the clock is looked at."""
+_MOST_AT_ONCE = 64
+"""The clock is looked at when so many are found, sooner at first: of a text that is still coming few are wanted."""
 
 
 class WorkLimitError(JupiterError):
@@ -149,15 +149,17 @@ class Takes:
         """
         matches = pattern.finditer(text, start)
         left_s = _LEAST_S + (len(text) - start) * _CHARACTER_S
+        at_once = 2
         while True:
             began_s = self._clock()
-            some = list(islice(matches, _AT_ONCE))
+            some = list(islice(matches, at_once))
             left_s += len(some) * _MATCH_S - (self._clock() - began_s)
             if left_s < 0:
                 raise WorkLimitError(f"its pattern takes too long to search a text of {len(text)} characters")
             yield from some
-            if len(some) < _AT_ONCE:
+            if len(some) < at_once:
                 return
+            at_once = min(2 * at_once, _MOST_AT_ONCE)
 
     def _words(self, kind: str, text: str) -> str:
         redaction = self._redaction

@@ -51,15 +51,17 @@ class Rereads:
 
         Raises TooLargeError if there is no telling.
         """
-        ends = filter(self._automaton.may_end, self._automaton.states)
+        ends = sorted(filter(self._automaton.may_end, self._automaton.states), key=_place)
         starts = [Situation(self._number(state), False, ()) for state in ends]
         starts += [Situation(self._number(state), True, ()) for state in self._automaton.first_states]
         waiting = [later for start in starts for later in self._followed(start)]
         seen = set(waiting)
         while waiting:
             situation = waiting.pop()
-            if self._read_too_often(situation.reading_on):
-                return self._repeats(situation.reading_on)
+            if len(situation.reading_on) > MOST_READING_ON:
+                if self._can_be_read(situation.reading_on):
+                    return self._repeats(situation.reading_on)
+                continue
             if len(seen) > MOST_SITUATIONS:
                 raise TooLargeError(self.work)
             new = set(self._followed(situation)) - seen
@@ -67,11 +69,27 @@ class Rereads:
             waiting += new
         return None
 
-    def _read_too_often(self, reading_on: tuple[int, ...]) -> bool:
-        """Whether there is a character that too many read who have found their last."""
-        if len(reading_on) <= MOST_READING_ON:
-            return False
-        return any(self._left(reading_on, kind) is not None for kind in self._kinds)
+    def _can_be_read(self, reading_on: tuple[int, ...]) -> bool:
+        """Whether there is a character that all of those read who are to have found their last, and a text behind it in
+        which none of them finds more."""
+        waiting = [reading_on]
+        seen = {reading_on}
+        while waiting:
+            if len(seen) > MOST_SITUATIONS:
+                raise TooLargeError(self.work)
+            standing = waiting.pop()
+            self.work += len(self._kinds)
+            for kind in self._kinds:
+                left = self._left(standing, kind)
+                if left is None:
+                    continue
+                if not any(self._automaton.ends(self._states[number]) for number in left):
+                    return True
+                later = tuple(sorted(set(left)))
+                if later not in seen:
+                    seen.add(later)
+                    waiting.append(later)
+        return False
 
     def _followed(self, situation: Situation) -> Iterator[Situation]:
         """Yield the situations one character later in which searches read on."""
@@ -131,3 +149,8 @@ class Rereads:
     def _repeats(self, reading_on: tuple[int, ...]) -> tuple[Repeat, ...]:
         places = [place for number in reading_on for place in self._states[number][0]]
         return tuple(dict.fromkeys(repeat for place in places for repeat in self._automaton.repeats_at(place)))
+
+
+def _place(state: State) -> tuple[tuple[int, ...], str]:
+    """Return where a state stands among others, so that each time the same part of an expression is named."""
+    return state[0], state[1] or ""

@@ -149,8 +149,8 @@ def working(pattern: str, each_look_s: float) -> Takes:
 
 @pytest.mark.parametrize(
     ("text", "each_look_s", "fits"),
-    [("a" * 10, 0.04, True), ("a" * 10, 0.06, False), ("a" * 10_000, 0.001, True), ("a" * 10_000, 0.002, False), ("b" * 2_000_000, 0.2, True),
-     ("b" * 2_000_000, 0.3, False), ("b" * 2_000_000 + "a" * 1000, 0.013, True), ("", 0.04, True)],
+    [("a" * 10, 0.015, True), ("a" * 10, 0.06, False), ("a" * 10_000, 0.001, True), ("a" * 10_000, 0.002, False), ("b" * 2_000_000, 0.2, True),
+     ("b" * 2_000_000, 0.3, False), ("b" * 2_000_000 + "a" * 1000, 0.0095, True), ("", 0.04, True)],
     ids=lambda value: f"{value[:1]}*{len(value)}" if isinstance(value, str) else None,
 )  # fmt: skip
 def test_a_pattern_has_time_in_proportion_to_the_text_and_to_what_it_finds(text, each_look_s, fits):
