@@ -187,8 +187,11 @@ class _Fold(Fold):
                     self.text.add(part.get(name))
 
     def name(self, item: Any) -> None:
+        kind = item.get("type")
         if isinstance(name := item.get("name"), str) and name:
             self.tools.append(name)
+        elif isinstance(kind, str) and kind.endswith("_call"):  # one that the provider runs itself
+            self.tools.append(kind.removesuffix("_call"))
 
 
 def usage_of(usage: Any) -> Usage | None:

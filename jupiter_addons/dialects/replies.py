@@ -7,6 +7,7 @@ from typing import Any, Never
 import orjson
 
 from jupiter_addons.dialects.call import Reply, Usage
+from jupiter_addons.dialects.density import PROSE_BYTES_PER_TOKEN, prose_bytes
 from jupiter_addons.dialects.fields import MAX_KEPT_CHARS
 from jupiter_addons.dialects.sse import Frame
 from jupiter_addons.errors import Refusal, UpstreamError
@@ -15,6 +16,8 @@ MAX_TOKENS = 1_000_000_000
 """A provider's count beyond it is not believed."""
 
 
+WEIGHED_CHARS = 128
+"""So much is gathered before it is looked at how dense it is."""
 FEW = 8
 """With fewer deltas than that nothing can be said of how long they are."""
 
@@ -22,24 +25,29 @@ FEW = 8
 class Text:
     """The text of an answer as it grows: kept up to a bound, counted beyond it; or only counted.
 
-    Our own count of its tokens: where deltas are as short as tokens are, there is one in each; otherwise by the text, at four
-    ASCII characters a token, one CJK character, or two of the letters in between.  Never less than there were deltas: several
-    tokens may come in one, a token never comes in several.
+    Our own count of its tokens: where deltas are as short as tokens are, there is one in each; otherwise by the text, as dense
+    as it is.  Never less than there were deltas: several tokens may come in one, a token never comes in several.
     """
 
     def __init__(self, *, keep: bool = True) -> None:
         self._most = MAX_KEPT_CHARS if keep else 0
         self._parts: list[str] = []
         self._kept = 0
-        self._deltas = self._chars = 0
+        self._deltas = self._prose_bytes = self._unweighed_chars = 0
+        self._unweighed: list[str] = []
         self.length_bytes = 0
 
     def add(self, part: object) -> None:
         """Append a delta; anything but text is ignored."""
         if isinstance(part, str) and part:
             self.length_bytes += len(part) if part.isascii() else len(part.encode("utf-8", "replace"))
-            self._chars += len(part)
             self._deltas += 1
+            self._unweighed.append(part)
+            self._unweighed_chars += len(part)
+            if self._unweighed_chars >= WEIGHED_CHARS:
+                self._prose_bytes += prose_bytes("".join(self._unweighed))
+                self._unweighed_chars = 0
+                self._unweighed.clear()
             if self._kept < self._most:
                 self._parts.append(part)
                 self._kept += len(part)
@@ -47,10 +55,7 @@ class Text:
     @property
     def tokens(self) -> int:
         """How many tokens it is, by our own count."""
-        beyond = (
-            self.length_bytes - self._chars
-        )  # UTF-8 takes two bytes more for a CJK character, one for letters in between
-        by_text = -(-(2 * self._chars + 3 * beyond) // 8)
+        by_text = -(-(self._prose_bytes + prose_bytes("".join(self._unweighed))) // PROSE_BYTES_PER_TOKEN)
         return self._deltas if self._deltas >= FEW and by_text <= 2 * self._deltas else max(self._deltas, by_text)
 
     def __str__(self) -> str:

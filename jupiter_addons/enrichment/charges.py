@@ -6,6 +6,9 @@
     an error event before any text                       0                    0
     a whole answer, or a stream to its end, and usage    the provider's       the provider's
     the same without usage that can be believed          our estimate         our count
+      of a model that thinks unseen                      our estimate         our count, and what such
+                                                                              a call comes to, as far
+                                                                              as it was allowed
     a stream that broke off, was left, or was ended      begun with, or       our count, or the
       by a limit                                         our estimate         provider's if larger
     a whole answer that never came, and for which was    our estimate         what such a call of
@@ -15,7 +18,8 @@
                                                          what it may be
 
 A provider's count is believed within bounds: no less than the text can be, and no more than four times what the call was
-allowed, or than any model takes in.  Earlier attempts of a call that may be billed are charged beside its last one.  All round
+allowed, or than any model takes in.  Tools that the provider runs for a fee (`fees`) are charged as often as they were called.
+Earlier attempts of a call that may be billed are charged beside its last one.  All round
 up, once per line item.
 """
 
@@ -24,6 +28,7 @@ from typing import Literal
 
 from jupiter_addons.dialects.call import Reply, Usage
 from jupiter_addons.enrichment.describe import Profile
+from jupiter_addons.enrichment.fees import fees
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.units import NanoUsd, cost
 
@@ -69,17 +74,25 @@ def charge(
     """
     if status is not None and status >= ERROR_STATUS:
         return NOTHING
+    charged = _charge_of_tokens(reply, profile, price, waited=waited, usual_output=usual_output)
+    fee = NanoUsd(0) if reply is None else fees(reply, profile.offers, price)
+    return replace(charged, nusd=NanoUsd(charged.nusd + fee)) if fee else charged
+
+
+def _charge_of_tokens(
+    reply: Reply | None, profile: Profile, price: Price | None, *, waited: bool, usual_output: int
+) -> Charge:
     into = profile.input_tokens_estimate + profile.input_tokens_unread
     if reply is None:
         return _priced(Usage(into, usual_output if waited else 0), price, "estimate")
     if reply.error is not None and not reply.text_bytes:
         return NOTHING
     if reply.usage is None:
-        out = profile.output_tokens_max if reply.unread else reply.own_tokens
+        out = profile.output_tokens_max if reply.unread else _own_count(reply, profile, usual_output)
         return _priced(Usage(into, out), price, "estimate")
     believed = _bounded(reply.usage, reply, profile)
     if not reply.complete:  # what had been counted when it began: Anthropic's first event says one token
-        out = max(believed.output_tokens, reply.own_tokens)
+        out = max(believed.output_tokens, _own_count(reply, profile, usual_output))
         return _priced(replace(believed, output_tokens=out), price, "estimate")
     return _priced(believed, price, "provider" if believed == reply.usage else "bounded")
 
@@ -114,6 +127,13 @@ def price_of(usage: Usage, price: Price | None) -> NanoUsd:
         + cost(usage.cache_write_1h_tokens, tier.cache_write_1h or tier.cache_write)
         + cost(usage.output_tokens, tier.output)
     )
+
+
+def _own_count(reply: Reply, profile: Profile, usual_output: int) -> int:
+    """Return how many tokens an answer is of which nobody has said it."""
+    if not profile.thinks_unseen:
+        return reply.own_tokens
+    return max(reply.own_tokens, min(reply.own_tokens + usual_output, profile.output_tokens_max))
 
 
 def _bounded(usage: Usage, reply: Reply, profile: Profile) -> Usage:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jupiter_addons.dialects.call import Call, Json
+from jupiter_addons.dialects.density import prose_bytes
 from jupiter_addons.dialects.parts import parts
 from jupiter_addons.dialects.spoken import beside, spoken
+from jupiter_addons.enrichment.fees import Offer, fees_held, offers
 from jupiter_addons.enrichment.prices import Price
-from jupiter_addons.enrichment.tokens import estimate, family_of, length_bytes, upper_bound
+from jupiter_addons.enrichment.tokens import estimate, family_of, length_bytes, thinks_unseen, upper_bound
 from jupiter_addons.units import NanoUsd, cost
 
 IMAGE_TOKENS = 6_000
@@ -41,14 +43,18 @@ class Profile:
     """How long the texts of its messages are."""
     input_tokens_unread: int = 0
     """What nobody here can read of it, and so not estimate either, is taken to come to."""
+    thinks_unseen: bool = False
+    """Whether its answer may be more than is shown of it."""
+    offers: tuple[Offer, ...] = ()
+    """The tools it offers whose calls cost something by themselves."""
 
 
 def describe(call: Call, price: Price | None, body_bytes: int, default_max_output_tokens: int) -> Profile:
     """Return the profile of a call whose body is `body_bytes` long.  Without a price, its costs are zero."""
     family = family_of(call.model)
-    said_bytes = sum(map(length_bytes, spoken(call)))
-    text_bytes = said_bytes + sum(length_bytes(text) for _, text in beside(call))
-    likely = estimate(text_bytes, len(call.messages), family)
+    said = list(spoken(call))
+    dense_bytes = sum(map(prose_bytes, said)) + sum(prose_bytes(text) for _, text in beside(call))
+    likely = estimate(dense_bytes, len(call.messages), family)
     besides, unread, drawn_bytes = _beside_text(call)
     upper = max(likely, upper_bound(max(0, body_bytes - drawn_bytes), call.messages, family)) + besides
     out = (call.max_tokens or default_max_output_tokens) * call.n
@@ -56,7 +62,7 @@ def describe(call: Call, price: Price | None, body_bytes: int, default_max_outpu
         into_cost = out_cost = hold = NanoUsd(0)
     else:
         into_cost, out_cost = cost(likely, price.for_input(likely).input), cost(out, price.output)
-        hold = hold_of(upper, out, price)
+        hold = NanoUsd(hold_of(upper, out, price) + fees_held(call, price))
     return Profile(
         input_tokens_estimate=likely,
         input_tokens_upper=upper,
@@ -64,8 +70,10 @@ def describe(call: Call, price: Price | None, body_bytes: int, default_max_outpu
         cost_estimate=(into_cost, out_cost),
         hold_nusd=hold,
         turns=sum(message.role == "user" for message in call.messages),
-        text_bytes=said_bytes,
+        text_bytes=sum(map(length_bytes, said)),
         input_tokens_unread=upper - likely if call.opaque else min(unread, upper - likely),
+        thinks_unseen=thinks_unseen(call),
+        offers=offers(call),
     )
 
 

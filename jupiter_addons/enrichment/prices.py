@@ -14,7 +14,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from jupiter_addons.dialects.call import Call
-from jupiter_addons.units import NANO_PER_USD, NanoUsdPerMillion
+from jupiter_addons.units import NANO_PER_USD, NanoUsd, NanoUsdPerMillion
 
 _CACHED = 4096
 """How many looked-up names are remembered; a client can make up as many as it likes."""
@@ -37,12 +37,17 @@ class Price:
     tiers: tuple[tuple[int, "Price"], ...] = ()
     """If the price depends on how long the input is: from more than so many tokens on, it is this.  What stands above is the
     dearest then."""
+    per_call: tuple[tuple[str, NanoUsd], ...] = ()
+    """Tool that the provider runs -> what each call of it costs; one that is not here has no known fee (`fees`)."""
 
     def for_input(self, tokens: int) -> "Price":
         """Return the price of a call with so many tokens of input."""
         return next((price for above, price in reversed(self.tiers) if tokens > above or not above), self)
 
 
+TOOLS = ("web_search", "file_search", "code_interpreter", "code_execution")
+"""What providers run themselves for a fee: how the types of such tools begin, at OpenAI (`web_search_preview`) and at
+Anthropic (`web_search_20250305`)."""
 _NOTHING = NanoUsdPerMillion(0)
 NOT_BILLED = Price(_NOTHING, _NOTHING, _NOTHING, _NOTHING, "not billed")
 """Of what providers give for nothing: counting tokens."""
@@ -64,7 +69,9 @@ def _highest(prices: Iterable[Price]) -> Price:
         for kind in ("input", "output", "cache_read", "cache_write")
     )
     longest = NanoUsdPerMillion(max(price.cache_write_1h or price.cache_write for price in known))
-    return Price(into, out, read, write, known[0].source, longest if longest != write else None)
+    fees = [dict(price.per_call) for price in known]
+    per_call = tuple((tool, max(of[tool] for of in fees)) for tool in fees[0] if all(tool in of for of in fees))
+    return Price(into, out, read, write, known[0].source, longest if longest != write else None, per_call=per_call)
 
 
 def per_million(usd: Decimal | str | float) -> NanoUsdPerMillion:
@@ -72,8 +79,13 @@ def per_million(usd: Decimal | str | float) -> NanoUsdPerMillion:
     return NanoUsdPerMillion(int((Decimal(str(usd)) * NANO_PER_USD).to_integral_value(ROUND_CEILING)))
 
 
+def per_call(usd: Decimal | str | float) -> NanoUsd:
+    """Return a fee of `usd` dollars for each call, rounded up to a whole nano-dollar."""
+    return NanoUsd(int((Decimal(str(usd)) * NANO_PER_USD).to_integral_value(ROUND_CEILING)))
+
+
 def from_override(entry: Mapping[str, str]) -> Price:
-    """Return the price an operator wrote: `input` and `output` in dollars per million tokens."""
+    """Return the price an operator wrote: `input` and `output` in dollars per million tokens, tools in dollars a call."""
     into, out = per_million(entry["input"]), per_million(entry["output"])
     return Price(
         input=into,
@@ -82,6 +94,7 @@ def from_override(entry: Mapping[str, str]) -> Price:
         cache_write=per_million(entry["cache_write"]) if "cache_write" in entry else into,
         source="configuration",
         cache_write_1h=per_million(entry["cache_write_1h"]) if "cache_write_1h" in entry else None,
+        per_call=tuple((tool, per_call(entry[tool])) for tool in TOOLS if tool in entry),
     )
 
 
@@ -186,10 +199,17 @@ class PriceTable:
             cache_write=per_million(write or into or 0),
             source=self._source,
             cache_write_1h=per_million(longest) if longest else None,
+            per_call=tuple(
+                (tool, per_call(fee / 1000))
+                for tool, kind in _FEES.items()
+                if (fee := _of_tier(getattr(prices, kind, None), 0)) is not None
+            ),
         )
 
 
 _KINDS = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok")
+_FEES: Mapping[str, str] = {"web_search": "web_searches_kcount", "file_search": "storage_searches_kcount"}
+"""Tool -> the library's name for what a thousand calls of it cost."""
 _STEP_S = 300
 """How long a looked-up price is taken to be that of now."""
 

@@ -1,15 +1,16 @@
 """How many tokens a text may be, without any tokenizer.
 
-Two figures with different duties.  The *estimate* is what policies and people read.  The *upper bound* is what limits
-reserve, and must hold for every text: the tokenizers in use are byte-level BPE, whose vocabulary contains every
-single byte, so a text never becomes more tokens than it has bytes in UTF-8 (Sennrich et al. 2016; Radford et al. 2019,
-section 2.2).  What the provider's chat template adds is bounded per message.
+Two figures with different duties.  The *estimate* is what policies and people read, and what is charged where the provider
+does not say: it goes by how dense a text is (`dialects.density`), because other scripts and base64 would pass at a third of
+what they are.  The *upper bound* is what limits reserve, and must hold for every text: the tokenizers in use are byte-level
+BPE, whose vocabulary contains every single byte, so a text never becomes more tokens than it has bytes in UTF-8 (Sennrich et
+al. 2016; Radford et al. 2019, section 2.2).  What the provider's chat template adds is bounded per message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jupiter_addons.dialects.call import Message
+from jupiter_addons.dialects.call import Call, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,30 @@ def family_of(model: str) -> Family:
     return OTHER
 
 
+_THINKING = ("o1", "o3", "o4", "gpt-5")
+"""How the names of models begin that think before they answer, and do not show it."""
+_NOT_THINKING = "gpt-5-chat"
+
+
+def thinks_unseen(call: Call) -> bool:
+    """Whether a call may be answered by more than is shown: by its model's name, or because it says how hard to think."""
+    if isinstance(thinking := call.body.get("thinking"), Mapping):
+        return thinking.get("type") != "disabled"
+    reasoning = call.body.get("reasoning")
+    asked = reasoning.get("effort") if isinstance(reasoning, Mapping) else call.body.get("reasoning_effort")
+    if asked is not None:
+        return asked != "none"
+    return call.model.startswith(_THINKING) and not call.model.startswith(_NOT_THINKING)
+
+
 def length_bytes(text: str) -> int:
     """Return the length of `text` in UTF-8; ASCII, the common case, is not encoded to find out."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
-def estimate(text_bytes: int, messages: int, family: Family) -> int:
-    """Return the likely number of tokens."""
-    return int(text_bytes / family.bytes_per_token) + 4 * messages + 1
+def estimate(prose_bytes: int, messages: int, family: Family) -> int:
+    """Return the likely number of tokens of texts that are as dense as so many bytes of English prose."""
+    return int(prose_bytes / family.bytes_per_token) + 4 * messages + 1
 
 
 def upper_bound(body_bytes: int, messages: Sequence[Message], family: Family) -> int:

@@ -7,12 +7,15 @@ public; the connection is made to those addresses and not to the name, which cou
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from jupiter_addons.host.pool import UpstreamWire
 from jupiter_addons.host.wire import Wire
 
+AGAIN_S, ROUNDS = 0.005, 6
+"""How long, and how often, the event loop looks again before it is believed that nothing stands: from the kernel's word to
+the end of a dial it has to go round so often."""
 FALL_BACK_S = 0.25
 """When another address of a name is tried beside one that does not answer (RFC 8305, section 5)."""
 
@@ -22,6 +25,24 @@ _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """NAT64 (RFC 6052): an IPv4 address in the last 32 bits.  Python calls every one of these global."""
 _RELAYED = ipaddress.ip_network("2002::/16")
 """6to4 (RFC 3056): an IPv4 address in bits 16 to 48."""
+
+
+async def in_time[T](seconds: float, making: Coroutine[Any, Any, T]) -> T:
+    """Return what is being made, if that takes no longer than so many seconds.  Raises TimeoutError.
+
+    An event loop that was kept by something else finds its timers due before it has seen what stood long ago: so it goes round
+    a few times more before that is believed.
+    """
+    task = asyncio.ensure_future(making)
+    try:
+        for wait_s in (seconds, *(AGAIN_S,) * ROUNDS):
+            if (await asyncio.wait((task,), timeout=wait_s))[0]:
+                return task.result()
+        raise TimeoutError
+    except BaseException:
+        task.add_done_callback(_drop_late)
+        task.cancel()
+        raise
 
 
 async def dial(address: tuple[str, int], freed: Callable[[], None]) -> Wire:

@@ -37,7 +37,7 @@ from jupiter_addons.errors import Refusal, StoreError
 from jupiter_addons.exchange import CONNECTS, EXCHANGES, Exchange, Permit
 from jupiter_addons.host.answers import bare_refusal, refusal_response
 from jupiter_addons.host.commands import Adopt, Clock, Over, Overdue
-from jupiter_addons.host.dialling import dial, dial_public
+from jupiter_addons.host.dialling import dial, dial_public, in_time
 from jupiter_addons.host.listener import TOO_MANY
 from jupiter_addons.host.permits import GATEWAY_FAULT, NO_EVIDENCE, NOT_READY, OVERLOADED, is_permitted
 from jupiter_addons.host.pump import ACTIONS, Pump
@@ -156,14 +156,16 @@ class GuardedHandler(Pump):
             return await dial_public(address, private=self.host.private_tunnels)
         timeouts = permit.timeouts
         try:
-            async with asyncio.timeout(timeouts.connect):
-                freed = await self.host.pool.place(address, permit.max_connections)
-                wire = await dial(address, freed)
+            wire = await in_time(timeouts.connect, self._dial(address, permit.max_connections))
         except TimeoutError as late:
             raise OSError("the connection could not be made in time") from late
         if server.tls:
             self._timers.add(self._loop.call_later(timeouts.tls, self._no_handshake, server))
         return wire
+
+    async def _dial(self, address: tuple[str, int], most: int) -> Wire:
+        freed = await self.host.pool.place(address, most)
+        return await dial(address, freed)
 
     def _no_handshake(self, server: Server) -> None:
         if not server.tls_established and server in self.transports:

@@ -29,6 +29,8 @@ type Direction = Literal["forwards", "backwards", "origin"]
 type Context = Literal["word", "line", "other"] | None
 """What stands before or behind a place, as far as assertions ask: None is the end of the text."""
 type State = tuple[tuple[int, ...], Context]
+type CharacterKind = tuple[Context, int]
+"""What characters are alike: what assertions ask of them, and the places that take them, as bits."""
 
 
 class TooLargeError(Exception):
@@ -40,14 +42,6 @@ class TooLargeError(Exception):
         """The places that were looked at."""
 
 
-def measure(tree: Tree, alphabet: Alphabet, direction: Direction) -> int:
-    """Return how many places the states of an automaton hold, counting one more for each state.
-
-    Raises TooLargeError as soon as there are too many.
-    """
-    return _Automaton(tree, alphabet, direction).explored()
-
-
 class _Program:
     """The places of an expression, written from its end: each knows where to go on, by preference."""
 
@@ -57,6 +51,8 @@ class _Program:
         self._backwards = backwards
         self.atoms: dict[int, Atom] = {}
         self.assertions: dict[int, Kind] = {}
+        self.repeats: list[tuple[Repeat, int, int]] = []
+        """Each repeat, and the places that were written for it: from, to."""
         self._following: list[tuple[int, ...]] = [(), ()]
         self.start = self._write(tree, self.END)
 
@@ -99,9 +95,13 @@ class _Program:
 
     def _repeat(self, tree: Repeat, then: int) -> int:
         """Return where a repeat begins, as RE2 writes it: `x{2,4}` is `xx(?:x(?:x)?)?`, backwards `(?:(?:x)?x)?xx`."""
+        first = len(self._following)
         if self._backwards:
-            return self._optional(tree, self._required(tree, then))
-        return self._required(tree, self._optional(tree, then))
+            begins = self._optional(tree, self._required(tree, then))
+        else:
+            begins = self._required(tree, self._optional(tree, then))
+        self.repeats.append((tree, first, len(self._following)))
+        return begins
 
     def _required(self, tree: Repeat, then: int) -> int:
         for _ in range(tree.least):
@@ -128,8 +128,11 @@ class _Program:
         return len(self._following) - 1
 
 
-class _Automaton:
+class Automaton:
+    """What RE2 reads a text with, in one direction."""
+
     def __init__(self, tree: Tree, alphabet: Alphabet, direction: Direction) -> None:
+        """Make its first states; the others are found by `explored`."""
         self._ordered = direction == "forwards"
         self._program = program = _Program(tree, backwards=not self._ordered)
         self._asserts = program.assertions
@@ -151,16 +154,22 @@ class _Automaton:
             context: Context = "word" if kind & words else "line" if kind & lines else "other"
             takers = sum(1 << place for place, own in characters.items() if own & kind)
             self._takers.setdefault(context, []).append(takers)
+        self.kinds: tuple[CharacterKind, ...] = tuple(
+            dict.fromkeys((context, takers) for context, each in self._takers.items() for takers in each)
+        )
+        self.states: set[State] = set()
+        """Those that have been found, in which one stands somewhere in a text."""
         inner = {atom: inner_states(atom) for atom in set(program.atoms.values())}
         self._inner = {place: (atom, inner[atom]) for place, atom in program.atoms.items() if inner[atom]}
         self._most_inner = sum(inner.values())
 
     def explored(self) -> int:
-        """Go to every state there is, and return how many places they hold."""
-        first = self._listed(self._first)
-        contexts: Iterable[Context] = (None, *self._takers) if self._asserts else (None,)
-        waiting: list[State] = [(first, context) for context in contexts]
-        seen = set(waiting)
+        """Go to every state there is, and return how many places they hold, counting one more for each state.
+
+        Raises TooLargeError as soon as there are too many.
+        """
+        waiting = self.first_states
+        self.states = seen = set(waiting)
         places = inner = 0
         while waiting:
             state = waiting.pop()
@@ -172,6 +181,37 @@ class _Automaton:
             seen |= new
             waiting += new
         return places
+
+    @property
+    def first_states(self) -> list[State]:
+        """The states in which a search begins, with anything before it."""
+        contexts: Iterable[Context] = (None, *self._takers) if self._asserts else (None,)
+        return [self.first(context) for context in contexts]
+
+    def first(self, before: Context) -> State:
+        """Return the state in which a search begins."""
+        return self._listed(self._first), before if self._asserts else None
+
+    def step(self, state: State, kind: CharacterKind) -> tuple[bool, State | None]:
+        """Return whether a match ends before a character, and the state behind it: None if the search is over."""
+        listed, before = state
+        after, takers = kind
+        opened = tuple(self._opened(listed, before, after)) if self._asserts else listed
+        behind = self._after(tuple([place for place in opened if takers >> place & 1]))
+        return _Program.END in opened, (behind, after if self._asserts else None) if behind else None
+
+    def ends(self, state: State) -> bool:
+        """Whether a match ends where the text does."""
+        listed, before = state
+        return _Program.END in self._opened(listed, before, None) if self._asserts else _Program.END in listed
+
+    def may_end(self, state: State) -> bool:
+        """Whether a match could end here, whatever comes."""
+        return any(place == _Program.END or place in self._asserts for place in state[0])
+
+    def repeats_at(self, place: int) -> list[Repeat]:
+        """Return the repeats that a place is in, the innermost first."""
+        return [repeat for repeat, first, end in self._program.repeats if first <= place < end]
 
     def _inside(self, listed: tuple[int, ...]) -> int:
         """Return how many states there are between a state and the next: the kinds of characters have theirs apart."""

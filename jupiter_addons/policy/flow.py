@@ -48,8 +48,9 @@ class Flow:
         searchers = self._rewriter.searchers
         limit = len(text) if final else max(start, min(s.undecided_from(text) for s in searchers))
         decided: list[Finding] = []
-        found = merged([searcher.findings(text, start) for searcher in searchers])
-        for group in _touching(found) if len(searchers) > 1 else ([one] for one in found):
+        searches = [searcher.findings(text, start) for searcher in searchers]
+        # One search goes no farther than to what is undecided, which is looked at again with every piece.
+        for group in _touching(merged(searches)) if len(searches) > 1 else ([one] for one in searches[0]):
             begin, end = group[0].start, group[-1].end
             if begin >= limit and not final:
                 break

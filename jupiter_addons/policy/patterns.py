@@ -6,6 +6,9 @@ Linear is not enough: where RE2's automaton does not fit into memory a megabyte 
 refused.  What is too large forwards may be small backwards, and is searched that way if only whether it is found is asked:
 a search for `ignore.{0,40}instructions` keeps apart all `ignore` that may still be near enough, but from the end of the text
 RE2 writes the count so that the last `instructions` is all there is to know.
+
+Where all that is found is asked, one search follows another, and what makes them read the same text again and again is
+refused as well: see `rereads`.
 """
 
 import re
@@ -18,9 +21,10 @@ from typing import Any
 import re2
 
 from jupiter_addons.policy.alphabet import Alphabet
-from jupiter_addons.policy.automaton import Direction, TooLargeError, measure
+from jupiter_addons.policy.automaton import Automaton, Direction, TooLargeError
 from jupiter_addons.policy.repeats import ANYTHING, Tree, UnreadableError, asserts, counts, read_tree, recounted
 from jupiter_addons.policy.repeats import Sequence as InOrder
+from jupiter_addons.policy.rereads import MOST_READING_ON, Rereads
 
 MAX_BYTES = 4096
 MAX_WORK = 1_000_000
@@ -42,6 +46,12 @@ _MOST_BLAMED = 3
 # A pattern of ours, which finds the usual expressions: words, whose automaton has no more states than they have letters.
 _WORDS = re.compile(r"(\(\?i\))?(?:[A-Za-z0-9 _|,;:@/%&=<>'\"~#!-]|\\[b.()\[\]{}*+?^$|\\/-])*")
 
+_ESCAPED = re.compile(r"\\(.)")
+_TOO_MANY = (
+    "the expression has to follow too many possibilities at once, which takes seconds in a long text; "
+    "use fewer or smaller counts, or make several expressions of it"
+)
+
 
 class BadPatternError(Exception):
     """Why an expression cannot be used, in words for its author."""
@@ -61,9 +71,10 @@ class Allowance:
 
 
 def expression(text: str, *, places: bool = False, allowance: Allowance | None = None) -> Any:
-    """Return a compiled expression; with `places` it searches text, and says in characters where.
+    """Return a compiled expression; with `places` it searches text, and says in characters where, also all places in turn.
 
-    A megabyte takes 5 ms at most, whatever it holds.  Raises BadPatternError.
+    A megabyte takes 5 ms at most, whatever it holds; with `places` that holds for each of the few times that it is read, and
+    what is found costs some microseconds each.  Raises BadPatternError.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise BadPatternError(f"the expression is longer than {MAX_BYTES} bytes")
@@ -71,7 +82,7 @@ def expression(text: str, *, places: bool = False, allowance: Allowance | None =
         text.encode()
     except UnicodeEncodeError as error:
         raise BadPatternError("the expression holds half a surrogate pair") from error
-    if _WORDS.fullmatch(text):
+    if _WORDS.fullmatch(text) and (not places or _end_together(text)):
         return _compile(text, places=places)
     allowance = allowance or Allowance()
     allowance.take(0)
@@ -144,8 +155,9 @@ def _judged(text: str, *, places: bool) -> _Judged:
     except UnreadableError as error:
         return _Judged(wrong=str(error))
     scale = _Scale(tree, program.programsize)
-    if scale.small_forwards(tree):
-        return _Judged(text, scale.work)
+    forwards = scale.forwards(tree)
+    if forwards is not None:
+        return _Judged(text, scale.work) if not places else _judged_for_all(text, forwards, scale.work)
     if not places and "\\Q" not in text and scale.small_backwards(tree):
         # A quotation that is left open would have taken in what is added.
         start = _ANYTHING if asserts(tree, "text_start") else ""
@@ -154,21 +166,43 @@ def _judged(text: str, *, places: bool) -> _Judged:
     return _Judged(work=scale.work, wrong=wrong)
 
 
+def _judged_for_all(text: str, forwards: Automaton, work: int) -> _Judged:
+    """Return what an expression comes to of which all that it finds is wanted."""
+    rereads = Rereads(forwards)
+    try:
+        repeats = rereads.found()
+    except TooLargeError:
+        return _Judged(work=work + rereads.work, wrong=_TOO_MANY)
+    if repeats is None:
+        return _Judged(text, work + rereads.work)
+    part = f"`{text[repeats[0].start : repeats[0].end]}`" if repeats else "the longest alternative"
+    wrong = (
+        f"{part} can have to be read again behind each thing found, to see whether there is more to it, which takes seconds "
+        f"in a long text; let {part} take nothing that a finding begins with, as in `<[^<>]*>|<`, or make a redaction of each "
+        f"alternative, and one of what needs {part} and one of what does not"
+    )
+    return _Judged(work=work + rereads.work, wrong=wrong)
+
+
+def _end_together(words: str) -> bool:
+    """Whether words are of a length, so that few can end while a longer one may still come to its end."""
+    plain = _ESCAPED.sub(lambda escaped: "" if escaped[1] == "b" else "x", words.removeprefix("(?i)"))
+    lengths = [len(word) for word in plain.split("|")]
+    return len(lengths) == 1 or max(lengths) - 1 <= MOST_READING_ON * min(lengths)
+
+
 def _blamed(tree: Tree, text: str, scale: "_Scale", *, places: bool) -> str:
     """Return which part of an expression makes it too large, and what could be written instead."""
     for count in sorted(counts(tree), key=lambda count: -(count.most or count.least))[:_MOST_BLAMED]:
         freed = recounted(tree, count, replace(count, least=min(count.least, 1), most=None))
-        if scale.small_forwards(freed) or (not places and scale.small_backwards(freed)):
+        if scale.forwards(freed) is not None or (not places and scale.small_backwards(freed)):
             part = text[count.start : count.counted_from]
             freely = part + ("+" if count.least else "*")
             return (
                 f"`{text[count.start : count.end]}` counts from too many places at once, which takes seconds in a long text; "
                 f"write `{freely}`, a smaller count, or count words, as in `(?:\\s+\\S+){{0,5}}`"
             )
-    return (
-        "the expression has to follow too many possibilities at once, which takes seconds in a long text; "
-        "use fewer or smaller counts, or make several expressions of it"
-    )
+    return _TOO_MANY
 
 
 class _Scale:
@@ -178,21 +212,25 @@ class _Scale:
         self._alphabet = Alphabet(tree)
         self.work = program
 
-    def small_forwards(self, tree: Tree) -> bool:
-        """Whether RE2 can search from the beginning: and, where something is found, back to where it begins."""
-        return self._small(tree, "forwards") and self._small(tree, "origin")
+    def forwards(self, tree: Tree) -> Automaton | None:
+        """Return what RE2 searches with from the beginning, and, where something is found, back to where it begins; None if
+        one of the two is too large."""
+        forwards = self._explored(tree, "forwards")
+        return None if forwards is None or self._explored(tree, "origin") is None else forwards
 
     def small_backwards(self, tree: Tree) -> bool:
         """Whether RE2 can search from the end, as `_Judged` writes it."""
-        return self._small(InOrder((ANYTHING, tree)) if asserts(tree, "text_start") else tree, "backwards")
+        tree = InOrder((ANYTHING, tree)) if asserts(tree, "text_start") else tree
+        return self._explored(tree, "backwards") is not None
 
-    def _small(self, tree: Tree, direction: Direction) -> bool:
+    def _explored(self, tree: Tree, direction: Direction) -> Automaton | None:
+        automaton = Automaton(tree, self._alphabet, direction)
         try:
-            self.work += measure(tree, self._alphabet, direction)
+            self.work += automaton.explored()
         except TooLargeError as error:
             self.work += error.work
-            return False
-        return True
+            return None
+        return automaton
 
 
 def _compile(text: str, *, places: bool) -> Any:

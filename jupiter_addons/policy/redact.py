@@ -6,10 +6,13 @@ one's finding only what is left over is replaced: nothing that anybody found rem
 
 import bisect
 import json
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
 
+from jupiter_addons.errors import JupiterError
 from jupiter_addons.policy.effects import By, Redaction
 from jupiter_addons.policy.unescaped import Unescaped
 
@@ -18,6 +21,18 @@ WINDOW = 256
 _MOST_SEAMS_DEEP = 16
 """How often what has come together by taking something out is looked at again; a text made to need more goes as a whole."""
 MASK = "[REDACTED]"
+
+_LEAST_S = 0.05
+_CHARACTER_S = 16 * 5e-9
+"""A character of text, read sixteen times by RE2."""
+_MATCH_S = 12e-6
+"""What is found, three times what it takes."""
+_MOST_AT_ONCE = 64
+"""The clock is looked at when so many are found, sooner at first: of a text that is still coming few are wanted."""
+
+
+class WorkLimitError(JupiterError):
+    """A pattern takes far longer to search a text than any that loads should: what is in the rest is not known."""
 
 
 class Span(Protocol):
@@ -85,22 +100,33 @@ class Searcher(Protocol):
 class Takes:
     """Finds what one redaction takes out."""
 
-    def __init__(self, redaction: Redaction, find: Find | None, vault: Vault) -> None:
-        """Raises ValueError if it needs a detector and there is none."""
+    def __init__(
+        self,
+        redaction: Redaction,
+        find: Find | None,
+        vault: Vault,
+        *,
+        clock: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """`clock` tells what the CPU has worked, in seconds.  Raises ValueError if it needs a detector and there is none."""
         if redaction.kinds and find is None:
             raise ValueError(f"there is no detector for {', '.join(redaction.kinds)}")
         self._redaction = redaction
         self._find = find
         self._vault = vault
+        self._clock = clock
         self.takes_all = redaction.pattern is None and not redaction.kinds
 
     def findings(self, text: str, start: int) -> Iterator[Finding]:
-        """Yield what the pattern or the detector finds; all of the text if there is neither."""
+        """Yield what the pattern or the detector finds; all of the text if there is neither.
+
+        Raises WorkLimitError if the pattern takes too long, and whatever the detector raises.
+        """
         redaction = self._redaction
         if self.takes_all and start < len(text):
             yield Finding(start, len(text), self._words("value", text), redaction.by)
         elif redaction.pattern is not None:
-            for match in redaction.pattern.finditer(text, start):
+            for match in self._matches(redaction.pattern, text, start):
                 if match.start() < match.end():
                     yield Finding(match.start(), match.end(), self._words("value", match[0]), redaction.by)
         elif self._find is not None:
@@ -114,6 +140,26 @@ class Takes:
     def undecided_from(self, text: str) -> int:
         """The last WINDOW characters are undecided."""
         return max(0, len(text) - WINDOW)
+
+    def _matches(self, pattern: Any, text: str, start: int) -> Iterator[Any]:
+        """Yield the matches of a pattern, for as long as they take time in proportion to the text.
+
+        Those that do not are refused when they are loaded (`rereads`).  This is for what that has overlooked: RE2 does not
+        say how much it has read, so the time it takes is limited.
+        """
+        matches = pattern.finditer(text, start)
+        left_s = _LEAST_S + (len(text) - start) * _CHARACTER_S
+        at_once = 2
+        while True:
+            began_s = self._clock()
+            some = list(islice(matches, at_once))
+            left_s += len(some) * _MATCH_S - (self._clock() - began_s)
+            if left_s < 0:
+                raise WorkLimitError(f"its pattern takes too long to search a text of {len(text)} characters")
+            yield from some
+            if len(some) < at_once:
+                return
+            at_once = min(2 * at_once, _MOST_AT_ONCE)
 
     def _words(self, kind: str, text: str) -> str:
         redaction = self._redaction

@@ -40,7 +40,19 @@ class Tokens(Section):
     """Model -> how many tokens it takes in and gives out together, in place of the price library's."""
 
 
-type ModelPrice = dict[Literal["input", "output", "cache_read", "cache_write"], str | float]
+type ModelPrice = dict[
+    Literal[
+        "input",
+        "output",
+        "cache_read",
+        "cache_write",
+        "web_search",
+        "file_search",
+        "code_interpreter",
+        "code_execution",
+    ],
+    str | float,
+]
 
 
 def _check_price(model: str, price: ModelPrice) -> None:
@@ -59,7 +71,7 @@ class Costs(Section):
     default_price: ModelPrice | None = None
     """Dollars per million tokens of a model without a known price; choose it dear, a budget gives back what was too much."""
     overrides: dict[str, ModelPrice] = Field(default_factory=dict)
-    """Model -> dollars per million tokens, in place of the price library's."""
+    """Model -> dollars per million tokens, in place of the price library's; of tools that the provider runs, a call."""
 
     @field_validator("overrides")
     @classmethod

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.enrichment.describe import Profile, hold_of
+from jupiter_addons.enrichment.fees import fees_held
 from jupiter_addons.enrichment.prices import Price
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.ledger import Exceeded, Ledger, Reservation
@@ -34,7 +35,7 @@ def held_at_first(ledger: Ledger, profile: Profile, call: Call, price: Price | N
     out = profile.output_tokens_max
     if call.stream and call.dialect != "passthrough":
         out = min(out, ledger.sizes.usual(call.model) * call.n)
-    hold = hold_of(profile.input_tokens_upper, out, price) if price is not None else 0
+    hold = hold_of(profile.input_tokens_upper, out, price) + fees_held(call, price) if price is not None else 0
     return Amounts(min(profile.input_tokens_upper, MAX_AMOUNT), min(out, MAX_AMOUNT), min(hold, MAX_AMOUNT))
 
 

@@ -4,12 +4,14 @@ If a rule's demand cannot be met, the rules are asked again with that demand exc
 """
 
 import math
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from mitmproxy import http
 
 from jupiter_addons.dialects.call import Call
+from jupiter_addons.enrichment.fees import unpriced
 from jupiter_addons.enrichment.prices import Price, dearest
 from jupiter_addons.errors import Refusal, StoreError
 from jupiter_addons.exchange import Exchange
@@ -76,12 +78,15 @@ class Reserve:
             *self._limits_at(x.route.candidates[0].provider.name),
         ]
         counters = self._counters_for(*usage_of(x))
-        effects, exceeded = x.decision.effects, dict[Demand, float]()
+        effects, exceeded, since_s = x.decision.effects, dict[Demand, float](), time.monotonic()
         for _ in range(ROUNDS):
             demanded = {_limit(demand): demand for demand in x.decision.demands}
             limits = [*configured, *demanded]
+            if (refusal := _unpriced(x, limits)) is not None:
+                x.refuse(refusal)
+                return
             try:
-                outcome = await self._take(x, limits, amounts, counters)
+                outcome = await self._take(x, limits, amounts, counters, since_s)
             except StoreError:
                 x.refuse(NO_COUNTERS)
                 return
@@ -105,7 +110,7 @@ class Reserve:
         x.refuse(UNAVAILABLE)
 
     async def _take(
-        self, x: Exchange, limits: Sequence[Limit], amounts: Amounts, counters: Sequence[Counter]
+        self, x: Exchange, limits: Sequence[Limit], amounts: Amounts, counters: Sequence[Counter], since_s: float
     ) -> Reservation | Exceeded:
         """Take a call's amounts; wait for that where a call may wait.  Raises StoreError and TimedOut."""
 
@@ -114,11 +119,11 @@ class Reserve:
 
         before = self._lines.of(limits)
         if before is not None:
-            return await self._lines.wait(before, x.principal.user, None, attempt)
+            return await self._lines.wait(before, x.principal.user, None, attempt, since_s=since_s)
         outcome = await attempt()
         if isinstance(outcome, Reservation) or not self._lines.may_wait(outcome):
             return outcome
-        return await self._lines.wait(outcome.limit, x.principal.user, outcome, attempt)
+        return await self._lines.wait(outcome.limit, x.principal.user, outcome, attempt, since_s=since_s)
 
     def _amounts(self, x: Exchange) -> Amounts:
         """Return what a call may come to at the dearest of its candidates."""
@@ -136,6 +141,18 @@ def _limit(demand: Demand) -> Limit:
         Kind(_UNITS[demand.unit], demand.window_s),
         Terms(min(demand.limit, MAX_AMOUNT)),
         crowd=rule,
+    )
+
+
+def _unpriced(x: Exchange, limits: Sequence[Limit]) -> Refusal | None:
+    """Return how a call is refused that offers a tool with a fee that nobody knows, if its money is limited."""
+    if x.hold_price is None or not any(limit.kind.unit == "nusd" and limit.refuses for limit in limits):
+        return None
+    tool = unpriced(x.outgoing.call, x.hold_price)
+    if tool is None:
+        return None
+    return Refusal(
+        "invalid_value", f"each call of `{tool}` has a fee that is not known and cannot be budgeted", param="tools"
     )
 
 

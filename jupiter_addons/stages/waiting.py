@@ -74,14 +74,15 @@ class Lines:
         return True
 
     async def wait(
-        self, limit: Limit, principal: str, refused: Exceeded | None, attempt: Attempt
+        self, limit: Limit, principal: str, refused: Exceeded | None, attempt: Attempt, *, since_s: float | None = None
     ) -> Reservation | Exceeded:
         """Wait for a limit; return what the attempt that ended the waiting came to.  Raises TimedOut.
 
         `refused` is what an attempt has come to already.  One that another limit refuses, which lets nobody wait, ends it.  A
         call that waits for what is held is refused in the end as it was at first, because its limits let nobody wait.
+        `since_s`: since when it has waited, for other limits before, on the monotonic clock.
         """
-        began_s = time.monotonic()
+        began_s = time.monotonic() if since_s is None else since_s
         key, ticket = _key(limit), Ticket()
         line = self._lines.setdefault(key, Line(self._depth))
         self._ledger.on_settled.add(self._came_back)
@@ -90,7 +91,7 @@ class Lines:
             out.set()
         try:
             if line.first is not ticket:
-                await ticket.comes(self._longest_s(refused))
+                await ticket.comes(began_s + self._longest_s(refused) - time.monotonic())
             if ticket.is_out or line.first is not ticket:
                 return _in_vain(refused, FULL_S)
             at_once = limit.kind.unit != "requests"  # what runs may give back at any moment

@@ -3,6 +3,7 @@
 scripts/bench              a table, about five minutes
 scripts/bench policy       what evaluating rules costs, half a minute
 scripts/bench translation  what translating costs, pair by pair of dialects, half a minute
+scripts/bench evidence     what the record costs: rate, latency, event loop, CPU, verification; two minutes
 scripts/bench postgres     what a log per writer is worth in PostgreSQL, half a minute
 scripts/bench --quick      fewer and shorter rounds
 scripts/bench --json       one object: {"figures": {NAME: number}, "machine": {...}}
@@ -17,9 +18,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench import figures, policy, postgres_logs, translation
+from bench import evidence, figures, policy, postgres_logs, translation
 
-ALONE = {"policy": policy.run, "translation": translation.run, "postgres": postgres_logs.run}
+ALONE = {
+    "policy": policy.run,
+    "translation": translation.run,
+    "evidence": evidence.run,
+    "postgres": postgres_logs.run,
+}
 """What can be measured by itself."""
 
 
@@ -51,7 +57,8 @@ def main() -> None:
         print(json.dumps({"figures": found, "machine": machine}))
         return
     for name, value in found.items():
-        print(f"{name:28} {value}")
+        goal = evidence.GOALS.get(name)
+        print(f"{name:28} {value:<10}" + (f" {goal}" if goal else ""))
     print(f"\n{'machine':28} " + ", ".join(f"{name} {value}" for name, value in machine.items()))
 
 

@@ -76,12 +76,12 @@ class Rounds:
         return round(self.median(name) / self.median(to), 3)
 
 
-def _quantile(values: list[float], quantile: float) -> float:
+def at_quantile(values: list[float], quantile: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * quantile))]
 
 
 def _added(values: list[float], base: list[float], quantile: float) -> float:
-    return round(_quantile(values, quantile) - _quantile(base, quantile), 3)
+    return round(at_quantile(values, quantile) - at_quantile(base, quantile), 3)
 
 
 def _keep_alive(plan: Plan) -> Callable[[Proxy], object]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.cli import jupiter
 from support.gateway import free_port
 
 BIN = Path(sys.executable).parent
@@ -126,12 +127,12 @@ def governed(directory: Path, upstream_port: int, *, workers: int = 1) -> Iterat
     directory.mkdir()
     port = free_port()
     config = write_config(directory, port, upstream_port, workers)
-    command = [str(BIN / "jupiter"), "keys", "create", "--user", "bench", "-c", str(config)]
-    key = subprocess.run(command, check=True, capture_output=True).stdout.strip()
+    made = jupiter("keys", "create", "--user", "bench", "-c", str(config))
+    made.check_returncode()
     start = time.perf_counter()
     with started([str(BIN / "jupiter"), "run", "-c", str(config)]) as process:
         wait_for(port, process, "/ready")
-        yield Proxy(process, port, key, time.perf_counter() - start)
+        yield Proxy(process, port, made.stdout.strip().encode(), time.perf_counter() - start)
 
 
 def write_policies(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every row of the table of charges, and arithmetic that loses nothing."""
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -93,6 +94,22 @@ def test_what_nobody_can_read_is_not_for_nothing_where_no_usage_is_told(call: Ca
     profile = describe(call, a_price(), 100_000, 4096)
     charged = charge(Reply(**SAID), profile, a_price())
     assert least <= charged.usage.input_tokens <= profile.input_tokens_upper
+
+
+THINKING = {
+    "an answer without usage": (Reply(complete=True, **SAID), 30 + 50),
+    "a stream that was left while it thought": (Reply(), 50),
+    "an answer that is nearly as long as it may be": (Reply(complete=True, text_bytes=400, own_tokens=90), 100),
+    "one that is longer": (Reply(complete=True, text_bytes=800, own_tokens=150), 150),
+    "a stream that was left, begun with a count": (Reply(usage=BEGUN, **SAID), 30 + 50),
+    "an answer with usage": (Reply(usage=Usage(50, 40), complete=True, **SAID), 40),
+}
+
+
+@pytest.mark.parametrize(("reply", "tokens"), THINKING.values(), ids=THINKING.keys())
+def test_what_a_model_thinks_unseen_is_not_for_nothing_where_no_usage_is_told(reply: Reply, tokens: int):
+    profile = replace(a_profile(), thinks_unseen=True)
+    assert charge(reply, profile, a_price(), status=200, waited=True, usual_output=50).usage.output_tokens == tokens
 
 
 def test_nothing_that_was_not_sent_is_charged():

@@ -144,3 +144,10 @@ def test_a_price_depends_on_the_tier_of_service_that_is_asked_for(table, tier, d
 def test_the_dearest_of_several_knows_what_an_hour_in_the_cache_costs():
     one, two = Price(1, 9, 2, 3, "a", 7), Price(4, 5, 1, 3, "b")
     assert dearest([one, two]) == Price(4, 9, 2, 3, "a or b", 7)
+
+
+def test_what_a_call_of_a_tool_costs_is_the_librarys_or_the_operators_and_the_dearest_that_all_know():
+    table = PriceTable({"house": {"input": 1, "output": 1, "web_search": "0.02", "code_interpreter": "0.03"}})
+    known, house = table.lookup("openai", "gpt-5"), table.lookup("openai", "house")
+    assert dict(known.per_call) == {"web_search": 10_000_000, "file_search": 2_500_000}
+    assert dict(dearest([known, house]).per_call) == {"web_search": 20_000_000}

@@ -63,13 +63,16 @@ def gateway(provider: RehearsalThread, webhook: Webhook, tmp_path_factory: pytes
             },
             "by_model": {
                 "rehearsal-queue": {"concurrent_requests": {"limit": 1, "enforcement": "queue"}},
+                "rehearsal-held": {"usd_per_day": 0.0015},
                 "rehearsal-big": {"requests_per_hour": {"limit": 1, "enforcement": "downgrade"}},
                 "rehearsal-middle": {"requests_per_hour": {"limit": 1, "enforcement": "downgrade"}},
                 "rehearsal-watched": {"requests_per_hour": {"limit": 4, "enforcement": "alert", "alerts": [50]}},
             },
         },
         "processing": {
-            "costs": {"overrides": {f"rehearsal-{n}": price for n in ("queue", "big", "middle", "small", "watched")}}
+            "costs": {
+                "overrides": {f"rehearsal-{n}": price for n in ("queue", "held", "big", "middle", "small", "watched")}
+            }
         },
     }
     setup = Setup(overrides=overrides, policies={"house.yaml": POLICY})
@@ -86,6 +89,19 @@ def test_calls_wait_for_their_turn_and_too_many_do_not(gateway: Gateway):
         answers = list(pool.map(ask, range(5)))
     assert sorted(answer.status for answer in answers) == [200, 200, 200, 429, 429]
     assert {answer.code for answer in answers if answer.status == 429} == {"queue_timeout"}
+
+
+def test_a_call_that_only_a_hold_is_in_the_way_of_is_let_in_when_that_comes_back(gateway: Gateway, client: Client):
+    """Each is held at more than half of the budget, and comes to a tenth of it at most."""
+
+    def ask(max_tokens: int) -> Answer:
+        with Client(gateway.port) as another:
+            body = chat("[[delay_ms=700]] hi", model="rehearsal-held", max_tokens=max_tokens)
+            return another.ask(post(CHAT, body, gateway.key))
+
+    with ThreadPoolExecutor(3) as pool:
+        assert [answer.status for answer in pool.map(ask, (1000, 1000, 1000))] == [200] * 3
+    assert ask(2000).status == 429  # which is more than there is, whoever holds what
 
 
 def test_what_a_limit_has_no_more_for_is_asked_of_a_lesser_model_and_recorded(gateway: Gateway, client: Client):

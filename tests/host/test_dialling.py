@@ -3,12 +3,13 @@
 import asyncio
 import ipaddress
 import random
+import time
 
 import pytest
 from host.seeds import fresh_seeds
 from host.virtual import VirtualLoop, run
 
-from jupiter_addons.host.dialling import FALL_BACK_S, dial, dial_public, is_public
+from jupiter_addons.host.dialling import FALL_BACK_S, dial, dial_public, in_time, is_public
 
 PUBLIC = """
     8.8.8.8 1.1.1.1 172.15.255.255 172.32.0.1 192.167.255.255 100.63.255.255 100.128.0.1 169.253.1.1 223.255.255.254
@@ -238,3 +239,46 @@ def test_a_configured_address_is_not_resolved():
         return [host for host, _ in loop.tried]
 
     assert run(main) == ["192.0.2.1", "::1"]
+
+
+def test_a_connection_that_stood_in_time_is_not_late_because_the_event_loop_was():
+    """Or all calls of a busy moment would fail at once, with a provider that is well."""
+
+    async def run() -> list[object]:
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()[:2]
+        dials = [asyncio.ensure_future(in_time(0.2, dial(address, lambda: None))) for _ in range(9)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for _ in range(4):
+            time.sleep(0.15)
+            await asyncio.sleep(0)
+        found = await asyncio.gather(*dials, return_exceptions=True)
+        for wire in found:
+            if not isinstance(wire, BaseException):
+                wire.abort()
+        server.close()
+        return found
+
+    assert [one for one in asyncio.run(run()) if isinstance(one, BaseException)] == []
+
+
+def test_what_takes_too_long_is_given_up_and_undone():
+    undone = []
+
+    async def never() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            undone.append(True)
+
+    async def run() -> float:
+        began_s = time.monotonic()
+        with pytest.raises(TimeoutError):
+            await in_time(0.05, never())
+        took_s = time.monotonic() - began_s
+        await asyncio.sleep(0)
+        return took_s
+
+    assert 0.05 <= asyncio.run(run()) < 5
+    assert undone == [True]

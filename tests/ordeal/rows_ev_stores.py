@@ -32,7 +32,7 @@ from jupiter_addons.storage.evidence_places import in_server, rows, snapshot
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from ordeal.calls import ask
 from ordeal.provider import Provider
-from ordeal.rows_ev import Load, own_state
+from ordeal.rows_ev import Load, own_state, read
 from ordeal.rows_lc import paced
 from ordeal.stage import Stage
 from ordeal.suite import Skipped, row
@@ -191,7 +191,7 @@ def archived(stage: Stage) -> None:
             load = Load(gateway)
             assert wait_until(lambda: len(load.answered) > 600, 120)
             load.stop()
-            last = gateway.report().edge.size
+            last = len(read(state))
             assert last > 1024
             assert wait_until(lambda: _archived(client) >= last, 120), "it is not archived to its end"
             gateway.stop()

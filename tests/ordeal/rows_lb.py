@@ -134,10 +134,9 @@ def _unsent(gateway: Gateway) -> list[dict[str, Any]]:
 
 @row("LB-07", "the first calls ever of a user, fifty at once", defence="reservations")
 def first_calls(stage: Stage) -> None:
-    with (
-        Provider() as provider,
-        stage.own_gateway(provider.port, limits={"default": {"tokens_per_day": 6000}}) as gateway,
-    ):
+    # those that wait for what is held would all be let in, one after the other
+    limits = {"default": {"tokens_per_day": 6000}, "enforcement": {"wait_for_held": 0}}
+    with Provider() as provider, stage.own_gateway(provider.port, limits=limits) as gateway:
         key = create_key(gateway.config, "somebody-new")
         time.sleep(1.2)  # until the running gateway knows the key
         body = post("/v1/chat/completions", chat("hello", max_tokens=500), key)

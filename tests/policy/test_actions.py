@@ -120,6 +120,7 @@ def test_a_redaction_in_a_rule_about_personal_data_takes_out_what_was_found():
         ("{type: redact, fields: [request.prompt], method: replace}", "`replace` needs a `replacement`"),
         ("{type: redact, fields: [request.prompt], pattern: '(?=a)'}", "p:5:91: not a valid RE2 expression"),
         ("{type: redact, fields: [request.prompt], pattern: 'a*'}", "found in empty text"),
+        ("{type: redact, fields: [request.prompt], pattern: 'x*y|x'}", "p:5:91: `x*` can have to be read again behind each thing found"),
         ("{type: redact, fields: [request.prompt], reversible: true}", "only what a `pattern` or `detect` finds"),
         ("{type: redact, fields: [response.content], detect: [email], reversible: true}", "out of an answer is not put back"),
         ("{type: redact, fields: [request.prompt], field: prompt}", "`field` is another spelling of `fields`"),

@@ -179,6 +179,13 @@ def test_what_cannot_be_done_names_its_rule(effect, said):
         amend("openai_chat", OPENAI, [effect], None)
 
 
+def test_a_pattern_that_takes_too_long_ends_the_call_by_its_rule():
+    body = {"model": "m", "messages": [{"role": "user", "content": "1" * 40_000}]}
+    again_and_again = redaction("request.messages", pattern=re2.compile(r"\d+-|\d"))
+    with pytest.raises(EffectError, match="rule `p/r` cannot be carried out: its pattern takes too long"):
+        amend("openai_chat", orjson.dumps(body), [again_and_again], find)
+
+
 def test_a_detector_that_gives_up_ends_the_call_by_its_rule():
     def gives_up(text, kinds):
         raise ScanError("gave up")

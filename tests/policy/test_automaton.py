@@ -5,14 +5,14 @@ from itertools import pairwise
 import pytest
 
 from jupiter_addons.policy.alphabet import Alphabet
-from jupiter_addons.policy.automaton import MOST_PLACES, MOST_STATES, TooLargeError, measure
+from jupiter_addons.policy.automaton import MOST_PLACES, MOST_STATES, Automaton, TooLargeError
 from jupiter_addons.policy.repeats import read_tree
 
 
 def size(text: str, direction="forwards") -> int | None:
     tree = read_tree(text)
     try:
-        return measure(tree, Alphabet(tree), direction)
+        return Automaton(tree, Alphabet(tree), direction).explored()
     except TooLargeError as error:
         return None if error.work else -1
 
@@ -74,6 +74,6 @@ def test_characters_of_many_bytes_have_states_inside():
 def test_more_is_not_looked_at_than_is_allowed():
     tree = read_tree("(a{1,100}){1,10}b")
     with pytest.raises(TooLargeError) as caught:
-        measure(tree, Alphabet(tree), "forwards")
+        Automaton(tree, Alphabet(tree), "forwards").explored()
     assert caught.value.work <= MOST_PLACES + 2000
     assert MOST_STATES <= 2000

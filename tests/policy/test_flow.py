@@ -96,6 +96,26 @@ def test_a_finding_that_never_ends_is_not_looked_at_from_its_beginning_each_time
     assert searcher.looked_at < 40 * 20_000
 
 
+class CountingFindings(Takes):
+    """Counts what it finds."""
+
+    found = 0
+
+    def findings(self, text, start):
+        for finding in super().findings(text, start):
+            self.found += 1
+            yield finding
+
+
+@pytest.mark.parametrize("text", ["ab" + "x" * 3_000, "abx" * 1_000, "a1" * 1_500])
+def test_what_is_undecided_is_not_all_looked_at_with_every_piece(text):
+    searcher = CountingFindings(Redaction(By("p", "r"), (), pattern=re2.compile("ab|1")), None, Vault())
+    result, held = in_pieces([text[at : at + 4] for at in range(0, len(text), 4)], searcher)
+    assert result == text.replace("ab", MASK).replace("1", MASK)
+    assert held <= WINDOW + 4
+    assert searcher.found <= 2 * len(text) // 2 + WINDOW
+
+
 # -- JSON --------------------------------------------------------------------------------------------------------------------
 
 STRINGS = st.lists(

@@ -167,6 +167,28 @@ def test_where_something_is_can_only_be_asked_forwards():
     assert [m.span() for m in expression("a.{0,5}b", places=True).finditer("éa-b")] == [(1, 4)]
 
 
+def test_what_all_that_is_found_makes_read_again_and_again_can_be_searched_once_only():
+    assert expression("x*y|x")
+    assert refusal("x*y|x", places=True) == (
+        "`x*` can have to be read again behind each thing found, to see whether there is more to it, which takes seconds in a "
+        "long text; let `x*` take nothing that a finding begins with, as in `<[^<>]*>|<`, or make a redaction of each "
+        "alternative, and one of what needs `x*` and one of what does not"
+    )
+    assert all(expression(each, places=True) for each in ("x*y", "x", "<[^<>]*>|<"))
+    assert "too many possibilities" in refusal("[ab]{20}(?:[abc]{0,90}d)?", places=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "fits"),
+    [("aaaaaaaaaab", True), ("aaaaaab|a", False), ("aaaaab|a", True), ("aaaab|a", True), (r"\.\.\.\.\.\.b|\.", False), ("bcdefghijkl|a", True), ("(?i)aaaaaab|a", False), ("a|aaaaaab", True),
+     ("|".join(f"name number {n}" for n in range(250)), True), ("|".join(["a" * 1000 + "b", "a"]), False)],
+)  # fmt: skip
+def test_words_are_found_all_together_unless_long_ones_begin_like_short_ones(words, fits):
+    assert expression(words)
+    assert fits or refusal(words, places=True).startswith("the longest alternative can have to be read again")
+    assert not fits or expression(words, places=True)
+
+
 def test_all_expressions_of_a_load_have_one_allowance():
     allowance = Allowance(1000)
     expression("words only", allowance=allowance)
@@ -218,9 +240,10 @@ WORDS = st.lists(st.sampled_from(["a", "b", "A", "B", "|", r"\b", r"\)", r"\|", 
 )
 def test_a_gate_is_found_exactly_where_one_of_its_expressions_is(folded, words, other, texts):
     each = compiled([("(?i)" if folded else "") + one for one in words])
-    together = gate([*each, *compiled([other])])
-    behind = [one for one in each if one.pattern in together.sources]
-    assert len(behind) == len(each)
+    every = [*each, *compiled([other])]
+    together = gate(every)
+    behind = [one for one in every if one.pattern in together.sources]
+    assert behind[: len(each)] == each
     for text in texts:
         data = text.encode()
         assert (together.expression.search(data) is not None) is any(one.search(data) is not None for one in behind)

@@ -1,14 +1,15 @@
 """What is found is taken out, wherever a text is cut into pieces, and comes back where it was asked for."""
 
+import itertools
 import time
 import timeit
 
 import pytest
 import re2
-from support.redactions import EMAIL, a_rewriter, takes
+from support.redactions import EMAIL, a_rewriter, find, takes
 
 from jupiter_addons.policy.effects import By, Redaction
-from jupiter_addons.policy.redact import PutsBack, Takes, Vault
+from jupiter_addons.policy.redact import PutsBack, Takes, Vault, WorkLimitError
 
 CONTENTS = {"[EMAIL_1]": "joe@x.com", "[EMAIL_12]": "eve", "[PIN_1]": '12"4'}
 
@@ -138,6 +139,32 @@ def test_findings_of_two_searchers_are_put_together_in_time_in_proportion():
         return lambda: whole("ab " * n, takes("a"), takes("b"))
 
     assert taken_s(work(48_000)) < 12 * taken_s(work(8_000))
+
+
+def working(pattern: str, each_look_s: float) -> Takes:
+    """What takes so long for every few matches."""
+    clock = itertools.count(step=each_look_s)
+    return Takes(Redaction(By("p", "r"), (), pattern=re2.compile(pattern)), find, Vault(), clock=lambda: next(clock))
+
+
+@pytest.mark.parametrize(
+    ("text", "each_look_s", "fits"),
+    [("a" * 10, 0.015, True), ("a" * 10, 0.06, False), ("a" * 10_000, 0.001, True), ("a" * 10_000, 0.002, False), ("b" * 2_000_000, 0.2, True),
+     ("b" * 2_000_000, 0.3, False), ("b" * 2_000_000 + "a" * 1000, 0.0095, True), ("", 0.04, True)],
+    ids=lambda value: f"{value[:1]}*{len(value)}" if isinstance(value, str) else None,
+)  # fmt: skip
+def test_a_pattern_has_time_in_proportion_to_the_text_and_to_what_it_finds(text, each_look_s, fits):
+    rewriter = a_rewriter(working("a", each_look_s))
+    if fits:
+        assert rewriter.whole(text, is_json=False) == text.replace("a", "[REDACTED]")
+        return
+    with pytest.raises(WorkLimitError, match="takes too long to search a text of"):
+        rewriter.whole(text, is_json=False)
+
+
+def test_a_pattern_that_reads_again_and_again_comes_to_an_end():
+    with pytest.raises(WorkLimitError):
+        whole("1" * 60_000, takes(r"\d+-|\d"))
 
 
 def test_a_pattern_is_never_given_to_re():

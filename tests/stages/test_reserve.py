@@ -2,10 +2,17 @@
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from jupiter_addons.dialects import openai_responses
 from jupiter_addons.dialects.call import Call
+from jupiter_addons.enrichment.describe import describe
+from jupiter_addons.enrichment.prices import from_override
 from jupiter_addons.exchange import EXCHANGES
 from jupiter_addons.limits.ledger import Ledger
+from jupiter_addons.limits.limit import Limit, Terms, limit_of
 from jupiter_addons.policy.effects import By, Demand
 from jupiter_addons.routing.plan import Candidate
 from jupiter_addons.stages.reserve import Reserve
@@ -64,3 +71,50 @@ def test_a_call_over_its_limit_is_judged_beside_the_event_loop():
     assert text_bytes == 9_000_000
     assert list(exceeded) == [demand]
     assert refused[0].code == "rate_limited"
+
+
+BUDGET = limit_of("team:lab", "usd_per_day", Terms(10**10))
+SHADOW = limit_of("team:lab", "usd_per_day", Terms(10**10, enforcement="shadow"))
+RATE = limit_of("team:lab", "requests_per_day", Terms(10))
+
+
+@pytest.mark.parametrize(
+    ("limits", "tool", "code"),
+    [
+        ([RATE, BUDGET], "code_interpreter", "invalid_value"),
+        ([RATE, BUDGET], "web_search", None),
+        ([RATE, BUDGET], "function", None),
+        ([RATE, SHADOW], "code_interpreter", None),
+        ([RATE], "code_interpreter", None),
+    ],
+)
+def test_a_tool_whose_fee_is_not_known_is_refused_where_money_is_limited(
+    limits: list[Limit], tool: str, code: str | None
+):
+    price = from_override({"input": "1", "output": "1", "web_search": "0.01"})
+    call = openai_responses.parse({"model": "m", "input": "hi", "tools": [{"type": tool, "name": "f"}]})
+    x: Any = SimpleNamespace(
+        call_id="c",
+        refusal=None,
+        plain_bytes=9,
+        call=call,
+        principal=SimpleNamespace(user="u", team=None),
+        route=SimpleNamespace(candidates=(Candidate(SimpleNamespace(name="p"), "m", "m"),)),
+        outgoing=SimpleNamespace(profile=describe(call, price, 100, 50), model="m", price=price, call=call),
+        decision=SimpleNamespace(effects=(), demands=()),
+    )
+    refused: list[Any] = []
+    x.refuse = refused.append
+    flow, ledger = Flow(), Ledger()
+    EXCHANGES[flow] = x
+    stage = Reserve(
+        ledger,
+        limits_for=lambda *_: limits,
+        limits_at=lambda *_: [],
+        counters_for=lambda *_: [],
+        price_at=lambda *_: None,
+        judge=Judge(),
+        lines=Lines(ledger, depth=1, timeout_s=1.0, wait_for_held_s=0.0),
+    )
+    asyncio.run(stage.request(flow))
+    assert [refusal.code for refusal in refused] == ([] if code is None else [code])

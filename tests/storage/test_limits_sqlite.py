@@ -129,12 +129,12 @@ def test_a_database_that_somebody_keeps_locked_costs_a_moment_once_and_recovers(
     with pytest.raises(StoreError, match="locked"):
         store.reserve("c", [Take(MINUTE, 1, 9)])
     once = time.monotonic() - began
-    assert limits_sqlite.MOST_S <= once < 1.0
+    assert limits_sqlite.MOST_S <= once < 4 * limits_sqlite.MOST_S
     began = time.monotonic()
     for _ in range(100):
         with pytest.raises(StoreError, match="a moment ago"):
             store.reserve("c", [Take(MINUTE, 1, 9)])
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 4 * limits_sqlite.MOST_S, "of a hundred some have waited too"
     other.execute("ROLLBACK")
     after_the_pause(store)
     store.held("c", Take(MINUTE, 1, 9))

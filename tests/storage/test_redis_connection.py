@@ -49,12 +49,16 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(answer: Answer, **options: Any) -> AsyncIterator[tuple[Server, RedisConnection]]:
+async def serving(
+    answer: Answer, *, is_connected: bool = True, **options: Any
+) -> AsyncIterator[tuple[Server, RedisConnection]]:
     server = Server(answer)
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     connection = RedisConnection(RedisAddress("127.0.0.1", port, 0, None, None, is_tls=False), **options)
     try:
+        if is_connected:  # which a busy machine may take its time for
+            await connection.connect()
         yield server, connection
     finally:
         connection.close()
@@ -121,7 +125,7 @@ def test_who_asks_and_goes_disturbs_nobodys_answer():
 
 def test_the_greeting_comes_first_and_names_us():
     async def run() -> None:
-        async with serving(ok) as (server, connection):
+        async with serving(ok, is_connected=False) as (server, connection):
             connection._where = RedisAddress("127.0.0.1", connection._where.port, 3, "me", "secret", is_tls=False)
             await connection.call("PING")
             assert server.asked == [[b"AUTH", b"me", b"secret"], [b"SELECT", b"3"], [b"PING"]]
@@ -135,7 +139,7 @@ def test_a_greeting_that_fails_keeps_everybody_out():
         raise StoreError("too old")
 
     async def run() -> None:
-        async with serving(ok, greet=greet) as (server, connection):
+        async with serving(ok, is_connected=False, greet=greet) as (server, connection):
             await failing(connection, "too old")
             await failing(connection, "a moment ago: too old")
             assert server.asked == [[b"INFO"]]
