@@ -28,14 +28,14 @@ OPENED = (
 )
 
 
-def threads() -> set[str]:
-    return {one.name for one in threading.enumerate() if one.name.startswith("evidence")}
+def threads(before: set[threading.Thread]) -> set[str]:
+    return {one.name for one in set(threading.enumerate()) - before if one.name.startswith("evidence")}
 
 
 @pytest.mark.parametrize("name", OPENED)
 def test_a_fault_while_something_is_opened_leaves_nothing_open(name, tmp_path, monkeypatch):
     more = f"evidence: {{witnesses: [{{key: '{WITNESS}', url: 'http://127.0.0.1:9'}}]}}\n"
-    settings = configuration(Path(install(tmp_path, more=more)))
+    settings, before = configuration(Path(install(tmp_path, more=more))), set(threading.enumerate())
 
     def fails(*_: object, **__: object) -> None:
         raise StoreError(f"{name} fails")
@@ -44,8 +44,10 @@ def test_a_fault_while_something_is_opened_leaves_nothing_open(name, tmp_path, m
         patched.setattr(stores, name, fails)
         with pytest.raises(StoreError, match=f"{name} fails"):
             Stores(settings, "0")
-    assert wait_until(lambda: not threads(), 10), threads()
+    assert wait_until(lambda: not threads(before), 10), threads(before)
     opened = Stores(settings, "0")  # nobody holds the log
-    assert {"evidence", "evidence-keeper", "evidence-errand-0"} <= threads()
+    assert {"evidence", "evidence-keeper", "evidence-errand-0"} <= threads(before)
     opened.close()
-    assert wait_until(lambda: not threads() - {"evidence-errand-0"}, 10), "a witness that is away may take its time"
+    assert wait_until(lambda: not threads(before) - {"evidence-errand-0"}, 10), (
+        "a witness that is away may take its time"
+    )
