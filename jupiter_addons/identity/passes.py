@@ -13,10 +13,13 @@ from jupiter_addons.identity.keys import KeyRecord, mint
 
 
 class Keys(Protocol):
-    """The current keys."""
+    """The current keys.  Raises StoreError when they could not be read for too long."""
 
     def current(self) -> Mapping[str, KeyRecord]:
         """Return the keys by id."""
+
+    def renew(self) -> bool:
+        """Look for keys that have just been made, unless that was done a moment ago; return whether anything has changed."""
 
 
 class Passes:
@@ -31,6 +34,10 @@ class Passes:
         """Return the keys by id, as the database has them, and the passes.  Raises what the database does."""
         keys = self._keys.current()
         return {**keys, **self._out} if self._out else keys
+
+    def renew(self) -> bool:
+        """Have the database looked at again; see Keys."""
+        return self._keys.renew()
 
     @contextlib.contextmanager
     def one(self, user: str, key_id: str, *, now_s: float, for_s: float) -> Iterator[str]:

@@ -8,7 +8,6 @@ identity are never read.
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from mitmproxy import http
 
@@ -16,15 +15,9 @@ from jupiter_addons.errors import Refusal
 from jupiter_addons.exchange import CONNECTS, Exchange
 from jupiter_addons.identity.authenticate import authenticate, still_valid
 from jupiter_addons.identity.credentials import Presented, from_proxy_authorization, presented
-from jupiter_addons.identity.keys import KeyRecord
+from jupiter_addons.identity.passes import Keys
 from jupiter_addons.identity.principals import Principal, Profile
 from jupiter_addons.stages.stage import stage
-
-
-class Keys(Protocol):
-    """The current keys; raises StoreError when the store could not be read for too long."""
-
-    def current(self) -> Mapping[str, KeyRecord]: ...
 
 
 class Authenticate:
@@ -69,6 +62,8 @@ class Authenticate:
             principal = outcome
         else:
             principal = authenticate(outcome, self._keys.current(), self._directory, time.time())
+            if isinstance(principal, Refusal) and self._keys.renew():  # a key may be used as soon as it was made
+                principal = authenticate(outcome, self._keys.current(), self._directory, time.time())
         if isinstance(principal, Refusal):
             x.refuse(replace(principal, status=status))
         else:

@@ -66,6 +66,8 @@ class KeyView:
     """
 
     REFRESH_S = 0.25
+    RENEW_S = 0.01
+    """So often at most it is looked for keys that nobody has heard of: who guesses at keys costs no more."""
 
     def __init__(self, store: KeyStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
@@ -84,3 +86,11 @@ class KeyView:
                 self._version = version
             self._checked_s = now_s
         return self._keys
+
+    def renew(self) -> bool:
+        """Look again, unless that was done a moment ago; return whether anything has changed.  Raises StoreError."""
+        if self._clock() - self._checked_s < self.RENEW_S:
+            return False
+        before, self._checked_s = self._version, float("-inf")
+        self.current()
+        return self._version != before

@@ -17,6 +17,9 @@ class Stored:
     def current(self) -> dict[str, KeyRecord]:
         return {RECORD.id: RECORD}
 
+    def renew(self) -> bool:
+        return True
+
 
 def some_passes() -> Passes:
     return Passes(Stored(), lambda n: bytes(range(100, 100 + n)))
@@ -54,10 +57,17 @@ def test_a_pass_opens_no_tunnel_for_what_comes_later():
         assert still_valid("check:a", passes.current(), 1000) == INVALID
 
 
+def test_the_database_is_looked_at_again_for_a_key_that_is_new():
+    assert some_passes().renew()
+
+
 def test_what_the_database_says_is_passed_on_as_it_is_while_no_pass_is_out():
     class Broken:
         def current(self) -> dict[str, KeyRecord]:
             raise OSError("no database")
+
+        def renew(self) -> bool:
+            return False
 
     passes = Passes(Broken(), lambda n: bytes(n))
     with pytest.raises(OSError, match="no database"):

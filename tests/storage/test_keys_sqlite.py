@@ -50,6 +50,23 @@ def test_a_view_sees_what_another_process_writes(tmp_path):
     other.close()
 
 
+def test_a_key_that_was_just_made_is_found_when_somebody_comes_with_it(tmp_path):
+    store, other = KeyStore(tmp_path / "keys.db"), KeyStore(tmp_path / "keys.db")
+    now = 100.0
+    view = KeyView(store, clock=lambda: now)
+    view.current()
+    record = a_record()
+    other.add(record)
+    assert not view.renew(), "it was looked at a moment ago"
+    now += 0.01
+    assert view.renew()
+    assert view.current() == {record.id: record}
+    now += 0.01
+    assert not view.renew(), "nothing has changed"
+    store.close()
+    other.close()
+
+
 def test_a_view_that_cannot_be_refreshed_lets_nobody_in(tmp_path):
     now = 0.0
     store = KeyStore(tmp_path / "keys.db")
