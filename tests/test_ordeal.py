@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ordeal import suite
 from ordeal.stage import Stage
+from support.gateway import Setup, command
 
 suite.load()
 SHORT = suite.select([], short=True)
@@ -92,3 +93,11 @@ def test_one_object_is_printed_and_the_exit_code_says_whether_all_is_good():
     printed = json.loads(done.stdout)
     assert printed["groups"]["IV"] == {"passed": 1, "total": 1, "failed": [], "skipped": []}
     assert not any(printed["gates"].values())
+
+
+def test_a_defence_is_taken_away_before_a_rows_own_preamble_runs(tmp_path: Path):
+    """Two preambles of one program; the self-test's once took the place of the row's."""
+    setup = Setup(switch=Path("/ordeal/defences.py"), preamble=Path("/row/own.py"))
+    python, *preambles = command(setup, tmp_path / "jupiter.yaml", tmp_path)[:3]
+    assert preambles == ["/ordeal/defences.py", "/row/own.py"]
+    assert python == sys.executable

@@ -60,6 +60,7 @@ def one_killed(stage: Stage) -> None:
     spending, budget = Spending(400), 400 * CALL_NUSD
     with a_redis() as server, Provider(spending) as provider, contextlib.ExitStack() as stack:
         settings = {"limits": limits(server.url, budget), "processing": PRICES}
+        settings["limits"]["enforcement"] = {"wait_for_held": 0}  # what the dead one holds comes back to nobody here
         gateways = [stack.enter_context(stage.own_gateway(provider.port, **settings)) for _ in range(2)]
         for gateway in gateways:
             begun(gateway)
