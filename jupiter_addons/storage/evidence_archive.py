@@ -281,7 +281,8 @@ class Archiving:
                 while self._archivist.step(tail=tail) and not self._stopping:
                     pass
             except JupiterError as error:
-                logger.error("the evidence is not archived, and will be later: %s", error)
+                # A warning: mitmproxy ends a start in which an error is logged, and nothing waits for the archive.
+                logger.warning("the evidence is not archived, and will be later: %s", error)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             except Exception:
                 logger.exception("archiving the evidence failed")

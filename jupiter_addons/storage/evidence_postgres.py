@@ -201,7 +201,7 @@ class PostgresLog(LogStore):
                 raise
             except psycopg.Error as error:
                 if not self._in_doubt and (self._known or not self._spool.is_registered):
-                    logger.error("`%s` is done without for now: %s", self.name, postgres.reason(error))
+                    logger.warning("`%s` is done without for now: %s", self.name, postgres.reason(error))
                     return None
                 raise UnreachableError(f"cannot reach `{self.name}`: {postgres.reason(error)}") from error
             except StoreError:
@@ -319,7 +319,8 @@ class PostgresLog(LogStore):
     def _give_up(self, error: psycopg.Error) -> None:
         _close(self._tables)
         self._tables = None
-        logger.error(
+        # A warning: mitmproxy ends a start in which an error is logged, and leaves that are spooled are no reason to.
+        logger.warning(
             "`%s` does not answer; leaves are spooled in `%s`: %s", self.name, self._spool.path, postgres.reason(error)
         )
         self._drain.begin()

@@ -68,7 +68,7 @@ def _opened(options: Options, identity: Identity) -> tuple[PostgresLog, list[Pat
             store.open()
             return store, there[:-1]
         except UnreachableError as error:
-            logger.error("a new log is begun: %s", error)
+            logger.warning("a new log is begun: %s", error)
     store = _store(options, options.directory / f"{time.time_ns()}-{uuid.uuid4()}.db", identity)
     store.open()
     return store, there
@@ -114,7 +114,7 @@ class _Directory:
             except UnreachableError as error:
                 logger.debug("not ended yet: %s", error)
             except StoreError as error:
-                logger.error("`%s` was left behind and cannot be ended: %s", self._left[0], error)
+                logger.warning("`%s` was left behind and cannot be ended: %s", self._left[0], error)
                 self._left.append(self._left[0])
                 self._left.pop(0)
             else:

@@ -83,3 +83,37 @@ def test_calls_go_on_while_the_server_hangs(gateway, server):
         return found["ok"] and found["kinds"]["decision"] == 21
 
     assert wait_until(sent, 60)
+
+
+SLOW_START = """
+import runpy
+import sys
+
+import psycopg
+
+from jupiter_addons.storage.evidence_postgres_tables import LogTables
+
+as_it_is = LogTables.append
+
+
+def slow(self, batch, within_s, **options):
+    if any(row[1] == "config.load" for row in batch.leaves):
+        raise psycopg.OperationalError("too slow")
+    return as_it_is(self, batch, within_s, **options)
+
+
+LogTables.append = slow
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_server_that_is_slow_while_a_gateway_starts_does_not_end_the_start(server, tmp_path):
+    """mitmproxy ends a start in which an error is logged."""
+    preamble = tmp_path / "slow.py"
+    preamble.write_text(SLOW_START)
+    url = server.url(server.new_database())
+    setup = Setup(overrides={"evidence": {"url": url}}, preamble=preamble)
+    with RehearsalThread() as provider, start_gateway(tmp_path, provider.port, setup) as gateway:
+        assert "leaves are spooled" in gateway.log
+        call(gateway, "after")

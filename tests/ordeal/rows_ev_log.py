@@ -81,7 +81,7 @@ def eio(stage: Stage) -> None:
 
 
 NAMED = {
-    "leaf.leaf": {"encoding", "signature"},
+    "leaf.leaf": {"encoding", "signature", "key"},
     "leaf.sig": {"signature"},
     "leaf.hash": {"columns"},
     "leaf.kind": {"columns"},

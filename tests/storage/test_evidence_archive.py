@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import sqlite3
 import time
 
@@ -253,6 +254,7 @@ def test_the_thread_archives_what_fills_and_waits_longer_after_failures(place, m
     assert wait_until(lambda: archiving.archived() == 512, 60)
     archiving.stop()
     assert "will be later" in caplog.text
+    assert all(record.levelno < logging.ERROR for record in caplog.records), "an error would end a start"
 
 
 def test_keys_that_another_root_signed_are_not_believed(place):
