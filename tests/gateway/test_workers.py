@@ -24,13 +24,20 @@ TWO = {"proxy": {"workers": 2}, "limits": {"default": {"requests_per_minute": 50
 def unharmed(provider: RehearsalThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """For tests that leave its workers alone, and count what they do themselves."""
     with start_gateway(tmp_path_factory.mktemp("workers"), provider.port, Setup(overrides=TWO)) as running:
+        assert wait_until(lambda: both_serve(running))
         yield running
 
 
 @pytest.fixture
 def gateway(provider: RehearsalThread, tmp_path: Path) -> Iterator[Gateway]:
     with start_gateway(tmp_path, provider.port, Setup(overrides=TWO)) as running:
+        assert wait_until(lambda: both_serve(running))
         yield running
+
+
+def both_serve(gateway: Gateway) -> bool:
+    """Whether the second has started too; one that ends before that ends the start."""
+    return gateway.log.count("both doors are open") == 2
 
 
 def children(gateway: Gateway) -> list[int]:

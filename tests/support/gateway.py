@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from support.wire import Client, get, wait_until
 from jupiter_addons.evidence.verify import Report, verify
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_reader import rows
+from jupiter_addons.storage.keys_sqlite import KeyView
 
 BIN = Path(sys.executable).parent
 Way = Literal["jupiter", "mitmdump", "mitmweb"]
@@ -155,6 +157,13 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def create_key(config: Path, user: str = "alice", *options: str) -> str:
+    """Return a new key, which a running gateway knows by then."""
+    key = _made_key(config, user, *options)
+    time.sleep(KeyView.REFRESH_S)
+    return key
+
+
+def _made_key(config: Path, user: str = "alice", *options: str) -> str:
     made = jupiter("keys", "create", "--user", user, "-c", str(config), *options)
     assert made.returncode == 0, made.stderr
     return made.stdout.strip()
@@ -186,7 +195,7 @@ def start_gateway(directory: Path, provider_port: int, setup: Setup | None = Non
         try:
             if setup.ready:
                 assert wait_until(lambda: is_ready(gateway), 90), gateway.log
-                gateway.key = create_key(config)
+                gateway.key = _made_key(config)  # it has not looked for any yet
             yield gateway
         finally:
             if process.poll() is None:
