@@ -35,6 +35,29 @@ def started(what: Spending) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, str(PROGRAM), str(what)])
 
 
+def run_and_kill(what: Spending, enough: int, later_s: float = 0.0) -> None:
+    """Have a process spend, and kill it in the middle: when it has been given more than so many holds."""
+    process, history, deadline = started(what), Path(what.history), time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if history.exists() and history.read_text().count("held") > enough:
+            break
+        time.sleep(0.01)
+    time.sleep(later_s)
+    process.send_signal(signal.SIGKILL)
+    process.wait(60)
+
+
+def check_left(trial: Trial, history: History, what: Spending) -> None:
+    """Check that, once all leases have run out, nothing is held, and that what counts is what was spent."""
+    deadline = time.monotonic() + 60
+    while trial.open_calls() and time.monotonic() < deadline:
+        trial.tend()
+        time.sleep(0.1)
+    count = trial.count(BUDGET)
+    assert (count.held, trial.open_calls(), trial.taken(RUNNING)) == (0, 0, 0)
+    assert history.least_left <= count.taken <= min(history.most_left, what.limit)
+
+
 def plan(url: str, tmp_path: Path, **more: object) -> Iterator[Spending]:
     for name in ("a", "b"):
         yield Spending(url, name, 500, str(tmp_path / f"{name}.history"), **more)  # type: ignore[arg-type]
@@ -95,26 +118,12 @@ def test_a_process_that_is_killed_ten_times_makes_no_money(url: str, trial: Tria
     for number in range(10):
         one = replace(what, name=f"a.{number}", history=str(tmp_path / f"a{number}.history"))
         histories.append(Path(one.history))
-        process = started(one)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline:
-            if Path(one.history).exists() and Path(one.history).read_text().count("held") > dice.randrange(5, 15):
-                break
-            time.sleep(0.01)
-        time.sleep(dice.uniform(0, 0.05))
-        process.send_signal(signal.SIGKILL)
-        process.wait(60)
+        run_and_kill(one, dice.randrange(5, 15), dice.uniform(0, 0.05))
         most_seen = max(most_seen, trial.taken(BUDGET))
     assert other.wait(120) == 0
     history = History.read(histories)
     assert max(most_seen, history.most) <= what.limit
-    deadline = time.monotonic() + 60
-    while trial.open_calls() and time.monotonic() < deadline:
-        trial.tend()
-        time.sleep(0.1)
-    count = trial.count(BUDGET)
-    assert (count.held, trial.open_calls(), trial.taken(RUNNING)) == (0, 0, 0)
-    assert history.least_left <= count.taken <= min(history.most_left, what.limit)
+    check_left(trial, history, what)
 
 
 def test_a_process_that_is_alone_and_killed_ten_times_makes_no_money(tmp_path: Path):
@@ -125,23 +134,10 @@ def test_a_process_that_is_alone_and_killed_ten_times_makes_no_money(tmp_path: P
     for number in range(10):
         one = replace(what, name=f"a.{number}", history=str(tmp_path / f"a{number}.history"))
         histories.append(Path(one.history))
-        process = started(one)
-        deadline, enough = time.monotonic() + 30, dice.randrange(5, 60)
-        while process.poll() is None and time.monotonic() < deadline:
-            if Path(one.history).exists() and Path(one.history).read_text().count("held") > enough:
-                break
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait(20)
+        run_and_kill(one, dice.randrange(5, 60))
     history = History.read(histories)
     assert history.most <= what.limit
     assert len(history.calls("settled")) > 100
     trial = Trial(opened(url, "looks"), Clocks())
-    deadline = time.monotonic() + 30
-    while trial.open_calls() and time.monotonic() < deadline:
-        trial.tend()
-        time.sleep(0.1)
-    count = trial.count(BUDGET)
-    assert (count.held, trial.open_calls(), trial.taken(RUNNING)) == (0, 0, 0)
-    assert history.least_left <= count.taken <= min(history.most_left, what.limit)
+    check_left(trial, history, what)
     trial.close()
