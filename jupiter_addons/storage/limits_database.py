@@ -168,14 +168,17 @@ class LimitsDatabase:
             raise
         except apsw.Error as error:
             raise self.fail(error) from error
+        has_steps = not journal.is_empty  # else nothing is written: a gateway at rest leaves its disk alone
         try:
             books.settle()
-            self._took_over(journal.generation)
+            if has_steps:
+                self._took_over(journal.generation)
             found = what(*args)
             books.flush()
             execute("COMMIT")
             books.forget()
-            journal.begin(journal.generation + 1)
+            if has_steps:
+                journal.begin(journal.generation + 1)
             books.keep()
             return found
         except (apsw.Error, OSError, struct.error, OverflowError) as error:
