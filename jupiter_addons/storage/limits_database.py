@@ -76,6 +76,9 @@ class LimitsDatabase:
         self._why = ""
         self._closed = False
         self._has_changed = False
+        """Whether something was taken since it was written down what time it is."""
+        self._has_noted = False
+        """Whether the transaction that is under way says what time it is."""
         self._seen_ns = 0
         self._db: apsw.Connection | None = None
         self._inode = 0
@@ -203,7 +206,7 @@ class LimitsDatabase:
         now_ns = self.now_ns()
         if self._has_changed or now_ns - self._seen_ns > LOOK_S * NS:
             self._keep(Anchor(self._boot, self._offset_ns, now_ns))
-            self._has_changed = False
+            self._has_noted = True
 
     def look(self) -> None:
         """Raise StoreError if the database is not where it was opened."""
@@ -257,6 +260,7 @@ class LimitsDatabase:
 
     def _roll_back(self) -> None:
         db = self._db
+        self._has_noted = False
         self._books.undo()
         try:
             if db is not None and db.in_transaction:
@@ -384,12 +388,13 @@ class LimitsDatabase:
         return True
 
     def _committed(self, _db: apsw.Connection, _name: str, pages: int) -> int:
-        self._has_changed = True
+        self._has_changed, self._has_noted = not self._has_noted, False
         self._checkpoints.log_pages = pages
         return apsw.SQLITE_OK
 
     def _let_go(self) -> None:
         db, self._db = self._db, None
+        self._has_noted = False
         self._books.undo()
         if db is not None:
             try:

@@ -157,20 +157,6 @@ def test_a_process_that_comes_is_let_in_with_all_that_was_counted_and_the_last_o
     assert (store.count(MINUTE), store.open_calls()) == ((3, 0), 0)
 
 
-def test_a_process_at_rest_writes_nothing(store: Trial, path: Path):
-    store.held("a", *take(0, 2, amount=10))
-    store.settle("a", 1, 1)
-    store.tend()
-
-    def written() -> dict[str, bytes]:
-        return {one.name: one.read_bytes() for one in path.parent.iterdir() if not one.name.endswith("-shm")}
-
-    before = written()
-    for _ in range(3):
-        store.tend()
-    assert written() == before
-
-
 def test_a_process_that_does_not_give_way_is_named(store: Trial, path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(limits_database, "FIRST_WAIT_S", 0.05)
     with pytest.raises(StoreError, match=r"limits\.db-steps. to itself and does not give way"):

@@ -290,3 +290,26 @@ def test_many_counters_are_reset_a_part_at_a_time_and_others_go_on_meanwhile(sto
     asyncio.run(reset())
     assert len(set(left)) >= 4
     assert sum(count.taken for count in store.store.usage(counters)) == 0
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "shared"])
+def test_a_process_at_rest_writes_nothing(path: Path, clocks: Clocks, alone: bool):
+    store = SqliteStore(path, kernel_ns=clocks.steady_ns, wall_s=clocks.wall_s, boot="one", alone=alone)
+    store.restore(())
+    trial = Trial(store, clocks)
+
+    def written() -> dict[str, bytes]:
+        return {one.name: one.read_bytes() for one in path.parent.iterdir() if not one.name.endswith("-shm")}
+
+    def tend() -> dict[str, bytes]:
+        clocks.forward(1)
+        trial.tend()
+        return written()
+
+    trial.held("a", Take(MINUTE, 1, 9))
+    trial.settle("a", 1)
+    before = written()
+    after = tend()
+    assert after != before
+    assert [tend() for _ in range(3)] == [after] * 3
+    trial.close()
