@@ -10,6 +10,7 @@ A commit is written to the log and not synced: it survives the process, and not 
 trusted after one, `doubt` says.
 """
 
+import contextlib
 import logging
 import struct
 import time
@@ -150,7 +151,9 @@ class LimitsDatabase:
         finally:
             books.forget()
         if journal.is_long or books.is_far_behind:
-            self.do(_nothing)
+            # the step is written down and counts: if this fails, that is for whoever asks next, and for the log
+            with contextlib.suppress(StoreError):
+                self.do(_nothing, wait_s=0.0)
         return found
 
     def _do_alone[*Ts, T](self, what: Callable[[*Ts], T], *args: *Ts, restoring: bool) -> T:
@@ -174,15 +177,18 @@ class LimitsDatabase:
             found = what(*args)
             books.flush()
             execute("COMMIT")
-            books.forget()
-            journal.begin(journal.generation + 1)
-            books.keep()
-            return found
         except (apsw.Error, OSError, struct.error, OverflowError) as error:
             raise self.fail(error) from error
         except BaseException:
             self._let_go()
             raise
+        try:
+            books.forget()
+            journal.begin(journal.generation + 1)
+            books.keep()
+        except (apsw.Error, OSError) as error:  # what was asked for is done, and is answered
+            self.fail(error)
+        return found
 
     def fail(self, error: Exception) -> StoreError:
         """Leave the database alone for a while, and return what is said of that."""

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -197,6 +198,50 @@ def test_a_database_that_cannot_be_written_loses_no_step(store: Trial, path: Pat
     assert store.count(MINUTE) == (10, 10)
     store.tend()
     assert looked_at(path, store.clocks)[0] == (10, 10)
+
+
+def test_a_step_counts_once_if_the_database_is_locked_after_it(
+    store: Trial, path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store.held("a", *take(0, amount=10))
+    monkeypatch.setattr(limits_kept, "MANY", 0)
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN IMMEDIATE")
+    frees = threading.Timer(0.05, other.execute, ["ROLLBACK"])
+    frees.start()
+    store.extend("a", 5)
+    frees.join()
+    other.close()
+    assert store.count(MINUTE) == (15, 15)
+    assert store.settle("a", 7)
+    assert looked_at(path, store.clocks)[0] == (7, 0)
+
+
+def test_a_step_that_is_in_the_journal_is_answered_though_the_database_cannot_be_written_after_it(
+    store: Trial, path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Else nobody would settle the call, and what it held would count when its lease has run out."""
+    monkeypatch.setattr(limits_kept, "MANY", 0)
+    store.store.database._db.execute("PRAGMA query_only = ON").fetchall()
+    store.held("a", *take(0, amount=10))
+    store.store.database._rest_until_s = 0
+    assert store.settle("a", 3)
+    assert looked_at(path, store.clocks)[0] == (3, 0)
+
+
+def test_what_is_in_the_database_is_answered_though_the_journal_cannot_be_begun_after_it(
+    store: Trial, path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store.held("a", *take(0, amount=10))
+    store.clocks.forward(70)
+    with monkeypatch.context() as patched:
+        patched.setattr(limits_database.Journal, "begin", failing)
+        assert [one.call_id for one in store.tend()] == ["a"]
+    with pytest.raises(StoreError, match="a moment ago"):
+        store.count(MINUTE)
+    store.store.database._rest_until_s = 0
+    assert store.open_calls() == 0
+    assert looked_at(path, store.clocks)[0] == tuple(store.count(MINUTE))
 
 
 def test_a_journal_that_was_taken_away_is_noticed(store: Trial, path: Path):
