@@ -256,6 +256,52 @@ def test_a_journal_that_was_taken_away_is_noticed(store: Trial, path: Path):
     assert looked_at(path, store.clocks)[0] == (10, 10)
 
 
+def test_what_was_counted_in_a_journal_that_was_taken_away_is_kept(store: Trial, path: Path):
+    store.tend()
+    store.held("a", *take(0, amount=10))
+    path.with_name("limits.db-steps").unlink()
+    with pytest.raises(StoreError, match=r"limits\.db-steps. is gone"):
+        store.tend()
+    store.store.database._rest_until_s = 0
+    assert store.count(MINUTE) == (10, 10)
+    assert looked_at(path, store.clocks)[0] == (10, 10)
+
+
+def test_who_misses_the_journal_is_not_alone_before_others_have_missed_it(path: Path):
+    """They still write to the database, and what is kept in memory would not know of it."""
+    a = opened(path, Clocks(), alone=False)
+    b = opened(path, a.clocks)
+    path.with_name("limits.db-steps").unlink()
+    with pytest.raises(StoreError, match=r"limits\.db-steps. is gone"):
+        b.tend()
+    b.store.database._rest_until_s = 0
+    assert [b.taken(MINUTE), b.taken(MINUTE)] == [0, 0]
+    a.held("a", *take(0, amount=10))
+    assert b.taken(MINUTE) == 10
+    b.close()
+    a.close()
+
+
+@pytest.mark.parametrize("missing", ["journal", "database"])
+def test_files_that_are_not_of_one_moment_make_the_store_stale(store: Trial, path: Path, tmp_path: Path, missing: str):
+    """A database from a backup beside the journal of today, or one without a journal."""
+    store.held("a", *take(0, amount=10))
+    store.tend()
+    backup = tmp_path / "backup"
+    shutil.copytree(path.parent, backup)
+    for call_id in "bcd":
+        store.held(call_id, *take(0, amount=1))
+        store.tend()
+    steps = backup / "limits.db-steps"
+    if missing == "journal":
+        steps.unlink()
+    else:
+        shutil.copy(path.with_name(steps.name), steps)
+    after = opened(backup / path.name, store.clocks)
+    assert after.store.doubt == "stale"
+    after.close()
+
+
 def test_a_journal_that_was_spoilt_makes_the_store_stale(store: Trial, path: Path, tmp_path: Path):
     store.held("a", *take(0, amount=10))
     store.held("b", *take(0, amount=10))
