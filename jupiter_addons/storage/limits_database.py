@@ -85,7 +85,11 @@ class LimitsDatabase:
         self._presence: Presence | None = None
         self._journal: Journal | None = None
         self._checkpoints = Checkpoints(path)
-        self._open()
+        try:
+            self._open()
+        except StoreError:
+            self._leave()  # nobody will close what was not made
+            raise
         self._checkpoints.start()
 
     def now_ns(self) -> int:

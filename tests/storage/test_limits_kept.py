@@ -164,6 +164,16 @@ def test_a_process_that_does_not_give_way_is_named(store: Trial, path: Path, mon
         opened(path, store.clocks, alone=False)
 
 
+def test_who_could_not_open_the_database_keeps_nobody_out(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits_database, "FIRST_WAIT_S", 0.05)
+    path.parent.mkdir()
+    path.write_bytes(b"no database" * 500)
+    with pytest.raises(StoreError, match="not a database"):
+        opened(path, Clocks())
+    path.unlink()
+    opened(path, Clocks(), alone=False).close()
+
+
 @pytest.mark.parametrize("fault", ["append", "count"])
 def test_a_step_that_cannot_be_written_did_not_happen(
     store: Trial, path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
