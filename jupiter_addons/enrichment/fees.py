@@ -69,13 +69,13 @@ def _calls(offer: Offer, reply: Reply) -> int:
 def _offers(call: Call) -> Iterator[Offer]:
     if "web_search_options" in call.body:
         yield Offer("web_search", 1, always=True)
-    most_of_all = _count(call.body.get("max_tool_calls"))
+    of_all = call.body.get("max_tool_calls")
     for given in map(mapping, items(call.body.get("tools"))):
         kind = given.get("type")
         tool = next((tool for tool in TOOLS if isinstance(kind, str) and kind.startswith(tool)), None)
         if tool is not None:
-            yield Offer(tool, min(_count(given.get("max_uses")), most_of_all))
+            yield Offer(tool, min(_counts(given.get("max_uses"), of_all), default=USUAL_CALLS))
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else USUAL_CALLS
+def _counts(*values: object) -> list[int]:
+    return [value for value in values if isinstance(value, int) and not isinstance(value, bool) and value >= 0]

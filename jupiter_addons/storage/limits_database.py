@@ -10,24 +10,26 @@ A commit is written to the log and not synced: it survives the process, and not 
 trusted after one, `doubt` says.
 """
 
+import contextlib
 import logging
 import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
 
 import apsw
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.limits.tables import NS
+from jupiter_addons.storage import limits_meta
 from jupiter_addons.storage.checkpoints import Checkpoints
 from jupiter_addons.storage.limits_books import MIGRATIONS
 from jupiter_addons.storage.limits_journal import Journal
 from jupiter_addons.storage.limits_kept import KeptBooks
+from jupiter_addons.storage.limits_meta import Doubt
 from jupiter_addons.storage.limits_presence import Presence
 from jupiter_addons.storage.sqlite import make, too_new
-from jupiter_addons.storage.steady import Anchor, anchored
+from jupiter_addons.storage.steady import Anchor
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +47,6 @@ ALONE_AFTER_S = 10.0
 """How often a process that had to share it looks whether it could have it to itself again."""
 STEP_S = 0.0002
 """How often it is looked whether another process has ended its transaction."""
-
-type Doubt = Literal["lost", "stale"]
-"""`lost`: nothing is known of what was taken.  `stale`: the machine was started anew, what was taken last may be missing."""
 
 
 class BusyError(StoreError):
@@ -89,7 +88,11 @@ class LimitsDatabase:
         self._presence: Presence | None = None
         self._journal: Journal | None = None
         self._checkpoints = Checkpoints(path)
-        self._open()
+        try:
+            self._open()
+        except StoreError:
+            self._leave()  # nobody will close what was not made
+            raise
         self._checkpoints.start()
 
     def now_ns(self) -> int:
@@ -153,7 +156,9 @@ class LimitsDatabase:
         finally:
             books.forget()
         if journal.is_long or books.is_far_behind:
-            self.do(_nothing)
+            # the step is written down and counts: if this fails, that is for whoever asks next, and for the log
+            with contextlib.suppress(StoreError):
+                self.do(_nothing, wait_s=0.0)
         return found
 
     def _do_alone[*Ts, T](self, what: Callable[[*Ts], T], *args: *Ts, restoring: bool) -> T:
@@ -175,20 +180,23 @@ class LimitsDatabase:
         try:
             books.settle()
             if has_steps:
-                self._took_over(journal.generation)
+                limits_meta.took_over(books.cursor, journal.generation)
             found = what(*args)
             books.flush()
             execute("COMMIT")
-            books.forget()
-            if has_steps:
-                journal.begin(journal.generation + 1)
-            books.keep()
-            return found
         except (apsw.Error, OSError, struct.error, OverflowError) as error:
             raise self.fail(error) from error
         except BaseException:
             self._let_go()
             raise
+        try:
+            books.forget()
+            if has_steps:
+                journal.begin(journal.generation + 1)
+            books.keep()
+        except (apsw.Error, OSError) as error:  # what was asked for is done, and is answered
+            self.fail(error)
+        return found
 
     def fail(self, error: Exception) -> StoreError:
         """Leave the database alone for a while, and return what is said of that."""
@@ -205,8 +213,8 @@ class LimitsDatabase:
         """Write down what time it is, in a transaction, if something was taken lately, or that was long ago."""
         now_ns = self.now_ns()
         if self._has_changed or now_ns - self._seen_ns > LOOK_S * NS:
-            self._keep(Anchor(self._boot, self._offset_ns, now_ns))
-            self._has_noted = True
+            limits_meta.keep_time(self._books.cursor, Anchor(self._boot, self._offset_ns, now_ns))
+            self._seen_ns, self._has_noted = now_ns, True
 
     def look(self) -> None:
         """Raise StoreError if the database is not where it was opened."""
@@ -217,8 +225,12 @@ class LimitsDatabase:
             is_there = stays = False
         if self._db is not None and not (is_there and stays):
             gone = self.path if not is_there or self._presence is None else self._presence.path
+            if is_there and self.is_alone:
+                with contextlib.suppress(StoreError):  # it has failed then, and says so
+                    self.do(_nothing)
             error = self.fail(StoreError(f"`{gone}` is gone"))
             self._leave()
+            self._alone_at_s = time.monotonic() + ALONE_AFTER_S  # others may not have missed it yet
             raise error
 
     def give_way(self) -> None:
@@ -254,7 +266,7 @@ class LimitsDatabase:
         self._leave()
 
     def _was_restored(self) -> None:
-        if self._books.cursor.execute("SELECT 1 FROM meta WHERE name = 'restored'").fetchone() is None:
+        if limits_meta.doubt(self._books.cursor) == "lost":
             raise StoreError(f"`{self.path}` does not know what was taken before it was made")
         self.doubt = None
 
@@ -297,8 +309,11 @@ class LimitsDatabase:
                 cursor.execute(f"PRAGMA {pragma}").fetchall()
             cursor.execute("BEGIN IMMEDIATE")  # several processes may start at once
             self._migrate(cursor)
-            self._take_over(cursor, Journal(presence.path, presence.fd))
-            self._find_the_time(cursor)
+            generation, steps, is_torn = Journal(presence.path, presence.fd).read()
+            self._books.take_over(limits_meta.due(cursor, generation, steps, is_torn=is_torn))
+            anchor = limits_meta.found_time(cursor, self._boot, self._kernel_ns())
+            self._offset_ns, self._seen_ns = anchor.offset_ns, anchor.seen_ns
+            self.doubt = limits_meta.doubt(cursor)
             cursor.execute("COMMIT")
             db.set_wal_hook(self._committed)
             if self.is_alone:
@@ -320,7 +335,8 @@ class LimitsDatabase:
     def _come(self) -> Presence:
         """Be one of those who use the database, or the only one.  Raises OSError, StoreError."""
         presence = self._presence = self._presence or Presence(self.path.with_name(f"{self.path.name}-steps"))
-        self.is_alone = self._wants_alone and presence.be_alone()
+        may_be_alone = self._wants_alone and time.monotonic() >= self._alone_at_s
+        self.is_alone = may_be_alone and presence.be_alone()
         if not self.is_alone:
             presence.share(FIRST_WAIT_S)
         return presence
@@ -336,47 +352,11 @@ class LimitsDatabase:
         assert presence is not None
         try:
             journal = self._journal = Journal(presence.path, presence.fd)
-            journal.begin(self._generation() + 1)
+            journal.begin(limits_meta.generation(self._books.cursor) + 1)
             self._books.keep()
         except (apsw.Error, OSError) as error:
             raise self.fail(error) from error
         self.is_alone = True
-
-    def _generation(self) -> int:
-        """Return which journal was taken over last."""
-        found: Any = self._books.cursor.execute("SELECT value FROM meta WHERE name = 'steps'").fetchone()
-        return 0 if found is None else int(found[0])
-
-    def _took_over(self, generation: int) -> None:
-        self._books.cursor.execute("INSERT OR REPLACE INTO meta VALUES ('steps', ?)", (generation,))
-
-    def _take_over(self, cursor: apsw.Cursor, journal: Journal) -> None:
-        """Count what a process has counted that was alone and ended before it wrote it down."""
-        generation, steps, is_torn = journal.read()
-        if generation <= self._generation():
-            return
-        if cursor.execute("SELECT 1 FROM meta WHERE name = 'restored'").fetchone() is not None:
-            self._books.take_over(steps)  # else it was made anew, and will be told everything
-        self._took_over(generation)
-        if is_torn:
-            cursor.execute("INSERT OR REPLACE INTO meta VALUES ('stale', 1)")
-
-    def _find_the_time(self, cursor: apsw.Cursor) -> None:
-        rows: list[Any] = cursor.execute("SELECT name, value FROM meta").fetchall()
-        kept = dict(rows)
-        last = Anchor(kept["boot"], kept["offset_ns"], kept["seen_ns"]) if "boot" in kept else None
-        anchor = anchored(last, self._boot, self._kernel_ns())
-        if last is not None and (last.boot, last.offset_ns) != (anchor.boot, anchor.offset_ns):
-            cursor.execute("INSERT OR REPLACE INTO meta VALUES ('stale', 1)")
-            kept["stale"] = 1
-        self._offset_ns = anchor.offset_ns
-        self._keep(anchor)
-        self.doubt = "lost" if "restored" not in kept else "stale" if "stale" in kept else None
-
-    def _keep(self, anchor: Anchor) -> None:
-        values = (("boot", anchor.boot), ("offset_ns", anchor.offset_ns), ("seen_ns", anchor.seen_ns))
-        self._books.cursor.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
-        self._seen_ns = anchor.seen_ns
 
     def _wait(self, before: int) -> bool:
         """Wait a little for another process, unless that was long enough."""

@@ -61,7 +61,7 @@ class Journal:
     def begin(self, generation: int) -> None:
         """Empty the file, for steps of a new generation.  Raises OSError."""
         head = _HEAD.pack(_MAGIC, generation, zlib.crc32(b"%d" % generation))
-        os.ftruncate(self._fd, 0)
+        os.ftruncate(self._fd, min(len(head), os.fstat(self._fd).st_size))  # an empty file would be one that is missing
         self._put(head, 0)
         self.generation, self._end = generation, len(head)
 
@@ -73,13 +73,16 @@ class Journal:
         self._end += len(entry)
 
     def read(self) -> tuple[int, list[Step], bool]:
-        """Return the generation in the file, its steps, and whether anything else follows.  Raises OSError, StoreError."""
+        """Return the generation in the file, its steps, and whether anything else follows; 0 if it is new.
+
+        Raises OSError, StoreError.
+        """
         size = os.fstat(self._fd).st_size
         data = b""
         while len(data) < size and (more := os.pread(self._fd, size - len(data), len(data))):
             data += more
         if len(data) < _HEAD.size:
-            return 0, [], False  # new, or the process died while it was emptied
+            return 0, [], False
         magic, generation, digest = _HEAD.unpack_from(data)
         if magic != _MAGIC or digest != zlib.crc32(b"%d" % generation):
             raise StoreError(f"`{self.path}` is not what was written")

@@ -14,8 +14,10 @@ from pathlib import Path
 from jupiter_addons.limits.counting import MAX_SUBJECTS, Counting
 from jupiter_addons.limits.store import Count, Counter, Expired, Held, Short, Soon, Take, Taken, come
 from jupiter_addons.limits.tables import NS
-from jupiter_addons.storage.limits_database import FIRST_WAIT_S, SPIN_S, BusyError, Doubt, LimitsDatabase
+from jupiter_addons.storage import limits_meta
+from jupiter_addons.storage.limits_database import FIRST_WAIT_S, SPIN_S, BusyError, LimitsDatabase
 from jupiter_addons.storage.limits_kept import KeptBooks
+from jupiter_addons.storage.limits_meta import Doubt
 from jupiter_addons.storage.steady import boot_id, boot_ns
 
 MOST_S = 0.25
@@ -117,18 +119,14 @@ class SqliteStore:
 
         def restore() -> None:
             self._counting.restore(taken)
-            self._books.cursor.execute("INSERT OR REPLACE INTO meta VALUES ('restored', 1)")
+            limits_meta.restored(self._books.cursor)
 
         self.database.do(restore, wait_s=FIRST_WAIT_S, restoring=True)
         self.database.doubt = None
 
     def vouch(self) -> None:
         """Know that what the evidence has is counted: the store is no longer stale."""
-
-        def vouch() -> None:
-            self._books.cursor.execute("DELETE FROM meta WHERE name = 'stale'")
-
-        self.database.do(vouch, wait_s=FIRST_WAIT_S)
+        self.database.do(lambda: limits_meta.vouched(self._books.cursor), wait_s=FIRST_WAIT_S)
         self.database.doubt = None
 
     def open_calls(self) -> int:

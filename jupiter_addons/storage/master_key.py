@@ -63,10 +63,13 @@ def finish(keys: SubjectKeys, key_path: Path) -> bool:
     next_path = _next(key_path)
     if not next_path.exists():
         return False
-    if known_by(key_files.read_seed(next_path)) != keys.master_known_by:
+    found = _read(key_path)
+    if found is not None and known_by(found) == keys.master_known_by:
         _overwrite(next_path)
         next_path.unlink()
         return False
+    if known_by(key_files.read_seed(next_path)) != keys.master_known_by:
+        raise StoreError(f"neither `{key_path}` nor `{next_path}` is the key that the keys of subjects are wrapped by")
     _overwrite(key_path)
     try:
         next_path.replace(key_path)

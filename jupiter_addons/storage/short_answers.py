@@ -46,11 +46,14 @@ class Stranger:
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
         """Return status and body.  Raises StoreError if there is no answer."""
-        connection = self._connection()
-        cut = threading.Timer(self._deadline_s, _cut, [connection])
+        connection, is_over = self._connection(), threading.Event()
+        cut = threading.Timer(self._deadline_s, _cut, [connection, is_over])
         cut.daemon = True
         cut.start()
         try:
+            connection.connect()
+            if is_over.is_set():  # until here there was nothing that could be cut
+                raise TimeoutError("could not be reached in time")
             connection.request(method, path, body, {"user-agent": "mercator-jupiter", **(headers or {})})
             answer = connection.getresponse()
             data = answer.read(self._most_bytes + 1)
@@ -77,8 +80,9 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: http.client.HTTPConnection, is_over: threading.Event) -> None:
     """End an exchange that goes on byte by byte, each in time."""
+    is_over.set()
     if connection.sock is not None:
         with contextlib.suppress(OSError):
             connection.sock.shutdown(socket.SHUT_RDWR)

@@ -32,6 +32,9 @@ CALLS = {
     "bounded by the tool": (
         messages(type="web_search_20250305", name="web_search", max_uses=2), [("web_search", 2, False)],
     ),
+    "allowed more often than is usual": (
+        messages(type="web_search_20250305", name="web_search", max_uses=50), [("web_search", 50, False)],
+    ),
     "twice": (responses("web_search", "web_search_preview"), [("web_search", 2 * USUAL_CALLS, False)]),
     "in chat completions": (
         openai_chat.parse({"model": "m", "messages": SAID, "web_search_options": {}}), [("web_search", 1, True)],

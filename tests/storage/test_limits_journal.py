@@ -63,6 +63,18 @@ def test_a_new_generation_has_none_of_the_steps_of_the_last(written: Journal):
     assert written.read() == (4, [], False)
 
 
+def test_a_file_that_has_a_generation_always_has_one(written: Journal, monkeypatch: pytest.MonkeyPatch):
+    """A process that dies while it begins a new one leaves a journal, and nobody takes it for one that is missing."""
+
+    def dies(*_: object) -> int:
+        raise OSError("no room")
+
+    monkeypatch.setattr(os, "pwrite", dies)
+    with pytest.raises(OSError, match="no room"):
+        written.begin(4)
+    assert written.read() == (3, [], False)
+
+
 def test_a_file_that_is_cut_anywhere_has_the_steps_before_the_cut(written: Journal, path: Path):
     data = path.read_bytes()
     seen = set()

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -163,6 +164,16 @@ def test_a_process_that_does_not_give_way_is_named(store: Trial, path: Path, mon
         opened(path, store.clocks, alone=False)
 
 
+def test_who_could_not_open_the_database_keeps_nobody_out(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits_database, "FIRST_WAIT_S", 0.05)
+    path.parent.mkdir()
+    path.write_bytes(b"no database" * 500)
+    with pytest.raises(StoreError, match="not a database"):
+        opened(path, Clocks())
+    path.unlink()
+    opened(path, Clocks(), alone=False).close()
+
+
 @pytest.mark.parametrize("fault", ["append", "count"])
 def test_a_step_that_cannot_be_written_did_not_happen(
     store: Trial, path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
@@ -199,6 +210,50 @@ def test_a_database_that_cannot_be_written_loses_no_step(store: Trial, path: Pat
     assert looked_at(path, store.clocks)[0] == (10, 10)
 
 
+def test_a_step_counts_once_if_the_database_is_locked_after_it(
+    store: Trial, path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store.held("a", *take(0, amount=10))
+    monkeypatch.setattr(limits_kept, "MANY", 0)
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN IMMEDIATE")
+    frees = threading.Timer(0.05, other.execute, ["ROLLBACK"])
+    frees.start()
+    store.extend("a", 5)
+    frees.join()
+    other.close()
+    assert store.count(MINUTE) == (15, 15)
+    assert store.settle("a", 7)
+    assert looked_at(path, store.clocks)[0] == (7, 0)
+
+
+def test_a_step_that_is_in_the_journal_is_answered_though_the_database_cannot_be_written_after_it(
+    store: Trial, path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Else nobody would settle the call, and what it held would count when its lease has run out."""
+    monkeypatch.setattr(limits_kept, "MANY", 0)
+    store.store.database._db.execute("PRAGMA query_only = ON").fetchall()
+    store.held("a", *take(0, amount=10))
+    store.store.database._rest_until_s = 0
+    assert store.settle("a", 3)
+    assert looked_at(path, store.clocks)[0] == (3, 0)
+
+
+def test_what_is_in_the_database_is_answered_though_the_journal_cannot_be_begun_after_it(
+    store: Trial, path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store.held("a", *take(0, amount=10))
+    store.clocks.forward(70)
+    with monkeypatch.context() as patched:
+        patched.setattr(limits_database.Journal, "begin", failing)
+        assert [one.call_id for one in store.tend()] == ["a"]
+    with pytest.raises(StoreError, match="a moment ago"):
+        store.count(MINUTE)
+    store.store.database._rest_until_s = 0
+    assert store.open_calls() == 0
+    assert looked_at(path, store.clocks)[0] == tuple(store.count(MINUTE))
+
+
 def test_a_journal_that_was_taken_away_is_noticed(store: Trial, path: Path):
     store.held("a", *take(0, amount=10))
     store.tend()
@@ -209,6 +264,52 @@ def test_a_journal_that_was_taken_away_is_noticed(store: Trial, path: Path):
     assert store.count(MINUTE) == (10, 10)
     store.tend()
     assert looked_at(path, store.clocks)[0] == (10, 10)
+
+
+def test_what_was_counted_in_a_journal_that_was_taken_away_is_kept(store: Trial, path: Path):
+    store.tend()
+    store.held("a", *take(0, amount=10))
+    path.with_name("limits.db-steps").unlink()
+    with pytest.raises(StoreError, match=r"limits\.db-steps. is gone"):
+        store.tend()
+    store.store.database._rest_until_s = 0
+    assert store.count(MINUTE) == (10, 10)
+    assert looked_at(path, store.clocks)[0] == (10, 10)
+
+
+def test_who_misses_the_journal_is_not_alone_before_others_have_missed_it(path: Path):
+    """They still write to the database, and what is kept in memory would not know of it."""
+    a = opened(path, Clocks(), alone=False)
+    b = opened(path, a.clocks)
+    path.with_name("limits.db-steps").unlink()
+    with pytest.raises(StoreError, match=r"limits\.db-steps. is gone"):
+        b.tend()
+    b.store.database._rest_until_s = 0
+    assert [b.taken(MINUTE), b.taken(MINUTE)] == [0, 0]
+    a.held("a", *take(0, amount=10))
+    assert b.taken(MINUTE) == 10
+    b.close()
+    a.close()
+
+
+@pytest.mark.parametrize("missing", ["journal", "database"])
+def test_files_that_are_not_of_one_moment_make_the_store_stale(store: Trial, path: Path, tmp_path: Path, missing: str):
+    """A database from a backup beside the journal of today, or one without a journal."""
+    store.held("a", *take(0, amount=10))
+    store.tend()
+    backup = tmp_path / "backup"
+    shutil.copytree(path.parent, backup)
+    for call_id in "bcd":
+        store.held(call_id, *take(0, amount=1))
+        store.tend()
+    steps = backup / "limits.db-steps"
+    if missing == "journal":
+        steps.unlink()
+    else:
+        shutil.copy(path.with_name(steps.name), steps)
+    after = opened(backup / path.name, store.clocks)
+    assert after.store.doubt == "stale"
+    after.close()
 
 
 def test_a_journal_that_was_spoilt_makes_the_store_stale(store: Trial, path: Path, tmp_path: Path):

@@ -112,6 +112,28 @@ def test_one_that_is_cut_short_loses_nothing_and_is_finished_by_the_next(after, 
     assert not place[1].with_name("content.key.next").exists()
 
 
+def test_a_rotation_that_is_cut_short_while_it_is_forgotten_can_still_be_forgotten(place):
+    before, next_path = secrets(place), place[1].with_name("content.key.next")
+    key_files.write_once(next_path, key_files.seed_text(b"n" * 32))
+    master_key._overwrite(next_path)
+    with rotating(*place) as keys:
+        assert not finish(keys, place[1])
+        assert not next_path.exists()
+        rotate(keys, place[1], 7, "")
+    assert secrets(place) == before
+
+
+def test_a_next_key_that_cannot_be_read_is_not_forgotten_while_the_other_opens_nothing(place):
+    """It may be the one that does."""
+    next_path = place[1].with_name("content.key.next")
+    with rotating(*place) as keys:
+        key_files.write_once(next_path, b"no key")
+        master_key._overwrite(place[1])
+        with pytest.raises(StoreError, match="holds no key"):
+            finish(keys, place[1])
+    assert next_path.read_bytes() == b"no key"
+
+
 def test_two_do_not_rotate_at_once(place):
     with rotating(*place), pytest.raises(StoreError, match="another process is writing"), rotating(*place):
         pass

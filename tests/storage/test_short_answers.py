@@ -1,6 +1,7 @@
 """Asking somebody else: whatever they do, an answer is short and comes in time, or is none."""
 
 import contextlib
+import http.client
 import socket
 import threading
 import time
@@ -48,6 +49,28 @@ def test_who_does_not_come_to_an_end_is_left(head, piece):
         with contextlib.suppress(StoreError):
             status, data = asked.ask("POST", "/", b"x")
             assert len(data) < 65536 and status == 200  # what came until it was cut
+        assert time.monotonic() - started_s < 20
+        stop.set()
+        thread.join(30)
+
+
+def test_who_takes_all_the_time_to_be_reached_has_none_to_answer(monkeypatch):
+    """A handshake that is dragged out, or an address that is dead before one that is not: there was nothing to cut then."""
+    stop, reach = threading.Event(), http.client.HTTPConnection.connect
+
+    def late(connection: http.client.HTTPConnection) -> None:
+        time.sleep(0.4)
+        reach(connection)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", late)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        head = b"HTTP/1.1 200 OK\r\ncontent-length: 600\r\n\r\n"
+        thread = threading.Thread(target=drip, args=(server, head, b"x", stop), daemon=True)
+        thread.start()
+        started_s = time.monotonic()
+        asked = stranger(f"http://127.0.0.1:{server.getsockname()[1]}", deadline_s=0.2)
+        with pytest.raises(StoreError, match="in time"):
+            asked.ask("POST", "/", b"x")
         assert time.monotonic() - started_s < 20
         stop.set()
         thread.join(30)
