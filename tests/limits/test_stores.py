@@ -29,11 +29,15 @@ from jupiter_addons.limits.store import (
     Take,
     Taken,
 )
+from jupiter_addons.storage import redis_connection
 
 
 @pytest.fixture(params=[pytest.param(make, id=name, marks=NEEDED.get(name, ())) for name, make in STORES.items()])
-def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Trial]]:
-    """A maker of empty stores."""
+def new(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], Trial]]:
+    """A maker of empty stores; what they count is the point, and not how soon a server answers."""
+    monkeypatch.setattr(redis_connection, "LIMIT_S", 10.0)
     made: list[Trial] = []
 
     def make() -> Trial:
