@@ -62,6 +62,8 @@ def unpriced(call: Call, price: Price) -> str | None:
 
 
 def _calls(offer: Offer, reply: Reply) -> int:
+    if reply.unread and reply.usage is None:
+        return offer.most  # as its tokens are charged: at what was held
     named = sum(name == offer.tool or name.endswith(f"_{offer.tool}") for name in reply.tool_calls)
     return max(named, 1) if offer.always else named
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from mitmproxy import http
+from mitmproxy.connection import ConnectionState
 
 from jupiter_addons.dialects.call import Call
 from jupiter_addons.enrichment.fees import unpriced
@@ -86,7 +87,7 @@ class Reserve:
                 x.refuse(refusal)
                 return
             try:
-                outcome = await self._take(x, limits, amounts, counters, since_s)
+                outcome = await self._take(flow, x, limits, amounts, counters, since_s)
             except StoreError:
                 x.refuse(NO_COUNTERS)
                 return
@@ -110,20 +111,31 @@ class Reserve:
         x.refuse(UNAVAILABLE)
 
     async def _take(
-        self, x: Exchange, limits: Sequence[Limit], amounts: Amounts, counters: Sequence[Counter], since_s: float
+        self,
+        flow: http.HTTPFlow,
+        x: Exchange,
+        limits: Sequence[Limit],
+        amounts: Amounts,
+        counters: Sequence[Counter],
+        since_s: float,
     ) -> Reservation | Exceeded:
         """Take a call's amounts; wait for that where a call may wait.  Raises StoreError and TimedOut."""
 
         def attempt() -> Awaitable[Reservation | Exceeded]:
             return self._ledger.reserve(x.call_id, limits, amounts, counters=counters)
 
+        def is_gone() -> bool:
+            return not flow.client_conn.state & ConnectionState.CAN_READ
+
         before = self._lines.of(limits)
         if before is not None:
-            return await self._lines.wait(before, x.principal.user, None, attempt, since_s=since_s)
+            return await self._lines.wait(before, x.principal.user, None, attempt, since_s=since_s, is_gone=is_gone)
         outcome = await attempt()
         if isinstance(outcome, Reservation) or not self._lines.may_wait(outcome):
             return outcome
-        return await self._lines.wait(outcome.limit, x.principal.user, outcome, attempt, since_s=since_s)
+        return await self._lines.wait(
+            outcome.limit, x.principal.user, outcome, attempt, since_s=since_s, is_gone=is_gone
+        )
 
     def _amounts(self, x: Exchange) -> Amounts:
         """Return what a call may come to at the dearest of its candidates."""

@@ -74,13 +74,21 @@ class Lines:
         return True
 
     async def wait(
-        self, limit: Limit, principal: str, refused: Exceeded | None, attempt: Attempt, *, since_s: float | None = None
+        self,
+        limit: Limit,
+        principal: str,
+        refused: Exceeded | None,
+        attempt: Attempt,
+        *,
+        since_s: float | None = None,
+        is_gone: Callable[[], bool] = lambda: False,
     ) -> Reservation | Exceeded:
         """Wait for a limit; return what the attempt that ended the waiting came to.  Raises TimedOut.
 
         `refused` is what an attempt has come to already.  One that another limit refuses, which lets nobody wait, ends it.  A
         call that waits for what is held is refused in the end as it was at first, because its limits let nobody wait.
-        `since_s`: since when it has waited, for other limits before, on the monotonic clock.
+        `since_s`: since when it has waited, for other limits before, on the monotonic clock.  `is_gone`: whether nobody waits
+        for its answer any more; it takes nothing then, and does not use its turn.
         """
         began_s = time.monotonic() if since_s is None else since_s
         key, ticket = _key(limit), Ticket()
@@ -96,22 +104,26 @@ class Lines:
                 return _in_vain(refused, FULL_S)
             at_once = limit.kind.unit != "requests"  # what runs may give back at any moment
             retry_after_s = 0.0 if refused is None else refused.retry_after_s
-            while True:
+            while not is_gone():
                 left_s = began_s + self._longest_s(refused) - time.monotonic()
                 if left_s <= 0 or (retry_after_s > left_s and not at_once):
                     return _in_vain(refused, retry_after_s)
                 await ticket.comes(min(POLL_S if at_once else retry_after_s, left_s))
                 ticket.clear()
+                if is_gone():
+                    break
                 outcome = await attempt()  # INVARIANT: never cancelled, because what it takes would be nobody's
                 if isinstance(outcome, Reservation) or not self.may_wait(outcome):
                     return outcome
                 refused, retry_after_s = outcome, outcome.retry_after_s
+            return _in_vain(refused, retry_after_s)
         finally:
             had_turn = line.first is ticket
             if not ticket.is_out:
                 line.leave(principal, ticket)
             if (following := line.first) is None:
-                del self._lines[key]
+                if self._lines.get(key) is line:  # who lost his place may leave when there is another
+                    del self._lines[key]
             elif had_turn:
                 following.set()
             if not self._lines:

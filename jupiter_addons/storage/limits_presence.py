@@ -36,7 +36,7 @@ class Presence:
     def is_wanted(self) -> bool:
         """Whether somebody waits for a process that is alone, and is still there."""
         try:
-            return time.time() - self._mark.stat().st_mtime < WAITS_S
+            return abs(time.time() - self._mark.stat().st_mtime) < WAITS_S  # a clock may have been set back
         except FileNotFoundError:
             return False
 

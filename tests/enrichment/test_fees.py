@@ -62,6 +62,18 @@ def test_what_may_be_called_is_held_and_what_was_called_is_charged():
     assert charge(reply, with_tool, PRICE, status=500).nusd == 0
 
 
+def test_an_answer_that_nobody_here_reads_has_called_what_it_may():
+    """One in the background: its tokens are charged at what was held as well."""
+    call = responses("web_search", max_tool_calls=3, background=True)
+    profile = describe(call, PRICE, 500, 100)
+    reply = openai_responses.reply(200, b'{"status": "queued", "background": true, "output": [], "usage": null}')
+    assert reply.unread
+    assert fees(reply, profile.offers, PRICE) == 3 * SEARCH
+    assert charge(reply, profile, PRICE).nusd == charge(reply, replace(profile, offers=()), PRICE).nusd + 3 * SEARCH
+    counted = replace(reply, usage=Usage(5, 5), tool_calls=("web_search",))
+    assert fees(counted, profile.offers, PRICE) == SEARCH
+
+
 def test_what_is_called_for_every_answer_is_charged_though_none_says_so():
     call = openai_chat.parse({"model": "m", "messages": SAID, "web_search_options": {}})
     assert fees(Reply(), offers(call), PRICE) == SEARCH

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -28,7 +29,7 @@ class Crowd:
         self.served: list[str] = []
         self.attempts = 0
 
-    async def call(self, name: str) -> str:
+    async def call(self, name: str, *, is_gone: Callable[[], bool] = lambda: False) -> str:
         def attempt():
             self.attempts += 1
             return self.ledger.reserve(name, self.limits, Amounts(self.amount))
@@ -37,7 +38,7 @@ class Crowd:
             before = self.lines.of(self.limits)
             outcome = await attempt() if before is None else None
             if not isinstance(outcome, Reservation) and (outcome is None or self.lines.may_wait(outcome)):
-                outcome = await self.lines.wait(before or outcome.limit, name[0], outcome, attempt)
+                outcome = await self.lines.wait(before or outcome.limit, name[0], outcome, attempt, is_gone=is_gone)
         except TimedOut:
             return "timed out"
         if isinstance(outcome, Exceeded):
@@ -129,6 +130,52 @@ def test_a_rate_is_waited_for_as_long_as_it_says():
     began = time.monotonic()
     assert asyncio.run(crowd.all("a0", "b0")) == ["served", "served"]
     assert 0.9 < time.monotonic() - began < 5
+
+
+def test_who_has_gone_takes_nothing_when_it_is_his_turn_and_keeps_nobody_waiting():
+    """A client that gives up sooner than it may wait, and asks again, would otherwise wait for its own calls of before."""
+
+    async def run() -> tuple[list[str], float]:
+        crowd = Crowd(ONE, lasts_s=0.0)
+        held = await crowd.ledger.reserve("x0", [ONE], Amounts(1))
+        assert isinstance(held, Reservation)
+        gone = [asyncio.ensure_future(crowd.call(f"a{number}", is_gone=lambda: True)) for number in range(5)]
+        await asyncio.sleep(0.05)
+        here, began_s = asyncio.ensure_future(crowd.call("a9")), time.monotonic()
+        await asyncio.sleep(0.05)
+        await crowd.ledger.settle(held, Amounts(1))
+        return [await here, *await asyncio.gather(*gone)], time.monotonic() - began_s
+
+    outcomes, took_s = asyncio.run(run())
+    assert outcomes == ["served", *["timed out"] * 5]
+    assert took_s < 5
+
+
+def test_who_lost_his_place_long_after_his_time_takes_no_other_line_with_him():
+    """His line is gone by the time that he leaves, and another is in its place."""
+
+    async def run() -> str:
+        crowd = Crowd(ONE, depth=1, timeout_s=0.3)
+        held = await crowd.ledger.reserve("x0", [ONE], Amounts(1))
+        assert isinstance(held, Reservation)
+
+        def attempt():
+            return crowd.ledger.reserve("b0", [ONE], Amounts(1))
+
+        first = asyncio.ensure_future(crowd.call("a0"))
+        await asyncio.sleep(0.05)
+        late = asyncio.ensure_future(crowd.lines.wait(ONE, "b", None, attempt, since_s=time.monotonic() - 60))
+        await asyncio.sleep(0)  # it has no place, and its time is over: it takes a moment to leave
+        crowd.lines._lines.clear()  # as if the first had left meanwhile
+        crowd.lines._timeout_s = 20.0
+        third = asyncio.ensure_future(crowd.call("c0"))
+        with pytest.raises(TimedOut):
+            await late
+        assert await first == "timed out"
+        await crowd.ledger.settle(held, Amounts(1))
+        return await third
+
+    assert asyncio.run(run()) == "served"
 
 
 def test_what_another_limit_refuses_does_not_wait_on():

@@ -64,6 +64,9 @@ def test_who_has_given_up_waiting_is_forgotten(come: Callable[[], Presence], pat
     long_ago = time.time() - 60
     os.utime(path.with_name("limits.db-steps-wanted"), (long_ago, long_ago))
     assert not a.is_wanted
+    not_yet = time.time() + 60  # the clock was set back since
+    os.utime(path.with_name("limits.db-steps-wanted"), (not_yet, not_yet))
+    assert not a.is_wanted
 
 
 def test_nobody_is_alone_among_several_and_the_last_one_is(come: Callable[[], Presence], path: Path):
