@@ -107,7 +107,7 @@ def do(trial: Trial, step: tuple, open_calls: dict[str, int]) -> object:
             return [one.call_id for one in trial.tend()]
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, many=st.sampled_from([0, 3, 1000]))
 def test_kept_or_not_the_same_is_answered_and_the_files_say_the_same_at_any_moment(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, steps: list[tuple], many: int
