@@ -46,12 +46,18 @@ class Connection(psycopg.Connection[Any]):
             self._deadline_s = None
 
     def wait[T](self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        """Wait for an answer, until the deadline at most."""
-        if self._deadline_s is None:
-            left_s = PATIENCE_S
-        else:
-            left_s = max(self._deadline_s - time.monotonic(), 0.001)
-        return super().wait(gen, interval, left_s if timeout is None else min(timeout, left_s))
+        """Wait for an answer, until the deadline at most; the connection ends with one that has passed.
+
+        Else what is around it, a pipeline, would wait for the server once more in order to end, and be left in the middle.
+        """
+        started_s = time.monotonic()
+        left_s = PATIENCE_S if self._deadline_s is None else max(self._deadline_s - started_s, 0.001)
+        try:
+            return super().wait(gen, interval, left_s if timeout is None else min(timeout, left_s))
+        except psycopg.OperationalError:
+            if timeout is None and time.monotonic() >= started_s + left_s:
+                self.close()
+            raise
 
 
 def connect(url: str, application: str, *, connect_s: int = CONNECT_S) -> Connection:

@@ -25,11 +25,13 @@ SHARE = 0.98
 KILLS = 10
 LEASE = "8,2"
 """Long enough for a busy machine to renew a hold, and short enough to wait for its end."""
+PATIENT = {"enforcement": {"wait_for_held": "20s"}}
+"""Who has to see what those held that were killed waits longer than their leases last."""
 
 
 def settings(costs: Costs, url: str | None = None, **more: Any) -> dict[str, Any]:
     """Return the configuration: every user has money for a hundred calls a day."""
-    limits = {"default": {"usd_per_day": PAID * costs.estimate / 1e9}, "storage": {"url": url}}
+    limits = {"default": {"usd_per_day": PAID * costs.estimate / 1e9}, "storage": {"url": url}, **more.pop("limits", {})}
     return {"limits": limits, "processing": PRICES, **more}
 
 
@@ -175,7 +177,9 @@ def workers_killed(stage: Stage) -> None:
     with (
         watched() as steps,
         Provider(costs) as provider,
-        stage.own_gateway(provider.port, setup=setup(steps, LEASE), **settings(costs, proxy={"workers": 2})) as gateway,
+        stage.own_gateway(
+            provider.port, setup=setup(steps, LEASE), **settings(costs, proxy={"workers": 2}, limits=PATIENT)
+        ) as gateway,
     ):
         every = []
         for number in range(KILLS):
@@ -192,7 +196,7 @@ def gateways_killed(stage: Stage) -> None:
     with a_redis() as server, watched() as steps, Provider(costs) as provider, contextlib.ExitStack() as stack:
 
         def one() -> Gateway:
-            how = settings(costs, server.url)
+            how = settings(costs, server.url, limits=PATIENT)
             gateway = stack.enter_context(stage.own_gateway(provider.port, setup=setup(steps, LEASE), **how))
             begun(gateway)
             return gateway

@@ -251,7 +251,7 @@ def test_the_thread_archives_what_fills_and_waits_longer_after_failures(place, m
     objects = Memory()
     objects.failing = 3
     archiving = Archiving(an_archivist(place, objects))
-    assert wait_until(lambda: archiving.archived() == 512, 60)
+    assert wait_until(lambda: archiving.archived() >= 512, 60)  # who asks has the rest archived as well
     archiving.stop()
     assert "will be later" in caplog.text
     assert all(record.levelno < logging.ERROR for record in caplog.records), "an error would end a start"

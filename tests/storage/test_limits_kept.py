@@ -94,7 +94,10 @@ def do(trial: Trial, step: tuple, open_calls: dict[str, int]) -> object:
             except (StoreError, IndexError) as error:
                 return str(error)
         case "settle", call_id, amount:
-            return trial.settle(call_id, *[amount] * open_calls.pop(call_id, 1))
+            try:
+                return trial.settle(call_id, *[amount] * open_calls.pop(call_id, 1))
+            except ValueError as error:  # a call that was open once before, with another number of takes
+                return str(error)
         case "renew", call_ids:
             return trial.renew(call_ids, 60)
         case "adjust", which, change:
