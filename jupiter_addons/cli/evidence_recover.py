@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -51,9 +51,13 @@ def recover(config_path: Path | None, form: str, accept_fork: bool) -> int:
     moved: Sequence[Path] = ()
     if found and accept_fork:
         now_us = time.time_ns() // 1000
-        gone = [set_aside(one, now_us) for one in found]
+        try:
+            for one in found:
+                gone.append(set_aside(one, now_us))
+        finally:
+            leaf_ids = _leave(settings, gone)  # also if the next fails: nobody would know of this one any more
         moved = set_anchors_aside(settings.anchor_dir, now_us, anchors)
-        _put_on_record(settings, gone)
+        _put_on_record(settings, leaf_ids)
     if form == "json":
         click.echo(json.dumps({"troubles": [_row(one) for one in found], "given_up": [one.kept_as for one in gone]}))
     else:
@@ -76,12 +80,20 @@ def _troubles(settings: Configuration) -> tuple[list[Trouble], Anchors | None]:
     return [one for path in paths if (one := diagnose(path, identity, anchors)) is not None], anchors
 
 
-def _put_on_record(settings: Configuration, gone: Sequence[GivenUp]) -> None:
+def _leave(settings: Configuration, gone: Sequence[GivenUp]) -> Sequence[str]:
+    """Leave what was given up for the record; return the ids of its leaves.  Raises StoreError."""
+    if not gone:
+        return ()
     signing_keys.load_or_create(settings.signing_dir, settings.evidence_paths)  # new ones, if they were what is gone
     by, leaf_ids = operator(settings), [uuid.uuid4().hex for _ in gone]
     with outbox(settings) as left:
         for leaf_id, one in zip(leaf_ids, gone, strict=True):
             left.put(leaf_id, given_up(one, by))
+    return leaf_ids
+
+
+def _put_on_record(settings: Configuration, leaf_ids: Collection[str]) -> None:
+    with outbox(settings) as left:
 
         def waits() -> bool:
             return any(name in leaf_ids for name, _ in left.waiting())

@@ -6,6 +6,7 @@ calls in it loses the latest.
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 
 
 class Line[Ticket]:
@@ -42,6 +43,12 @@ class Line[Ticket]:
             del self._turns[principal]
         elif had_turn:
             self._turns.move_to_end(principal)
+
+    def __iter__(self) -> Iterator[tuple[str, Ticket]]:
+        """Yield all that wait, each with its principal; nobody may join or leave meanwhile."""
+        for principal, waiting in self._turns.items():
+            for ticket in waiting:
+                yield principal, ticket
 
     def __len__(self) -> int:
         """Return how many wait."""

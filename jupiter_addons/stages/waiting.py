@@ -40,6 +40,16 @@ class Ticket(asyncio.Event):
 
     is_out = False
 
+    def __init__(self, is_gone: Callable[[], bool]) -> None:
+        """`is_gone` is as in `Lines.wait`."""
+        super().__init__()
+        self.is_gone = is_gone
+
+    def lose(self) -> None:
+        """Have no place any more."""
+        self.is_out = True
+        self.set()
+
     async def comes(self, within_s: float) -> None:
         """Wait until it is set, and no longer than so many seconds."""
         with contextlib.suppress(TimeoutError):
@@ -91,12 +101,13 @@ class Lines:
         for its answer any more; it takes nothing then, and does not use its turn.
         """
         began_s = time.monotonic() if since_s is None else since_s
-        key, ticket = _key(limit), Ticket()
+        key, ticket = _key(limit), Ticket(is_gone)
         line = self._lines.setdefault(key, Line(self._depth))
         self._ledger.on_settled.add(self._came_back)
+        if len(line) >= self._depth:
+            _clear(line)
         if (out := line.join(principal, ticket)) is not None:
-            out.is_out = True
-            out.set()
+            out.lose()
         try:
             if line.first is not ticket:
                 await ticket.comes(began_s + self._longest_s(refused) - time.monotonic())
@@ -139,6 +150,14 @@ class Lines:
             line = self._lines.get(_key(limit))
             if line is not None and line.first is not None and limit.kind.unit != "requests":
                 line.first.set()
+
+
+def _clear(line: Line[Ticket]) -> None:
+    """Take those out who have gone; whoever has the turn leaves by himself."""
+    for principal, ticket in list(line):
+        if ticket.is_gone() and ticket is not line.first:
+            line.leave(principal, ticket)
+            ticket.lose()
 
 
 def _key(limit: Limit) -> tuple[str, str]:

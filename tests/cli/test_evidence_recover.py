@@ -2,16 +2,20 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.evidence import evidence, install
 from support.logs import a_decision, write_log
 
+from jupiter_addons.cli import evidence_recover
 from jupiter_addons.cli.options import configuration
+from jupiter_addons.errors import StoreError
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_reader import Snapshot
+from jupiter_addons.storage.outbox import Outbox
 from jupiter_addons.storage.sqlite import hold_lock
 
 
@@ -111,6 +115,32 @@ def test_keys_that_are_gone_are_made_anew_only_if_that_is_accepted(config):
     assert (code, found["findings"]) == (0, [])
     assert found["given_up"][0]["size"] == 13
     assert kept.read_bytes() == pseudonym
+
+
+@pytest.mark.parametrize("fails", ["set_aside", "set_anchors_aside"])
+def test_what_was_given_up_before_something_failed_is_on_record_all_the_same(config, monkeypatch, fails):
+    """Else it would only be gone: the next start finds nothing wrong."""
+    old = grow(config)
+    settings = configuration(Path(config))
+    settings.evidence_path.write_bytes(old)
+    really, found = evidence_recover.set_aside, evidence_recover._troubles(settings)
+
+    def failing(*given):
+        if fails == "set_aside" and given[0].path == settings.evidence_path:
+            return really(*given)
+        raise StoreError("no room")
+
+    another = replace(found[0][0], path=settings.evidence_path.with_name("evidence-1.db"))
+    monkeypatch.setattr(evidence_recover, "_troubles", lambda _: ([*found[0], another], found[1]))
+    monkeypatch.setattr(evidence_recover, fails, failing)
+    if fails == "set_anchors_aside":
+        monkeypatch.setattr(evidence_recover, "_troubles", lambda _: found)
+    done = evidence(config, "recover", "--accept-fork")
+    assert (done.exit_code, "no room" in done.stderr, aside(config)) == (3, True, ["evidence.db"])
+    left = Outbox(settings.outbox_path)
+    [(_, fields)] = left.waiting()
+    left.close()
+    assert (fields["kind"], fields["detail"]["size"]) == ("recover", 9)
 
 
 def test_while_a_gateway_runs_nothing_is_recovered(config):

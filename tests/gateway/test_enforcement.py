@@ -1,5 +1,6 @@
 """What happens to a call that is too much: it waits, is asked of a lesser model, or passes and somebody is told."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -63,6 +64,10 @@ def gateway(provider: RehearsalThread, webhook: Webhook, tmp_path_factory: pytes
             },
             "by_model": {
                 "rehearsal-queue": {"concurrent_requests": {"limit": 1, "enforcement": "queue"}},
+                "rehearsal-left": {
+                    "concurrent_requests": {"limit": 1, "enforcement": "queue"},
+                    "requests_per_day": {"limit": 2, "enforcement": "queue"},
+                },
                 "rehearsal-held": {"usd_per_day": 0.0015},
                 "rehearsal-big": {"requests_per_hour": {"limit": 1, "enforcement": "downgrade"}},
                 "rehearsal-middle": {"requests_per_hour": {"limit": 1, "enforcement": "downgrade"}},
@@ -71,7 +76,9 @@ def gateway(provider: RehearsalThread, webhook: Webhook, tmp_path_factory: pytes
         },
         "processing": {
             "costs": {
-                "overrides": {f"rehearsal-{n}": price for n in ("queue", "held", "big", "middle", "small", "watched")}
+                "overrides": {
+                    f"rehearsal-{n}": price for n in ("queue", "left", "held", "big", "middle", "small", "watched")
+                }
             }
         },
     }
@@ -89,6 +96,22 @@ def test_calls_wait_for_their_turn_and_too_many_do_not(gateway: Gateway):
         answers = list(pool.map(ask, range(5)))
     assert sorted(answer.status for answer in answers) == [200, 200, 200, 429, 429]
     assert {answer.code for answer in answers if answer.status == 429} == {"queue_timeout"}
+
+
+def test_who_has_gone_while_he_waited_takes_nothing(gateway: Gateway, client: Client):
+    """There are two calls a day: one that runs, and one that comes when another has gone that came before."""
+
+    def ask(text: str) -> bytes:
+        return post(CHAT, chat(text, model="rehearsal-left"), gateway.key)
+
+    with ThreadPoolExecutor(1) as pool, Client(gateway.port) as first, Client(gateway.port) as gone:
+        running = pool.submit(first.ask, ask("[[delay_ms=3000]] hi"))
+        time.sleep(1.2)
+        gone.send(ask("waits"))
+        time.sleep(0.5)
+        gone.socket.close()
+        assert client.ask(ask("waits behind it")).status == 200
+        assert running.result().status == 200
 
 
 def test_a_call_that_only_a_hold_is_in_the_way_of_is_let_in_when_that_comes_back(gateway: Gateway, client: Client):

@@ -66,3 +66,10 @@ def test_everybody_is_served_once_and_the_calls_of_one_in_their_order(callers):
     for principal in "abcd":
         own = [ticket for ticket in order if whose[ticket] == principal]
         assert own == [ticket for ticket in whose if whose[ticket] == principal]
+
+
+def test_all_that_wait_are_told_with_their_principals():
+    line = Line[int](9)
+    for principal, ticket in (("a", 1), ("b", 2), ("a", 3)):
+        line.join(principal, ticket)
+    assert sorted(line) == [("a", 1), ("a", 3), ("b", 2)]

@@ -151,11 +151,30 @@ def test_who_has_gone_takes_nothing_when_it_is_his_turn_and_keeps_nobody_waiting
     assert took_s < 5
 
 
+def test_a_line_that_is_full_of_those_who_have_gone_has_room():
+    async def run() -> list[str]:
+        crowd = Crowd(ONE, depth=3, lasts_s=0.0)
+        held = await crowd.ledger.reserve("x0", [ONE], Amounts(1))
+        assert isinstance(held, Reservation)
+        asked = [asyncio.ensure_future(crowd.call("b0"))]
+        await asyncio.sleep(0.02)
+        asked += [asyncio.ensure_future(crowd.call(name, is_gone=lambda: True)) for name in ("a0", "a1")]
+        await asyncio.sleep(0.02)
+        asked += [asyncio.ensure_future(crowd.call(name)) for name in ("a2", "a3", "a4")]
+        await asyncio.sleep(0.02)
+        await crowd.ledger.settle(held, Amounts(1))
+        outcomes = await asyncio.gather(*asked)
+        assert crowd.lines._lines == {}
+        return outcomes
+
+    assert asyncio.run(run()) == ["served", "timed out", "timed out", "served", "served", "timed out"]
+
+
 def test_who_lost_his_place_long_after_his_time_takes_no_other_line_with_him():
     """His line is gone by the time that he leaves, and another is in its place."""
 
-    async def run() -> str:
-        crowd = Crowd(ONE, depth=1, timeout_s=0.3)
+    async def run() -> list[str]:
+        crowd = Crowd(ONE, depth=1)
         held = await crowd.ledger.reserve("x0", [ONE], Amounts(1))
         assert isinstance(held, Reservation)
 
@@ -167,15 +186,13 @@ def test_who_lost_his_place_long_after_his_time_takes_no_other_line_with_him():
         late = asyncio.ensure_future(crowd.lines.wait(ONE, "b", None, attempt, since_s=time.monotonic() - 60))
         await asyncio.sleep(0)  # it has no place, and its time is over: it takes a moment to leave
         crowd.lines._lines.clear()  # as if the first had left meanwhile
-        crowd.lines._timeout_s = 20.0
         third = asyncio.ensure_future(crowd.call("c0"))
         with pytest.raises(TimedOut):
             await late
-        assert await first == "timed out"
         await crowd.ledger.settle(held, Amounts(1))
-        return await third
+        return [await first, await third]
 
-    assert asyncio.run(run()) == "served"
+    assert asyncio.run(run()) == ["served", "served"]
 
 
 def test_what_another_limit_refuses_does_not_wait_on():
