@@ -99,7 +99,9 @@ def _cosigned(settings: Configuration) -> Under:
     def under(log: LogSnapshot, covered: int) -> tuple[int, bytes, None]:
         found = witnessed.newest(log.origin, covered - 1)
         if found is None:
-            raise StoreError("no witness has cosigned that call yet; hint: evidence.witnesses")
+            raise StoreError(
+                "no witness has cosigned that call yet; hint: set evidence.witnesses, and see the log for why one does not"
+            )
         return *found, None
 
     return under
