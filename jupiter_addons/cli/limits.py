@@ -38,7 +38,10 @@ def _subjects[F](command: F) -> F:
 @format_option
 @_subjects
 def show(config_path: Path | None, form: str, **asked: str | None) -> None:
-    """Show what is taken and left; if nobody is named, of what is shared and of each user under identity.principals."""
+    """Show what is taken and left.
+
+    If nobody is named, that is of what is shared, and of each user under identity.principals.
+    """
     rows = _ask(configuration(config_path), "GET", asked)["limits"]
     if form == "json":
         click.echo(json.dumps(rows))
@@ -61,7 +64,10 @@ def show(config_path: Path | None, form: str, **asked: str | None) -> None:
 )
 @click.option("--output-tokens", type=click.IntRange(0), default=0, help="Of the answer, at most: its cap.")
 def simulate(config_path: Path | None, form: str, input_tokens: int, output_tokens: int, **asked: str | None) -> int:
-    """Tell what a call would take now, and whether it would be let through; nothing is taken.  Exit code 1: it would not be."""
+    """Tell whether a call would be let through now.
+
+    Nothing is taken.  What it takes counts for money only with --model.  Exit code 1: it would not be let through.
+    """
     if not asked.get("user"):
         raise click.UsageError("a call is somebody's: name a --user")
     wanted = {**asked, "input_tokens": str(input_tokens), "output_tokens": str(output_tokens)}
@@ -83,9 +89,10 @@ def simulate(config_path: Path | None, form: str, input_tokens: int, output_toke
 @_subjects
 @click.option("--all", "everything", is_flag=True, help="Of everybody.")
 def reset(config_path: Path | None, everything: bool, **asked: str | None) -> None:
-    """Forget what was taken, except what running calls hold; the evidence says so.
+    """Forget what was taken, but for what runs.
 
-    With --user that goes for every limit of a call by that user: what the whole team has taken is forgotten, too.
+    The evidence says so.  With --user that goes for every limit of a call by that user: what the whole team has taken is
+    forgotten, too.
     """
     if everything == any(asked.values()):
         raise click.UsageError("name whose limits are to be reset, or say --all")
