@@ -46,6 +46,11 @@ def show(config_path: Path | None, form: str, **asked: str | None) -> None:
     if form == "json":
         click.echo(json.dumps(rows))
         return
+    if not rows:
+        click.echo(
+            "none of these is under a limit; of a user who is not under identity.principals, name the --user", err=True
+        )
+        return
     click.echo(f"{'SUBJECT':28}{'LIMIT':28}{'MOST':>14}{'TAKEN':>14}{'HELD':>12}{'LEFT':>14}  PERIOD")
     for row in rows:
         numbers = f"{_shown(row['most']):>14}{_shown(row['taken']):>14}{_shown(row['held']):>12}{_shown(row['remaining']):>14}"

@@ -27,10 +27,10 @@ class Alert:
         return Counter(f"alert:{self.limit.subject}", f"{self.limit.name}:{self.percent}", self.shape)
 
     def __str__(self) -> str:
-        """Print `80 % of $50 per calendar month of team `lab` is used`."""
+        """Print `80 % of $50 per calendar month of team `lab` is used or held`."""
         by, _, of = self.limit.subject.partition(":")
         whose = f"of {by} `{of}`" if of else "of all"
-        return f"{self.percent} % of {self.limit} {whose} is used"
+        return f"{self.percent} % of {self.limit} {whose} is used or held"
 
 
 def reached(outcome: Reservation | Exceeded) -> Iterator[Alert]:
