@@ -83,7 +83,9 @@ def tell(store: SqliteStore, taken: Sequence[Taken]) -> None:
         _make_up(store, taken)
         store.vouch()
     if taken:
-        logger.warning("what %d entries of the evidence say was taken is counted", len(taken))
+        logger.warning(
+            "counters were lost or behind: what %d entries of the evidence say was taken is counted", len(taken)
+        )
 
 
 def _make_up(store: SqliteStore, taken: Sequence[Taken]) -> None:

@@ -24,6 +24,17 @@ def cost(tokens: int, price: NanoUsdPerMillion) -> NanoUsd:
     return NanoUsd(-(-tokens * price // 1_000_000))
 
 
+_SPANS = {1: "second", 60: "minute", 3600: "hour", 86_400: "day", 604_800: "week"}
+_LONG = ((86_400, "days"), (3600, "hours"), (60, "minutes"))
+
+
+def span(seconds: int) -> str:
+    """Say how long that is, as it stands behind “per”: `minute`, `2 hours`, `30 days`, `90 s`."""
+    if seconds in _SPANS:
+        return _SPANS[seconds]
+    return next((f"{seconds // one} {name}" for one, name in _LONG if seconds % one == 0), f"{seconds} s")
+
+
 def usd(amount: NanoUsd) -> str:
     """Print an amount in dollars with all its significant digits: `0.000210`, at least six decimals."""
     sign, amount_abs = ("-", -amount) if amount < 0 else ("", amount)

@@ -1,11 +1,11 @@
-"""Money is exact."""
+"""Money is exact, and what is printed says what it counts."""
 
 from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupiter_addons.units import NanoUsd, NanoUsdPerMillion, cost, usd
+from jupiter_addons.units import NanoUsd, NanoUsdPerMillion, cost, span, usd
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**14))
@@ -24,3 +24,8 @@ def test_an_amount_is_printed_with_all_its_digits():
         "1.500000",
         "-0.005000",
     ]
+
+
+def test_a_span_is_printed_in_the_largest_unit_that_it_is_whole_in():
+    spans = (1, 60, 86_400, 604_800, 2_592_000, 7200, 300, 90)
+    assert [span(n) for n in spans] == ["second", "minute", "day", "week", "30 days", "2 hours", "5 minutes", "90 s"]

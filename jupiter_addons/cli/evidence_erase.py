@@ -95,6 +95,8 @@ def _receipt(settings: Configuration, erasure: Erasure, form: str) -> None:
         return
     click.echo(f"Erasure {erasure.id}")
     click.echo(f"  subject    {erasure.user}")
+    if not erasure.keys:
+        click.echo("there was no key: nothing was kept under that name, or it is spelled otherwise", err=True)
     click.echo(f"  destroyed  {counted(len(erasure.keys), 'key')} {' '.join(erasure.keys)}".rstrip())
     click.echo(f"  at         {receipt['at']}: from then on nothing that was kept of them can be read here")
     click.echo(f"  on record  leaf {found.idx} of {leaf['log']}")

@@ -39,8 +39,9 @@ def prove(config_path: Path | None, call_id: str, output: Path | None, cosigned:
     """Write a bundle that proves a call: its leaves, signatures, proofs of inclusion, checkpoint and keys.
 
     ID is that of the answer's x-jupiter-evidence-id.  `python -m jupiter_addons.evidence.verify_bundle BUNDLE ROOT` verifies
-    it, and that file works alone, with PyNaCl; ROOT is the last line of `jupiter signing list`.  After it come the keys of the
-    witnesses, if the bundle is cosigned.  `… verify_timestamp BUNDLE CA_FILE` has OpenSSL verify the timestamp, if it has one.
+    it, and that file works alone, with PyNaCl; ROOT is the key in the last line of `jupiter signing list`.
+    After it come the keys of the witnesses, if the bundle is cosigned.  `… verify_timestamp BUNDLE CA_FILE` has OpenSSL
+    verify the timestamp, if it has one.
     """
     if cosigned and timestamped:
         raise click.UsageError(
@@ -99,7 +100,9 @@ def _cosigned(settings: Configuration) -> Under:
     def under(log: LogSnapshot, covered: int) -> tuple[int, bytes, None]:
         found = witnessed.newest(log.origin, covered - 1)
         if found is None:
-            raise StoreError("no witness has cosigned that call yet; hint: evidence.witnesses")
+            raise StoreError(
+                "no witness has cosigned that call yet; hint: set evidence.witnesses, and see the log for why one does not"
+            )
         return *found, None
 
     return under

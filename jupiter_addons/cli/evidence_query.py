@@ -160,9 +160,8 @@ def _search(
                 shown += 1
                 if shown == limit:
                     break
-    click.echo(
-        f"found in {shown} of {counted(searched, 'call')}; nothing of {unreadable} of them can be read", err=True
-    )
+    rest = f"; what {unreadable} of them said is not kept, or its key is gone" if unreadable else ""
+    click.echo(f"found in {shown} of {counted(searched, 'call')}{rest}", err=True)
     if shown == limit:
         click.echo("there may be more: --all, or a larger --limit", err=True)
 

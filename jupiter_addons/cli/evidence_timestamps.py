@@ -92,7 +92,9 @@ def covering(settings: Configuration, origin: str, size: int) -> Stamped:
     """Return the oldest timestamp over at least `size` leaves of a log, verified.  Raises StoreError if there is none."""
     found = Stamps(settings.anchor_dir).first_over(origin, size)
     if found is None:
-        raise StoreError("no timestamp covers that call yet; hint: evidence.timestamps, and `every`")
+        raise StoreError(
+            "no timestamp covers that call yet; hint: set evidence.timestamps; with it, wait as long as its `every`"
+        )
     if settings.timestamp_ca_file is None:
         raise StoreError("nobody says who vouches for the timestamps that are kept; hint: evidence.timestamps.ca_file")
     try:

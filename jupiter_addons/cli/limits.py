@@ -27,7 +27,7 @@ def _subjects[F](command: F) -> F:
         ("organisation", "An organisation."),
         ("team", "A team; with --user, in place of the user's own."),
         ("key", "The id of a key."),
-        ("user", "A user: all limits of a call by that user."),
+        ("user", "A user: all limits of a call by that user, those of the team and overall too."),
     ):
         command = click.option(f"--{name}", help=about)(command)  # type: ignore[type-var] # click's own decorator
     return command
@@ -38,10 +38,18 @@ def _subjects[F](command: F) -> F:
 @format_option
 @_subjects
 def show(config_path: Path | None, form: str, **asked: str | None) -> None:
-    """Show what is taken and left; of everybody if nobody is named."""
+    """Show what is taken and left.
+
+    If nobody is named, that is of what is shared, and of each user under identity.principals.
+    """
     rows = _ask(configuration(config_path), "GET", asked)["limits"]
     if form == "json":
         click.echo(json.dumps(rows))
+        return
+    if not rows:
+        click.echo(
+            "none of these is under a limit; of a user who is not under identity.principals, name the --user", err=True
+        )
         return
     click.echo(f"{'SUBJECT':28}{'LIMIT':28}{'MOST':>14}{'TAKEN':>14}{'HELD':>12}{'LEFT':>14}  PERIOD")
     for row in rows:
@@ -53,10 +61,18 @@ def show(config_path: Path | None, form: str, **asked: str | None) -> None:
 @config_option
 @format_option
 @_subjects
-@click.option("--input-tokens", type=click.IntRange(0), default=0, help="Of the request.")
-@click.option("--output-tokens", type=click.IntRange(0), default=0, help="Of the answer, at most.")
+@click.option(
+    "--input-tokens",
+    type=click.IntRange(0),
+    default=0,
+    help="Of the request; a call holds about one a byte until it has ended.",
+)
+@click.option("--output-tokens", type=click.IntRange(0), default=0, help="Of the answer, at most: its cap.")
 def simulate(config_path: Path | None, form: str, input_tokens: int, output_tokens: int, **asked: str | None) -> int:
-    """Tell what a call would take now, and whether it would be let through; nothing is taken.  Exit code 1: it would not be."""
+    """Tell whether a call would be let through now.
+
+    Nothing is taken.  What it takes counts for money only with --model.  Exit code 1: it would not be let through.
+    """
     if not asked.get("user"):
         raise click.UsageError("a call is somebody's: name a --user")
     wanted = {**asked, "input_tokens": str(input_tokens), "output_tokens": str(output_tokens)}
@@ -64,7 +80,7 @@ def simulate(config_path: Path | None, form: str, input_tokens: int, output_toke
     if form == "json":
         click.echo(json.dumps(rows))
     else:
-        click.echo(f"{'SUBJECT':28}{'LIMIT':28}{'TAKES':>14}{'LEFT':>14}  ")
+        click.echo(f"{'SUBJECT':28}{'LIMIT':28}{'TAKES':>14}{'LEFT':>14}")
         for row in rows:
             verdict = "" if row["fits"] else f"  would {row['enforcement']}"
             left = _shown(row["remaining"])
@@ -78,12 +94,16 @@ def simulate(config_path: Path | None, form: str, input_tokens: int, output_toke
 @_subjects
 @click.option("--all", "everything", is_flag=True, help="Of everybody.")
 def reset(config_path: Path | None, everything: bool, **asked: str | None) -> None:
-    """Forget what was taken, except what running calls hold; the evidence says so."""
+    """Forget what was taken, but for what runs.
+
+    The evidence says so.  With --user that goes for every limit of a call by that user: what the whole team has taken is
+    forgotten, too.
+    """
     if everything == any(asked.values()):
         raise click.UsageError("name whose limits are to be reset, or say --all")
     settings = configuration(config_path)
     done = _ask(settings, "POST", asked, _token(settings))["reset"]
-    click.echo(f"{done} limits are reset", err=True)
+    click.echo(f"{done} {'limit is' if done == 1 else 'limits are'} reset", err=True)
 
 
 def _token(settings: Configuration) -> str:

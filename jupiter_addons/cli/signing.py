@@ -68,10 +68,12 @@ def rotate(config_path: Path | None, root_file: Path | None, which: str, revoke:
 
     A running gateway signs with the new keys after its next start.
     """
-    directory = configuration(config_path).signing_dir
-    root = root_file or directory / "root.key"
-    _show(signing_keys.rotate(directory, root, _USES[which], _now_us(), revoke=revoke))
+    settings = configuration(config_path)
+    root = root_file or settings.signing_dir / "root.key"
+    _show(signing_keys.rotate(settings.signing_dir, root, _USES[which], _now_us(), revoke=revoke))
     click.echo("the next start of the gateway signs with the active keys, and records the change", err=True)
+    if settings.evidence.witnesses and which != "record":
+        click.echo("give witnesses what `jupiter evidence witness logs` prints now, before that start", err=True)
 
 
 def _now_us() -> int:

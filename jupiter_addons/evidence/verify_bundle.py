@@ -13,8 +13,8 @@ import json
 import sys
 from pathlib import Path
 
-import nacl.exceptions
 import nacl.signing
+from nacl.exceptions import CryptoError
 
 PAYLOAD_TYPE = "application/vnd.mercator.jupiter.evidence.v1+json"
 
@@ -41,7 +41,7 @@ def _key_id(name: str, key: bytes) -> bytes:
 
 
 def _read_key(printed: str) -> tuple[str, bytes]:
-    name, number, data = printed.split("+", 2)
+    name, number, data = [*printed.split("+", 2), "", ""][:3]
     raw = _unbase64(data)
     _need(len(raw) == 33 and raw[0] in (1, 4) and _key_id(name, raw).hex() == number, f"`{printed}` is no key")
     return name, raw.removeprefix(b"\x01")
@@ -62,8 +62,8 @@ def _open_note(note: str, keys: Keys, required: Keys, witnesses: Keys) -> str:
         head = b"cosignature/v1\ntime %d\n" % time_s if len(key) == 33 else b""
         nacl.signing.VerifyKey(key[-32:]).verify(head + text.encode(), raw[12 if head else 4 :])
         signers.append((name, raw[:4]))
-    wanted = any(one in required for one in signers) and all(one in signers for one in witnesses)
-    _need(len(set(signers)) == len(signers) and wanted, "not signed by who has to sign it")
+    _need(len(set(signers)) == len(signers) and any(one in required for one in signers), "not signed by root or log")
+    _need(all(one in signers for one in witnesses), "not cosigned by every witness that was named")
     return text
 
 
@@ -138,7 +138,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         leaves = verify(Path(arguments[0]).read_bytes(), arguments[1:])
-    except (NotProvedError, nacl.exceptions.CryptoError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (NotProvedError, CryptoError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         sys.stdout.write(f"NOT PROVED: {error}\n")
         return 1
     for leaf in leaves:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from jupiter_addons.limits.ledger import Exceeded, Reservation
 from jupiter_addons.limits.limit import Limit
 from jupiter_addons.limits.store import Counter, Period, Shape, Sliding
-from jupiter_addons.units import NanoUsd, usd
 
 ALL = 100
 NO_WINDOW_S = 3600
@@ -28,13 +27,10 @@ class Alert:
         return Counter(f"alert:{self.limit.subject}", f"{self.limit.name}:{self.percent}", self.shape)
 
     def __str__(self) -> str:
-        """Print `80 % of $50.000000 per calendar month of team `lab` is used`."""
-        limit = self.limit
-        by, _, of = limit.subject.partition(":")
-        unit, most = limit.kind.unit, limit.terms.amount
-        amount = f"${usd(NanoUsd(most))}" if unit == "nusd" else f"{most} {unit.replace('_', ' ')}"
+        """Print `80 % of $50 per calendar month of team `lab` is used or held`."""
+        by, _, of = self.limit.subject.partition(":")
         whose = f"of {by} `{of}`" if of else "of all"
-        return f"{self.percent} % of {amount} per {limit.window} {whose} is used"
+        return f"{self.percent} % of {self.limit} {whose} is used or held"
 
 
 def reached(outcome: Reservation | Exceeded) -> Iterator[Alert]:

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from jupiter_addons.limits.calendars import Calendar, Span
 from jupiter_addons.limits.store import MAX_AMOUNT, Bucket, Counter, Period, Shape, Sliding, Slots, Take
+from jupiter_addons.units import NanoUsd, span, usd
 
 Unit = Literal["requests", "tokens", "input_tokens", "output_tokens", "nusd", "calls"]
 """What is counted: tokens are input and output together, `nusd` is nano-dollars, `calls` are those that run now."""
@@ -129,15 +130,22 @@ class Limit:
         rate = 0 if self.terms.burst is None else self.terms.amount // share
         return Take(counter, amount, self.most // share if self.refuses else MAX_AMOUNT, rate)
 
-    @property
-    def window(self) -> str:
-        """How long it counts, in words: `60 s`, `calendar month`, `ever`, `at once`."""
-        unit, window_s, span = self.kind
+    def told(self, amount: int) -> str:
+        """Print an amount of what is counted: `$0.1`, `400 tokens`."""
+        unit = self.kind.unit
+        if unit == "nusd":
+            return f"${usd(NanoUsd(amount)).rstrip('0').rstrip('.')}"
+        return f"{amount} {unit.replace('_', ' ')}"
+
+    def __str__(self) -> str:
+        """Print `$0.1 per day`, `60 requests per minute`, `$50 per calendar month`, `400 tokens in all`, `5 calls at once`."""
+        unit, window_s, span_ = self.kind
+        most = self.told(self.terms.amount)
         if unit == "calls":
-            return "at once"
-        if self.terms.zone is not None and span is not None:
-            return f"calendar {span}"
-        return "ever" if window_s is None else f"{window_s} s"
+            return f"{most} at once"
+        if self.terms.zone is not None and span_ is not None:
+            return f"{most} per calendar {span_}"
+        return f"{most} in all" if window_s is None else f"{most} per {span(window_s)}"
 
 
 def limit_of(subject: str, name: str, terms: Terms) -> Limit:

@@ -62,7 +62,7 @@ from jupiter_addons.policy.rules import (
     Tier,
 )
 from jupiter_addons.policy.vocabulary import Phase
-from jupiter_addons.units import NANO_PER_USD
+from jupiter_addons.units import NANO_PER_USD, span
 
 Verdict = Literal["allow", "deny"]
 
@@ -348,7 +348,7 @@ def _fired(rule: Rule) -> Fired:
 
 def _over(quota: Quota, limit: float) -> str:
     amount = f"${limit:g}" if quota.unit == "cost" else f"{math.floor(limit)} {quota.unit}"
-    return f"the limit of {amount} per {quota.window_s} s is reached"
+    return f"the limit of {amount} per {span(quota.window_s)} is reached"
 
 
 def _why(fault: Exception) -> str:

@@ -273,7 +273,7 @@ class Limits(Section):
     def _can_downgrade(self) -> Self:
         actions = {self.enforcement.action, *(entry.enforcement for entry in self.entries())}
         if "downgrade" in actions and not self.enforcement.model_downgrades:
-            raise ValueError("a limit downgrades, and `enforcement.model_downgrades` names no model")
+            raise ValueError("a limit downgrades, and `limits.enforcement.model_downgrades` names no model")
         return self
 
     def entries(self) -> list[LimitEntry]:

@@ -27,12 +27,13 @@ from jupiter_addons.stages.judge import NO_COUNTERS, UNAVAILABLE, Judge, denial
 from jupiter_addons.stages.meter import held_at_first
 from jupiter_addons.stages.stage import stage
 from jupiter_addons.stages.waiting import Lines, TimedOut
-from jupiter_addons.units import NanoUsd, usd
 
 ROUNDS = 3
 """So often the rules are asked; a set that then still demands what cannot be met has no answer."""
 
-_TIMED_OUT = Refusal("queue_timeout", "the limit that this call waited for was not free in time")
+_TIMED_OUT = Refusal(
+    "queue_timeout", "the limit that this call would wait for is not free in time, or too many calls wait for it"
+)
 
 _UNITS: dict[str, Unit] = {"requests": "requests", "tokens": "tokens", "cost": "nusd"}
 """The unit of a rule's demand -> ours."""
@@ -99,7 +100,7 @@ class Reserve:
                 return
             x.exceeded = outcome
             if outcome.limit not in demanded:
-                x.refuse(_over(outcome))
+                x.refuse(_over(outcome, amounts))
                 return
             exceeded |= {demanded[limit]: wait_s for limit, wait_s in outcome.every.items() if limit in demanded}
             x.decide(await self._judge.beside(x, x.plain_bytes, exceeded))
@@ -168,13 +169,13 @@ def _unpriced(x: Exchange, limits: Sequence[Limit]) -> Refusal | None:
     )
 
 
-def _over(exceeded: Exceeded) -> Refusal:
+def _over(exceeded: Exceeded, amounts: Amounts) -> Refusal:
     limit = exceeded.limit
-    unit, most = limit.kind.unit, limit.terms.amount
-    amount = f"${usd(NanoUsd(most)).rstrip('0').rstrip('.')}" if unit == "nusd" else f"{most} {unit.replace('_', ' ')}"
-    message = f"the limit of {amount} per {limit.window} is reached"
-    if limit.kind.unit == "calls":
-        message = f"the limit of {most} calls at once is reached"
-    if exceeded.retry_after_s == math.inf:
-        message += ", and this call alone is more than is left of it"
+    unit = limit.kind.unit
+    message = f"the limit of {limit} is reached"
+    if exceeded.retry_after_s == math.inf and unit != "requests":
+        most = limit.told(amounts.of(unit))
+        message = f"this call may take {most}, and less is left of the limit of {limit}: cap its output, or send less"
+    elif limit in exceeded.held_back and unit not in ("requests", "calls"):
+        message += " by what running calls may still take"
     return Refusal(_CODES[unit], message, retry_after_s=exceeded.retry_after_s)

@@ -28,8 +28,10 @@ def cut_of(tables: Tables, terms: Terms, now_us: int) -> Cut:
     [(first, last)] = tables.all("SELECT min(idx), max(idx) FROM leaf")
     if first is None:
         return Cut(0, 0, 0, 0, "the log is empty")
-    upto, why = _limit(tables, terms, now_us, last + 1)
-    upto = max(first, min(upto, last + 1) // TILE_LEAVES * TILE_LEAVES)
+    limit, why = _limit(tables, terms, now_us, last + 1)
+    upto = max(first, min(limit, last + 1) // TILE_LEAVES * TILE_LEAVES)
+    if upto < limit:
+        why = f"{why}; leaves go {TILE_LEAVES} at a time"
     where, values = _expired(terms, now_us)
     [(contents,)] = tables.all(f"SELECT count(DISTINCT call_id) {where}", *values)
     return Cut(first, upto, last + 1, contents, why)
@@ -43,7 +45,7 @@ def expired_calls(tables: Tables, terms: Terms, now_us: int, most: int) -> list[
 
 def _limit(tables: Tables, terms: Terms, now_us: int, size: int) -> tuple[int, str]:
     """Return the first leaf that has to stay, and why."""
-    limits = [(size, f"all of it is older than what is kept, and goes {TILE_LEAVES} leaves at a time")]
+    limits = [(size, "all of it is older than what is kept")]
     for verdict in VERDICTS:
         days = terms.by_verdict.get(verdict, terms.days)
         since_us = terms.cutoff_us(verdict, now_us) or 0
@@ -70,7 +72,7 @@ def _found(tables: Tables, sql: str, values: Sequence[object], why: str) -> list
 
 
 def _for(days: int | None) -> str:
-    return "for ever" if days is None else f"for {days} days"
+    return "for ever (evidence.retention.days)" if days is None else f"for {days} days"
 
 
 def _expired(terms: Terms, now_us: int) -> tuple[str, list[object]]:

@@ -79,6 +79,8 @@ class Witnessing(Errand):
             status, body = self._send(signed, head, seen)
         if status == 422:
             raise VerificationError("split view: it has seen another log of this name")
+        if status in (403, 404):
+            raise StoreError(f"it answers {status}: it is to be given what `jupiter evidence witness logs` prints now")
         if status != 200:
             raise StoreError(f"it answers {status}")
         self._cosigned.keep(signed.encode() + body, self._cosigner)

@@ -52,6 +52,7 @@ def test_who_is_under_legal_hold_is_not_forgotten(config):
 def test_a_user_of_whom_nothing_is_kept_gets_a_receipt_of_that(config):
     receipt = json.loads(evidence(config, "erase", "--subject", "nobody", "--yes", "--format", "json").stdout)
     assert receipt["keys"] == []
+    assert "there was no key" in evidence(config, "erase", "--subject", "nobody", "--yes").stderr
 
 
 def test_an_erasure_that_nobody_puts_on_record_is_no_success(config, monkeypatch):

@@ -6,6 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from jupiter_addons.cli.main import cli
+from jupiter_addons.evidence.cosignature import Cosigner
+from jupiter_addons.evidence.signing import from_seed
 
 CONFIG = "providers: {p: {type: rehearsal, base_url: http://127.0.0.1:1, models: [m]}}\n"
 
@@ -47,6 +49,16 @@ def test_a_rotation_needs_the_root_and_keeps_the_old_keys_listed(signing, tmp_pa
     ]
     signing("rotate", "--revoke", "--root", str(tmp_path / "usb.key"))
     assert [key["state"] for key in listed(signing)["keys"]] == ["retired", "revoked", "revoked", "active", "active"]
+
+
+def test_who_is_witnessed_is_told_to_give_witnesses_the_new_key(signing, tmp_path):
+    signing("init")
+    assert "witness" not in signing("rotate").stderr
+    key = Cosigner(from_seed("w.example/w1", b"\x09" * 32).public)
+    witnessed = f"evidence: {{witnesses: [{{key: {key}, url: 'http://127.0.0.1:1'}}]}}\n"
+    (tmp_path / "jupiter.yaml").write_text(CONFIG + witnessed)
+    assert "`jupiter evidence witness logs`" in signing("rotate").stderr
+    assert "witness" not in signing("rotate", "record").stderr
 
 
 def test_the_table_fits_and_shows_no_secret(signing, tmp_path):

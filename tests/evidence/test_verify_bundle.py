@@ -132,7 +132,14 @@ def test_it_works_alone_and_says_by_its_exit_code_what_came_of_it(tmp_path):
     bad = run(tmp_path, "bad.json", *ROOTS)
     assert (bad.returncode, bad.stdout.startswith("NOT PROVED: ")) == (1, True)
     assert run(tmp_path, "good.json").returncode == 2
-    assert run(tmp_path, "good.json", "nonsense").returncode == 1
+    for arguments, why in (
+        (("good.json", "nonsense"), "`nonsense` is no key"),
+        (("good.json", f"root    {ROOTS[0]}"), "is no key"),
+        (("good.json", *ROOTS, COSIGNERS[0]), "not cosigned by every witness that was named"),
+        (("none.json", *ROOTS), "No such file"),
+    ):
+        done = run(tmp_path, *arguments)
+        assert (done.returncode, done.stdout.startswith("NOT PROVED: "), why in done.stdout) == (1, True, True)
 
 
 def test_it_is_small_and_needs_only_pynacl():
@@ -144,5 +151,7 @@ def test_it_is_small_and_needs_only_pynacl():
         if isinstance(node, ast.Import)
         for alias in node.names
     }
-    imported |= {str(node.module) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
+    imported |= {
+        str(node.module).partition(".")[0] for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)
+    }
     assert imported - sys.stdlib_module_names == {"nacl"}

@@ -281,9 +281,9 @@ def test_what_cannot_be_carried_out_refuses_the_call_and_names_the_rule_in_the_l
 @pytest.mark.parametrize(
     ("case", "passes", "code", "message"),
     [
-        ("rate", 2, "rate_limited", "the limit of 2 requests per 3600 s is reached"),
+        ("rate", 2, "rate_limited", "the limit of 2 requests per hour is reached"),
         ("spend", 1, "budget_exceeded", "no money left"),
-        ("many", 1, "budget_exceeded", "the limit of 400 tokens per 86400 s is reached"),
+        ("many", 1, "budget_exceeded", "the limit of 400 tokens per day is reached"),
     ],
 )
 def test_a_limit_of_a_rule_holds(case, passes, code, message, client, gateway, provider):

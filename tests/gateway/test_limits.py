@@ -209,6 +209,9 @@ def test_how_limits_stand_is_shown_simulated_and_reset(gateway: Gateway, client:
     assert refused.returncode == 1
     assert "would block" in refused.stdout
 
+    nobody = limits(gateway, "show", "--team", "nobody")
+    assert (nobody.stdout, "none of these is under a limit" in nobody.stderr) == ("", True)
+
     assert limits(gateway, "reset").returncode == 2
     assert limits(gateway, "reset", "--team", "lab").returncode == 0
     (row, *_) = json.loads(limits(gateway, "show", "--team", "lab", "--format", "json").stdout)

@@ -40,7 +40,7 @@ def test_05_each_tier_has_its_calls_an_hour(tier: str, limit: int, production: P
     production.put(f"{DOCUMENTED}/05-rate-limiting.yaml")
     case = Case(tier, who=tier, fields={"user": f"of-{tier}"})
     assert [production.ask(case).status for _ in range(limit)] == [200] * limit
-    over = replace(case, status=429, denied=("rate_limited", f"the limit of {limit} requests per 3600 s is reached"))
+    over = replace(case, status=429, denied=("rate_limited", f"the limit of {limit} requests per hour is reached"))
     assert int(production.check(over).headers["retry-after"]) > 60
     production.check(replace(case, fields={"user": "another"}))  # the key is what the body claims
 

@@ -52,4 +52,4 @@ def test_an_alert_is_told_once_in_its_window_or_period():
 def test_an_alert_says_what_is_used_of_whose():
     limit = limit_of("team:lab", "usd_per_month", Terms(50_000_000_000, zone="UTC", alerts=(80,)))
     (alert,) = reached(asyncio.run(Ledger().reserve("c", [limit], Amounts(nusd=40_000_000_000))))
-    assert str(alert) == "80 % of $50.000000 per calendar month of team `lab` is used"
+    assert str(alert) == "80 % of $50 per calendar month of team `lab` is used or held"

@@ -9,22 +9,28 @@ MARCH = 1_772_550_000.0  # 2026-03-03 in Berlin
 
 
 @pytest.mark.parametrize(
-    ("name", "terms", "unit", "shape", "window"),
+    ("name", "terms", "unit", "shape", "printed"),
     [
-        ("requests_per_second", Terms(5), "requests", Sliding(1), "1 s"),
-        ("requests_per_minute", Terms(5, burst=9), "requests", Bucket(60), "60 s"),
-        ("tokens_per_hour", Terms(5), "tokens", Sliding(3600), "3600 s"),
-        ("output_tokens_per_day", Terms(5), "output_tokens", Sliding(86_400), "86400 s"),
-        ("usd_per_month", Terms(5), "nusd", Sliding(2_592_000), "2592000 s"),
-        ("usd_per_week", Terms(5, zone="UTC"), "nusd", Period("2026-W10@UTC", 1_773_014_400.0), "calendar week"),
-        ("usd_total", Terms(5), "nusd", EVER, "ever"),
-        ("concurrent_requests", Terms(5), "calls", Slots(), "at once"),
+        ("requests_per_second", Terms(5), "requests", Sliding(1), "5 requests per second"),
+        ("requests_per_minute", Terms(5, burst=9), "requests", Bucket(60), "5 requests per minute"),
+        ("tokens_per_hour", Terms(5), "tokens", Sliding(3600), "5 tokens per hour"),
+        ("output_tokens_per_day", Terms(5), "output_tokens", Sliding(86_400), "5 output tokens per day"),
+        ("usd_per_month", Terms(100_000_000), "nusd", Sliding(2_592_000), "$0.1 per 30 days"),
+        (
+            "usd_per_week",
+            Terms(5_000_000_000, zone="UTC"),
+            "nusd",
+            Period("2026-W10@UTC", 1_773_014_400.0),
+            "$5 per calendar week",
+        ),
+        ("usd_total", Terms(5), "nusd", EVER, "$0.000000005 in all"),
+        ("concurrent_requests", Terms(5), "calls", Slots(), "5 calls at once"),
     ],
 )
-def test_a_name_and_its_terms_say_what_is_counted(name, terms, unit, shape, window):
+def test_a_name_and_its_terms_say_what_is_counted(name, terms, unit, shape, printed):
     limit = limit_of("user:alice", name, terms)
     assert limit.counter(MARCH) == Counter("user:alice", unit, shape)
-    assert limit.window == window
+    assert str(limit) == printed
 
 
 def test_what_does_not_depend_on_the_time_is_made_once():

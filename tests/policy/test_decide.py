@@ -137,7 +137,11 @@ def test_a_demand_that_cannot_be_met_denies_where_its_rule_stands():
     assert (denied.message, denied.retry_after_s, denied.over_limit) == ("no money for gpt-5", 7.5, True)
     assert [(fired.rule, fired.verdict) for fired in denied.fired] == [("r", "note"), ("b", "deny")]
     both = decide(*rules, exceeded=dict.fromkeys(first.demands, 1.0))
-    assert (both.rule, both.code, both.message) == ("r", "rate_limited", "the limit of 2 requests per 60 s is reached")
+    assert (both.rule, both.code, both.message) == (
+        "r",
+        "rate_limited",
+        "the limit of 2 requests per minute is reached",
+    )
 
 
 def test_a_limit_that_is_no_number_cannot_be_kept_to_and_denies():

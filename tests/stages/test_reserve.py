@@ -103,9 +103,52 @@ def test_a_tool_whose_fee_is_not_known_is_refused_where_money_is_limited(
         outgoing=SimpleNamespace(profile=describe(call, price, 100, 50), model="m", price=price, call=call),
         decision=SimpleNamespace(effects=(), demands=()),
     )
+    assert [refusal.code for refusal in refusals(x, limits)] == ([] if code is None else [code])
+
+
+@pytest.mark.parametrize(
+    ("limit", "already", "message"),
+    [
+        ("requests_per_minute", 2, "the limit of 2 requests per minute is reached"),
+        ("concurrent_requests", 2, "the limit of 2 calls at once is reached"),
+        ("tokens_per_minute", 1, "the limit of 70 tokens per minute is reached by what running calls may still take"),
+        (
+            "usd_per_day",
+            0,
+            "this call may take $0.00006, and less is left of the limit of $0.00000007 per day: "
+            "cap its output, or send less",
+        ),
+    ],
+)
+def test_a_client_is_told_what_is_in_its_way_and_what_helps(limit: str, already: int, message: str):
+    amount = {"tokens_per_minute": 70, "usd_per_day": 70}.get(limit, 2)
+    limits, ledger = [limit_of("user:u", limit, Terms(amount))], Ledger()
+    call = Call("openai_chat", "chat", "m", False, (), 10, 1, None, (), {})
+    profile = SimpleNamespace(input_tokens_upper=50, output_tokens_max=10, output_tokens_sure=10)
+    found: list[Any] = []
+    for number in range(already + 1):
+        x: Any = SimpleNamespace(
+            call_id=str(number),
+            refusal=None,
+            plain_bytes=9,
+            call=call,
+            principal=SimpleNamespace(user="u", team=None),
+            route=SimpleNamespace(candidates=(Candidate(SimpleNamespace(name="p"), "m", "m"),)),
+            outgoing=SimpleNamespace(
+                profile=profile, model="m", price=from_override({"input": "1", "output": "1"}), call=call
+            ),
+            decision=SimpleNamespace(effects=(), demands=()),
+        )
+        found += refusals(x, limits, ledger)
+    assert [refusal.message for refusal in found] == [message]
+
+
+def refusals(x: Any, limits: list[Limit], ledger: Ledger | None = None) -> list[Any]:
+    """Return how a call is refused under limits, if it is."""
+    ledger = ledger or Ledger()
     refused: list[Any] = []
     x.refuse = refused.append
-    flow, ledger = Flow(), Ledger()
+    flow = Flow()
     EXCHANGES[flow] = x
     stage = Reserve(
         ledger,
@@ -117,4 +160,4 @@ def test_a_tool_whose_fee_is_not_known_is_refused_where_money_is_limited(
         lines=Lines(ledger, depth=1, timeout_s=1.0, wait_for_held_s=0.0),
     )
     asyncio.run(stage.request(flow))
-    assert [refusal.code for refusal in refused] == ([] if code is None else [code])
+    return refused

@@ -165,3 +165,11 @@ def test_it_is_done_beside_everything_else_and_the_last_checkpoint_is_cosigned_a
         log.size = 100
         running.stop()
         assert cosigned.read(ORIGIN, COSIGNER).head.size == 100
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_who_does_not_know_the_log_or_its_key_is_to_be_given_them(tmp_path, witness, caplog, status):
+    one, _ = errand(tmp_path, ALog(), witness)
+    witness.lies = [(status, b"not known")]
+    one.step()
+    assert f"it answers {status}: it is to be given what `jupiter evidence witness logs` prints now" in caplog.text
