@@ -31,7 +31,11 @@ PATIENT = {"enforcement": {"wait_for_held": "20s"}}
 
 def settings(costs: Costs, url: str | None = None, **more: Any) -> dict[str, Any]:
     """Return the configuration: every user has money for a hundred calls a day."""
-    limits = {"default": {"usd_per_day": PAID * costs.estimate / 1e9}, "storage": {"url": url}, **more.pop("limits", {})}
+    limits = {
+        "default": {"usd_per_day": PAID * costs.estimate / 1e9},
+        "storage": {"url": url},
+        **more.pop("limits", {}),
+    }
     return {"limits": limits, "processing": PRICES, **more}
 
 
