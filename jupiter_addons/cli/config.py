@@ -42,7 +42,7 @@ def check(config_path: Path | None) -> None:
     click.echo(f"{settings.file}: ok, {len(settings.providers)} providers, {len(policies.rules)} rules")
 
 
-@config.command()
+@config.command(short_help="Print what is in force.")
 @config_option
 @format_option
 def show(config_path: Path | None, form: str) -> None:

@@ -31,7 +31,7 @@ from jupiter_addons.storage.subject_keys import Erasure
 from jupiter_addons.stores import Stores
 
 
-@click.command()
+@click.command(short_help="Forget what one user has said.")
 @config_option
 @format_option
 @click.option("--subject", metavar="USER", required=True, help="Whom to forget; a pseudonym (hmac:…) will do.")

@@ -25,7 +25,7 @@ from jupiter_addons.storage.parquet import write_parquet
 PROGRESS_S = 2.0
 
 
-@click.command()
+@click.command(short_help="Write calls down for another program.")
 @config_option
 @filter_options
 @click.option("--format", "form", type=click.Choice([*WRITERS, "parquet"]), default="jsonl", show_default=True)

@@ -32,12 +32,12 @@ def subject_keys(settings: Configuration) -> Iterator[SubjectKeys | None]:
         keys.close()
 
 
-@click.group("keys")
+@click.group("keys", short_help="The keys of prompts and answers.")
 def keys_of_content() -> None:
     """The keys under which prompts and answers are kept (`evidence.content: encrypted`)."""
 
 
-@keys_of_content.command("rotate-master")
+@keys_of_content.command("rotate-master", short_help="Wrap the keys of all users by a new key.")
 @config_option
 @format_option
 def rotate_master(config_path: Path | None, form: str) -> int:

@@ -18,7 +18,7 @@ from jupiter_addons.storage.evidence_cosigned import Cosigned
 from jupiter_addons.storage.evidence_places import LogSnapshot, Place, snapshot
 
 
-@click.command()
+@click.command(short_help="Write a bundle that proves a call to anybody.")
 @config_option
 @click.argument("call_id", metavar="ID")
 @click.option(

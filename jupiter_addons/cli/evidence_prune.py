@@ -33,7 +33,7 @@ class _Pruned:
     """Why a log was left as it is."""
 
 
-@click.command()
+@click.command(short_help="Delete what has been kept long enough.")
 @config_option
 @format_option
 @click.option("--dry-run", is_flag=True, help="Only say what would go, and what keeps the rest.")

@@ -28,7 +28,7 @@ from jupiter_addons.storage.evidence_upkeep import record_left
 from jupiter_addons.stores import Stores
 
 
-@click.command()
+@click.command(short_help="Say why a log is refused; go on without it.")
 @config_option
 @format_option
 @click.option(

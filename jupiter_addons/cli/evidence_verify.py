@@ -35,7 +35,7 @@ PARALLEL_BYTES = 32 * 1024**2
 MOST_SHOWN = 100
 
 
-@click.command()
+@click.command(short_help="Check that the record is as it was signed, and whole.")
 @config_option
 @format_option
 @click.option("--jobs", type=click.IntRange(1), help="How many processes check signatures; default one a core.")

@@ -28,7 +28,7 @@ directory_option = click.option(
 )
 
 
-@click.group()
+@click.group(short_help="Be a witness of the logs of others.")
 def witness() -> None:
     """Be a witness: cosign the checkpoints of logs, as C2SP tlog-witness says, so that none is taken back unseen.
 
@@ -36,7 +36,7 @@ def witness() -> None:
     """
 
 
-@witness.command()
+@witness.command(short_help="Print the witness as others are given it.")
 @directory_option
 @click.option("--name", help="Make a key by this name: a URL without a scheme, for example witness.example/w1.")
 def keys(directory: Path, name: str | None) -> None:
@@ -51,7 +51,7 @@ def keys(directory: Path, name: str | None) -> None:
     click.echo(str(Cosigner(key.public)))
 
 
-@witness.command()
+@witness.command(short_help="Print the logs as a witness is given them.")
 @config_option
 def logs(config_path: Path | None) -> None:
     """Print the logs of this gateway as a witness is told of them, a line for each key that signs."""

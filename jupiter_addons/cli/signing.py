@@ -26,7 +26,7 @@ def signing() -> None:
     """Make, list and rotate the keys that evidence is signed with."""
 
 
-@signing.command()
+@signing.command(short_help="Make the keys before the first start does.")
 @config_option
 @root_option
 def init(config_path: Path | None, root_file: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -69,6 +70,19 @@ def test_every_command_of_the_table_is_there_and_has_help(name):
 
 def test_every_line_of_the_table_is_a_sentence():
     assert all(line[0].isupper() and line.endswith(".") for _, line in COMMANDS.values())
+
+
+def test_no_line_of_a_list_of_commands_is_cut_off():
+    def helps(command: click.Command, context: click.Context) -> Iterator[str]:
+        if isinstance(command, click.Group):
+            yield command.get_help(context)
+            for name in command.list_commands(context):
+                found = command.get_command(context, name)
+                assert found is not None
+                yield from helps(found, click.Context(found, parent=context, info_name=name))
+
+    lines = "\n".join(helps(cli, click.Context(cli, info_name="jupiter"))).splitlines()
+    assert [line for line in lines if line.startswith("  ") and line.endswith("...")] == []
 
 
 def test_help_lists_every_command_and_imports_none():
