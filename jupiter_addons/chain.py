@@ -45,7 +45,7 @@ from jupiter_addons.stages.settle import Settle
 from jupiter_addons.stages.stage import end_refused, is_cancelled
 from jupiter_addons.stages.tell import TellOfAnswer, TellOfRequest
 from jupiter_addons.stages.translate import Translate
-from jupiter_addons.stages.warn import Warn
+from jupiter_addons.stages.warn import Warnings, WarnOfSpent, WarnOfTaken
 from jupiter_addons.telemetry.metrics import METRICS
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ def build(parts: Parts) -> Sequence[object]:
     answers = Judge(parts.policies, "response", around)
     max_output = settings.processing.tokens.default_max_output
     refuse_unpriced = settings.processing.costs.unknown_model == "refuse"
+    warnings = Warnings(parts.stores.ledger, parts.stores.alerts.send, settings.limits.enforcement.alert_webhook)
     return (
         AllowOrigin(
             CorsRules(
@@ -134,7 +135,7 @@ def build(parts: Parts) -> Sequence[object]:
             judge=requests,
             lines=parts.lines,
         ),
-        Warn(parts.stores.ledger, parts.stores.alerts.send, settings.limits.enforcement.alert_webhook),
+        WarnOfTaken(warnings),
         TellOfRequest(parts.stores.alerts.send),
         Translate(client_key=settings.intercept.client_key, default_max_output_tokens=max_output),
         HoldProvider(parts.stores.ledger, parts.limits_at),
@@ -150,6 +151,7 @@ def build(parts: Parts) -> Sequence[object]:
         TellOfAnswer(parts.stores.alerts.send),
         Settle(parts.stores.ledger, parts.price_at),
         Record(parts.leaves),
+        WarnOfSpent(warnings),
         CountRefused(parts.leaves),
         Learn(parts.router),
         NoticeTunnels(),

@@ -1,7 +1,7 @@
 """What a client is told of its limits, in the headers of every answer: the tightest on requests, on tokens, and on money.
 
 Only of its own, those of its user and its key.  What is left of a limit that others share says what they do, to whoever asks
-often enough; of such a limit a client learns when to come back, and no more.
+often enough; of such a limit a client learns when to come back, and no more.  Of one that is only recorded it learns nothing.
 
 `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` are OpenAI's; money, which it has none for, is told as
 `x-jupiter-budget-{limit,remaining}-usd` and `x-jupiter-budget-reset`.  Resets are durations: `12.500s`.
@@ -30,7 +30,8 @@ def rate_headers(standings: Iterable[Standing], now_s: float) -> dict[str, str]:
     tightest: dict[str, tuple[float, int, Standing]] = {}
     for standing in standings:
         name = _TOLD_AS.get(standing.limit.kind.unit)
-        if name is not None and standing.limit.subject.startswith(_OWN):
+        is_shadow = standing.limit.terms.enforcement == "shadow"
+        if name is not None and standing.limit.subject.startswith(_OWN) and not is_shadow:
             remaining = standing.remaining
             share = remaining / (standing.limit.most or 1)
             if name not in tightest or share < tightest[name][0]:

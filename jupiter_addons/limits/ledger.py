@@ -287,6 +287,10 @@ class Ledger:
         at_s = self.wall_s()
         return await come(self.store.usage([limit.counter(at_s) for limit in limits]))
 
+    async def standing_of(self, held: Reservation, takes: Sequence[Take]) -> Sequence[Count]:
+        """Return what is taken and held of counters that a call has taken of.  Raises StoreError."""
+        return await come(self._store_of(held).usage([take.counter for take in takes]))
+
     async def lacking(self, limits: Sequence[Limit], amounts: Amounts) -> Limit | None:
         """Return a limit under which amounts could not be taken now, taking nothing.  Raises StoreError."""
         for limit, count in zip(limits, await self.counts(limits), strict=True):

@@ -88,7 +88,10 @@ def test_a_hold_keeps_what_is_held_and_what_came_after(config, place):
     path = Path(config)
     path.write_text(path.read_text().replace("{days: 30", "{legal_hold: [{reason: case 7, team: lab}], days: 30"))
     done = evidence(config, "prune", "--yes")
-    assert lines(done)[:2] == ["nothing goes", "leaves from 0 on stay: a call under legal hold: case 7; leaves go 256 at a time"]
+    assert lines(done)[:2] == [
+        "nothing goes",
+        "leaves from 0 on stay: a call under legal hold: case 7; leaves go 256 at a time",
+    ]
 
 
 def test_what_a_gateway_writes_is_left_to_it_and_that_is_said(config, place):

@@ -149,7 +149,7 @@ def test_somebody_is_told_once_and_nobody_is_refused(gateway: Gateway, client: C
     assert [answer.status for answer in answers] == [200] * 7
     assert wait_until(lambda: len(webhook.bodies) >= 2)
     told = b"".join(webhook.bodies)
-    assert told.count(b"50 % of 4 requests per hour of model `rehearsal-watched` is used or held") == 1
+    assert told.count(b"50 % of 4 requests per hour of model `rehearsal-watched` is used") == 1
     assert told.count(b"100 % of 4 requests") == 1
     leaf = gateway.leaves("decision", answers[-1].headers["x-jupiter-evidence-id"])[0]
     (taken,) = [one for one in leaf["limits"]["taken"] if one["by"] == "model"]

@@ -57,6 +57,12 @@ def test_of_a_limit_that_others_share_nothing_is_told(subject: str):
     assert rate_headers([refused.standing], 0.0) == {}
 
 
+def test_of_a_limit_that_is_only_recorded_nothing_is_told():
+    held = outcome(limit_of("user:a", "tokens_per_minute", Terms(1, enforcement="shadow")))
+    assert isinstance(held, Reservation)
+    assert rate_headers(held.standings, 0.0) == {}
+
+
 def test_without_limits_nothing_is_told():
     held = outcome()
     assert isinstance(held, Reservation)
@@ -71,6 +77,6 @@ def test_a_limit_that_refused_is_told_as_it_stands():
 
 
 def test_less_than_nothing_is_told_as_nothing():
-    held = outcome(limit_of("user:a", "tokens_per_minute", Terms(12, enforcement="shadow")))
+    held = outcome(limit_of("user:a", "tokens_per_minute", Terms(12, enforcement="alert")))
     assert isinstance(held, Reservation)
     assert rate_headers(held.standings, 0.0)["x-ratelimit-remaining-tokens"] == "0"

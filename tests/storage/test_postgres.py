@@ -38,16 +38,15 @@ def test_a_deadline_is_for_all_statements_of_a_block_together():
 
 @needs_postgres
 def test_a_pipeline_that_is_given_up_ends_with_its_connection_and_leaves_nothing_behind():
-    db = postgres.connect(shared().url(), "test")
-
-    def many() -> None:
+    def many(db: postgres.Connection) -> None:
         with db.within(0.3), db.pipeline():
             db.execute("SELECT pg_sleep(30)")
             for _ in range(1000):
                 db.execute("SELECT repeat('x', 100000)")
 
+    db = postgres.connect(shared().url(), "test")
     with pytest.raises(psycopg.OperationalError):
-        many()
+        many(db)
     assert db.closed
     del db
     gc.collect()  # what was suspended would be warned of here, and a warning is a failure
