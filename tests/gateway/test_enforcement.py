@@ -71,13 +71,15 @@ def gateway(provider: RehearsalThread, webhook: Webhook, tmp_path_factory: pytes
                 "rehearsal-held": {"usd_per_day": 0.0015},
                 "rehearsal-big": {"requests_per_hour": {"limit": 1, "enforcement": "downgrade"}},
                 "rehearsal-middle": {"requests_per_hour": {"limit": 1, "enforcement": "downgrade"}},
+                "rehearsal-spent": {"tokens_per_hour": {"limit": 600, "alerts": [10]}},
                 "rehearsal-watched": {"requests_per_hour": {"limit": 4, "enforcement": "alert", "alerts": [50]}},
             },
         },
         "processing": {
             "costs": {
                 "overrides": {
-                    f"rehearsal-{n}": price for n in ("queue", "left", "held", "big", "middle", "small", "watched")
+                    f"rehearsal-{n}": price
+                    for n in ("queue", "left", "held", "big", "middle", "small", "spent", "watched")
                 }
             }
         },
@@ -163,3 +165,21 @@ def test_somebody_is_told_once_and_nobody_is_refused(gateway: Gateway, client: C
         "period": "3600s",
         "over": True,
     }
+
+
+def test_somebody_is_told_of_what_is_spent_and_not_of_what_is_held(gateway: Gateway, client: Client, webhook: Webhook):
+    def told() -> int:
+        return b"".join(webhook.bodies).count(b"10 % of 600 tokens per hour of model `rehearsal-spent` is used")
+
+    body = post(CHAT, chat(model="rehearsal-spent", max_tokens=100), gateway.key)
+    answer = client.ask(body)
+    leaf = gateway.leaves("decision", answer.headers["x-jupiter-evidence-id"])[0]
+    assert [one["held"] > 60 for one in leaf["limits"]["taken"] if one["name"] == "tokens_per_hour"] == [True]
+    taken = answer.json()["usage"]["total_tokens"]
+    assert taken < 60
+    assert told() == 0
+    for _ in range(60 // taken + 2):
+        assert client.ask(body).status == 200
+    assert wait_until(lambda: told() == 1)
+    assert client.ask(body).status == 200
+    assert told() == 1
