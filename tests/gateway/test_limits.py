@@ -213,7 +213,11 @@ def test_how_limits_stand_is_shown_simulated_and_reset(gateway: Gateway, client:
     assert (nobody.stdout, "none of these is under a limit" in nobody.stderr) == ("", True)
 
     assert limits(gateway, "reset").returncode == 2
-    assert limits(gateway, "reset", "--team", "lab").returncode == 0
+    done = limits(gateway, "reset", "--team", "lab")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        0,
+        ["team:lab tokens_per_day is reset", "team:lab usd_per_month is reset"],
+    )
     (row, *_) = json.loads(limits(gateway, "show", "--team", "lab", "--format", "json").stdout)
     assert row["taken"] == 0
     (leaf,) = gateway.leaves("limits.reset")
