@@ -79,13 +79,19 @@ class Standings:
                 if missing := self._missing(asked, limits):
                     return 404, _error(f"{'; '.join(missing)}; nothing is reset")
                 return 200, orjson.dumps({"reset": await self._reset(asked, limits)})
-            return 200, orjson.dumps({"limits": await self._show(asked)})
+            return 200, orjson.dumps(await self._show(asked))
         except StoreError as error:
             return 503, _error(str(error))
 
-    async def _show(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+    async def _show(self, asked: Mapping[str, str]) -> dict[str, Any]:
         limits, ledger = self._limits(asked), self.parts.stores.ledger
-        return report(limits, await ledger.counts(limits), ledger.wall_s(), self._amounts(asked))
+        amounts, refused = self._simulated(asked)
+        rows = report(limits, await ledger.counts(limits), ledger.wall_s(), amounts)
+        if amounts is not None and not asked.get("model"):
+            for row in rows:
+                if row["unit"] == "usd":  # what it takes depends on the model
+                    row |= {"takes": None, "fits": None}
+        return {"limits": rows} if refused is None else {"limits": rows, "refused": refused}
 
     async def _reset(self, asked: Mapping[str, str], limits: Sequence[Limit]) -> list[dict[str, str]]:
         await self.parts.stores.ledger.reset(limits)
@@ -109,13 +115,17 @@ class Standings:
             if name in asked and f"{name}:{asked[name]}" not in limited
         ]
 
-    def _amounts(self, asked: Mapping[str, str]) -> Amounts | None:
+    def _simulated(self, asked: Mapping[str, str]) -> tuple[Amounts | None, str | None]:
+        """Return what a call would take, if one is asked about, and why it is refused whatever its limits say, if it is."""
         if not any(name in asked for name in AMOUNTS):
-            return None
+            return None, None
         into, out = (int(asked.get(name, "0")) for name in AMOUNTS)
-        call = Call("openai_chat", "chat", asked.get("model", ""), False, (), out, 1, None, (), {})
-        price = self.parts.price_for(call)
-        return Amounts(into, out, 0 if price is None else hold_of(into, out, price))
+        model = asked.get("model", "")
+        price = self.parts.price_for(Call("openai_chat", "chat", model, False, (), out, 1, None, (), {}))
+        if price is not None:
+            return Amounts(into, out, hold_of(into, out, price)), None
+        refuses = model and self.parts.settings.processing.costs.unknown_model == "refuse"
+        return Amounts(into, out), f"model `{model}` has no known price and cannot be budgeted" if refuses else None
 
     def _limits(self, asked: Mapping[str, str]) -> list[Limit]:
         """Return the limits of a call, if a user is named; else those of the subjects that are named; else all."""

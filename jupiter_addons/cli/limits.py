@@ -80,22 +80,28 @@ def show(config_path: Path | None, form: str, **asked: str | None) -> None:
 def simulate(config_path: Path | None, form: str, input_tokens: int, output_tokens: int, **asked: str | None) -> int:
     """Tell whether a call would be let through now.
 
-    Nothing is taken.  What it takes counts for money only with --model.  Exit code 1: it would not be let through.
+    Nothing is taken.  What it takes of money is known only with --model.  Exit code 1: it would not be let through.
     """
     if not asked.get("user"):
         raise click.UsageError("a call is somebody's: name a --user")
     wanted = {**asked, "input_tokens": str(input_tokens), "output_tokens": str(output_tokens)}
-    rows = _ask(configuration(config_path), "GET", wanted)["limits"]
+    found = _ask(configuration(config_path), "GET", wanted)
+    rows, refused = found["limits"], found.get("refused")
+    unknown = any(row["fits"] is None for row in rows)
     if form == "json":
         click.echo(json.dumps(rows))
     else:
         click.echo(f"{'SUBJECT':28}{'LIMIT':28}{'TAKES':>14}{'LEFT':>14}")
         for row in rows:
-            verdict = "" if row["fits"] else f"  would {row['enforcement']}"
+            verdict = f"  would {row['enforcement']}" if row["fits"] is False else ""
             left = _shown(row["remaining"])
             click.echo(f"{row['subject'][:26]:28}{row['limit']:28}{_shown(row['takes']):>14}{left:>14}{verdict}")
-    refusing = [row for row in rows if not row["fits"] and row["enforcement"] not in ("alert", "shadow")]
-    return 1 if refusing else 0
+    if unknown:
+        click.echo("what it takes of money is not known: name its --model", err=True)
+    if refused is not None:
+        click.echo(f"it would be refused: {refused}", err=True)
+    refusing = [row for row in rows if row["fits"] is False and row["enforcement"] not in ("alert", "shadow")]
+    return 1 if refusing or refused is not None else 0
 
 
 @limits.command()
@@ -144,5 +150,7 @@ def _ask(settings: Configuration, method: str, asked: dict[str, str | None], tok
     return body
 
 
-def _shown(value: float) -> str:
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "?"
     return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

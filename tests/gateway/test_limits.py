@@ -208,6 +208,10 @@ def test_how_limits_stand_is_shown_simulated_and_reset(gateway: Gateway, client:
     refused = limits(gateway, *call, "--output-tokens", "500")
     assert refused.returncode == 1
     assert "would block" in refused.stdout
+    nameless = limits(gateway, "simulate", "--user", "alice", "--input-tokens", "900")
+    assert (nameless.returncode, nameless.stderr) == (0, "what it takes of money is not known: name its --model\n")
+    priceless = limits(gateway, "simulate", "--user", "alice", "--model", "unheard-of")
+    assert (priceless.returncode, "no known price" in priceless.stderr) == (1, True)
 
     nobody = limits(gateway, "show", "--team", "nobody")
     assert (nobody.stdout, "none of these is under a limit" in nobody.stderr) == ("", True)
