@@ -244,7 +244,8 @@ def report(calls: Iterable[Call], groupings: Iterable[Grouping] = GROUPINGS, *, 
 
     `budgets` replays what leaves say of reservations: what was held when a call was admitted, what it was charged, and what
     that took of each limit it was counted under, period by period; `calls` have to come in the order of their times then.
-    Which key a rule counts under is not in a leaf.  Limits on how many calls run at once are left out: that does not add up.
+    Two kinds of limits are left out: on how many calls run at once, which does not add up, and those of rules, because a leaf
+    does not say which rule's and which key's they are.
     """
     found = Report(by={name: {} for name in groupings}, balances={} if budgets else None)
     for call in calls:
@@ -259,7 +260,7 @@ def report(calls: Iterable[Call], groupings: Iterable[Grouping] = GROUPINGS, *, 
         if found.balances is not None and call["user"] is not None:
             found.balances.setdefault((day(call["t_us"]), call["user"]), Balance()).add(call)
             for entry in call["taken"] or ():
-                if entry["unit"] == "calls":
+                if entry["unit"] == "calls" or entry["by"] == "rule":
                     continue
                 by = entry["by"]
                 of = {"user": call["user"], "key": call["key_id"]}.get(by, entry.get("of", NOBODY))

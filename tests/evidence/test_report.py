@@ -84,6 +84,12 @@ def test_running_calls_do_not_add_up():
     assert report([a_call(0, "running", unit="calls")] * 3, [], budgets=True).standings == {}
 
 
+def test_what_rules_count_by_keys_that_no_leaf_names_is_not_added_up():
+    taken = [counted("rule:p/r:alice", name="rule", unit="requests", held=1, limit=1, period="60s")]
+    (call,) = calls(seal([a_decision("c", taken=taken), an_outcome("c")]))
+    assert report([call], [], budgets=True).standings == {}
+
+
 @pytest.mark.parametrize("unit", ["nusd", "tokens", "input_tokens", "output_tokens"])
 def test_a_call_whose_process_died_took_all_that_it_held(unit):
     died = a_call(0, "ever", unit=unit, held=900, leaves=[interrupted("c")])
