@@ -4,6 +4,7 @@
     GET  /limits?user=alice&model=gpt-4o&input_tokens=500&output_tokens=100   what it would take
     POST /limits?team=lab                                                 forget what was taken, but for what runs
 
+What is forgotten is what the subjects that are named have taken, and the keys of a user: nothing that others share with them.
 To reset takes the token in `<state_dir>/admin.token`: who may read that file may read the counters' own, and no page in a
 browser can.  What is told of users is not for pages either; `telemetry.admin` turns them away.
 """
@@ -13,7 +14,7 @@ import hmac
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,31 +75,57 @@ class Standings:
             if method == "POST":
                 if not hmac.compare_digest(token.encode(), self._token.encode()):
                     return 403, _error(f"a reset takes the token in {TOKEN_FILE}")
-                return 200, orjson.dumps({"reset": await self._reset(asked)})
-            return 200, orjson.dumps({"limits": await self._show(asked)})
+                limits = self._limits_of(asked)
+                if missing := self._missing(asked, limits):
+                    return 404, _error(f"{'; '.join(missing)}; nothing is reset")
+                return 200, orjson.dumps({"reset": await self._reset(asked, limits)})
+            return 200, orjson.dumps(await self._show(asked))
         except StoreError as error:
             return 503, _error(str(error))
 
-    async def _show(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+    async def _show(self, asked: Mapping[str, str]) -> dict[str, Any]:
         limits, ledger = self._limits(asked), self.parts.stores.ledger
-        return report(limits, await ledger.counts(limits), ledger.wall_s(), self._amounts(asked))
+        amounts, refused = self._simulated(asked)
+        rows = report(limits, await ledger.counts(limits), ledger.wall_s(), amounts)
+        if amounts is not None and not asked.get("model"):
+            for row in rows:
+                if row["unit"] == "usd":  # what it takes depends on the model
+                    row |= {"takes": None, "fits": None}
+        return {"limits": rows} if refused is None else {"limits": rows, "refused": refused}
 
-    async def _reset(self, asked: Mapping[str, str]) -> int:
-        limits = self._limits(asked)
+    async def _reset(self, asked: Mapping[str, str], limits: Sequence[Limit]) -> list[dict[str, str]]:
         await self.parts.stores.ledger.reset(limits)
         who = {name: asked[name] for name in SUBJECTS if name in asked}
         if "user" in who:
             who["user"] = pseudonym(self.parts.stores.pseudonym_key, who["user"])
         await self.parts.stores.log.append(control("limits.reset", limits=len(limits), **who))
-        return len(limits)
+        return [{"subject": limit.subject, "limit": limit.name} for limit in limits]
 
-    def _amounts(self, asked: Mapping[str, str]) -> Amounts | None:
+    def _missing(self, asked: Mapping[str, str], limits: Sequence[Limit]) -> list[str]:
+        """Return what is wrong with the subjects of a reset: one that nobody is, or that no limit is on, may be misspelled."""
+        user = asked.get("user")
+        if user is not None and user not in self._users():
+            return [f"no user is called `{user}`"]
+        limited = {limit.subject for limit in limits}
+        if user is not None and any(f"key:{key}" in limited for key in self._keys_of(user)):
+            limited.add(f"user:{user}")
+        return [
+            f"{name} `{asked[name]}` is under no limit of its own"
+            for name in SUBJECTS
+            if name in asked and f"{name}:{asked[name]}" not in limited
+        ]
+
+    def _simulated(self, asked: Mapping[str, str]) -> tuple[Amounts | None, str | None]:
+        """Return what a call would take, if one is asked about, and why it is refused whatever its limits say, if it is."""
         if not any(name in asked for name in AMOUNTS):
-            return None
+            return None, None
         into, out = (int(asked.get(name, "0")) for name in AMOUNTS)
-        call = Call("openai_chat", "chat", asked.get("model", ""), False, (), out, 1, None, (), {})
-        price = self.parts.price_for(call)
-        return Amounts(into, out, 0 if price is None else hold_of(into, out, price))
+        model = asked.get("model", "")
+        price = self.parts.price_for(Call("openai_chat", "chat", model, False, (), out, 1, None, (), {}))
+        if price is not None:
+            return Amounts(into, out, hold_of(into, out, price)), None
+        refuses = model and self.parts.settings.processing.costs.unknown_model == "refuse"
+        return Amounts(into, out), f"model `{model}` has no known price and cannot be budgeted" if refuses else None
 
     def _limits(self, asked: Mapping[str, str]) -> list[Limit]:
         """Return the limits of a call, if a user is named; else those of the subjects that are named; else all."""
@@ -111,9 +138,29 @@ class Standings:
         named = {f"{name}:{asked[name]}" for name in SUBJECTS if name in asked}
         if named:
             return [limit for limit in shared if limit.subject in named]
-        users = (self.parts.limits_for(self._principal(user, {}), "") for user in self.parts.directory)
-        own = [limit for limits in users for limit in limits if limit.subject.startswith("user:")]
-        return [*own, *shared]
+        return [*(limit for user in self._users() for limit in self._own(user, {})), *shared]
+
+    def _limits_of(self, asked: Mapping[str, str]) -> list[Limit]:
+        """Return the limits of the subjects that are named and of no others, a user's keys among them; all if none is."""
+        if "user" not in asked:
+            return self._limits(asked)
+        user = asked["user"]
+        named = {f"{name}:{asked[name]}" for name in SUBJECTS if name in asked}
+        named |= {f"key:{key}" for key in self._keys_of(user)}
+        return [*self._own(user, asked), *(one for one in self.parts.limit_plan.shared() if one.subject in named)]
+
+    def _own(self, user: str, asked: Mapping[str, str]) -> list[Limit]:
+        """Return the limits that are a user's alone."""
+        limits = self.parts.limits_for(self._principal(user, asked), "")
+        return [limit for limit in limits if limit.subject == f"user:{user}"]
+
+    def _users(self) -> Sequence[str]:
+        """Return everybody that the configuration or a key names.  Raises StoreError."""
+        keyed = (record.user for record in self.parts.stores.keys.current().values())
+        return sorted({*self.parts.directory, *self.parts.settings.limits.by_user, *keyed})
+
+    def _keys_of(self, user: str) -> list[str]:
+        return [record.id for record in self.parts.stores.keys.current().values() if record.user == user]
 
     def _principal(self, user: str, asked: Mapping[str, str]) -> Principal:
         known = self.parts.directory.get(user)

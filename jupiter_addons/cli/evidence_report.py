@@ -139,6 +139,8 @@ def _show_budgets(found: Report, known: Mapping[str, str]) -> None:
         whose = known.get(of, of) if of != NOBODY else ""
         line = f"{_cut(period, 25):26}{_cut(name, 25):26}{_cut(f'{by} {whose}'.strip(), 25):26}{standing.calls:>7,}"
         click.echo(f"{line}{_quantity(standing.unit, standing.took):>16}{_quantity(standing.unit, standing.limit):>16}")
+    if any(standing.slides for standing in found.standings.values()):
+        click.echo("TAKEN is the most in any one window where that is a length of time; a bucket's burst comes on top")
 
 
 def _amounts(balance: Balance) -> str:

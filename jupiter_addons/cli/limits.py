@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -20,36 +21,44 @@ def limits() -> None:
     """Show, simulate and reset limits of the running gateway."""
 
 
-def _subjects[F](command: F) -> F:
-    for name, about in (
-        ("provider", "A provider."),
-        ("model", "A model."),
-        ("organisation", "An organisation."),
-        ("team", "A team; with --user, in place of the user's own."),
-        ("key", "The id of a key."),
-        ("user", "A user: all limits of a call by that user, those of the team and overall too."),
-    ):
-        command = click.option(f"--{name}", help=about)(command)  # type: ignore[type-var] # click's own decorator
-    return command
+_OF_A_CALL = (
+    "A user: all limits of a call by that user, those of the team and overall too.",
+    "A team; with --user, in place of the user's own.",
+)
+_ALONE = ("A user: the limits of that user and of the user's keys, none that are shared.", "A team.")
+
+
+def _subjects[F](user: str, team: str) -> Callable[[F], F]:
+    def add(command: F) -> F:
+        for name, about in (
+            ("provider", "A provider."),
+            ("model", "A model."),
+            ("organisation", "An organisation."),
+            ("team", team),
+            ("key", "The id of a key."),
+            ("user", user),
+        ):
+            command = click.option(f"--{name}", help=about)(command)  # type: ignore[type-var] # click's own decorator
+        return command
+
+    return add
 
 
 @limits.command()
 @config_option
 @format_option
-@_subjects
+@_subjects(*_OF_A_CALL)
 def show(config_path: Path | None, form: str, **asked: str | None) -> None:
     """Show what is taken and left.
 
-    If nobody is named, that is of what is shared, and of each user under identity.principals.
+    If nobody is named, that is of what is shared, and of each user that the configuration or a key names.
     """
     rows = _ask(configuration(config_path), "GET", asked)["limits"]
     if form == "json":
         click.echo(json.dumps(rows))
         return
     if not rows:
-        click.echo(
-            "none of these is under a limit; of a user who is not under identity.principals, name the --user", err=True
-        )
+        click.echo("none of these is under a limit", err=True)
         return
     click.echo(f"{'SUBJECT':28}{'LIMIT':28}{'MOST':>14}{'TAKEN':>14}{'HELD':>12}{'LEFT':>14}  PERIOD")
     for row in rows:
@@ -60,7 +69,7 @@ def show(config_path: Path | None, form: str, **asked: str | None) -> None:
 @limits.command()
 @config_option
 @format_option
-@_subjects
+@_subjects(*_OF_A_CALL)
 @click.option(
     "--input-tokens",
     type=click.IntRange(0),
@@ -71,39 +80,48 @@ def show(config_path: Path | None, form: str, **asked: str | None) -> None:
 def simulate(config_path: Path | None, form: str, input_tokens: int, output_tokens: int, **asked: str | None) -> int:
     """Tell whether a call would be let through now.
 
-    Nothing is taken.  What it takes counts for money only with --model.  Exit code 1: it would not be let through.
+    Nothing is taken.  What it takes of money is known only with --model.  Exit code 1: it would not be let through.
     """
     if not asked.get("user"):
         raise click.UsageError("a call is somebody's: name a --user")
     wanted = {**asked, "input_tokens": str(input_tokens), "output_tokens": str(output_tokens)}
-    rows = _ask(configuration(config_path), "GET", wanted)["limits"]
+    found = _ask(configuration(config_path), "GET", wanted)
+    rows, refused = found["limits"], found.get("refused")
+    unknown = any(row["fits"] is None for row in rows)
     if form == "json":
         click.echo(json.dumps(rows))
     else:
         click.echo(f"{'SUBJECT':28}{'LIMIT':28}{'TAKES':>14}{'LEFT':>14}")
         for row in rows:
-            verdict = "" if row["fits"] else f"  would {row['enforcement']}"
+            verdict = f"  would {row['enforcement']}" if row["fits"] is False else ""
             left = _shown(row["remaining"])
             click.echo(f"{row['subject'][:26]:28}{row['limit']:28}{_shown(row['takes']):>14}{left:>14}{verdict}")
-    refusing = [row for row in rows if not row["fits"] and row["enforcement"] not in ("alert", "shadow")]
-    return 1 if refusing else 0
+    if unknown:
+        click.echo("what it takes of money is not known: name its --model", err=True)
+    if refused is not None:
+        click.echo(f"it would be refused: {refused}", err=True)
+    refusing = [row for row in rows if row["fits"] is False and row["enforcement"] not in ("alert", "shadow")]
+    return 1 if refusing or refused is not None else 0
 
 
 @limits.command()
 @config_option
-@_subjects
+@_subjects(*_ALONE)
 @click.option("--all", "everything", is_flag=True, help="Of everybody.")
 def reset(config_path: Path | None, everything: bool, **asked: str | None) -> None:
     """Forget what was taken, but for what runs.
 
-    The evidence says so.  With --user that goes for every limit of a call by that user: what the whole team has taken is
-    forgotten, too.
+    The evidence says so.  That goes for the limits of whoever is named: with --user not for those of the user's team, nor for
+    any others that are shared.  If one of them is under no limit of its own, nothing is reset.
     """
     if everything == any(asked.values()):
         raise click.UsageError("name whose limits are to be reset, or say --all")
     settings = configuration(config_path)
     done = _ask(settings, "POST", asked, _token(settings))["reset"]
-    click.echo(f"{done} {'limit is' if done == 1 else 'limits are'} reset", err=True)
+    for row in done:
+        click.echo(f"{row['subject']} {row['limit']} is reset", err=True)
+    if not done:
+        click.echo("there are no limits to reset", err=True)
 
 
 def _token(settings: Configuration) -> str:
@@ -132,5 +150,7 @@ def _ask(settings: Configuration, method: str, asked: dict[str, str | None], tok
     return body
 
 
-def _shown(value: float) -> str:
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "?"
     return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

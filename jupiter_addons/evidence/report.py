@@ -5,7 +5,8 @@ users and models.  Money is whole nano-dollars throughout: sums are exact.
 """
 
 import datetime
-from collections import Counter
+import re
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -76,6 +77,7 @@ class Balance:
     held_nusd: int = 0
     """Held in all, when calls were admitted."""
     charged_nusd: int = 0
+    """Of a call whose process died all that was held: nobody can tell what it came to, and counters keep it so."""
     given_back_nusd: int = 0
     still_held_nusd: int = 0
     """Of calls that are still open."""
@@ -85,7 +87,8 @@ class Balance:
 
     def add(self, call: Call) -> None:
         """Replay a call."""
-        held, charged = call["hold_nusd"] or 0, call["cost_nusd"] or 0
+        held, cost = call["hold_nusd"] or 0, _amount("nusd", call)
+        charged = held if cost is None else cost
         self.held_nusd += held
         if call["status"] == "open":
             self.still_held_nusd += held
@@ -102,17 +105,50 @@ class Balance:
         return {name: getattr(self, name) for name in Balance.__slots__}
 
 
-@dataclass(slots=True)
+_WINDOW = re.compile(r"(\d+)s(?:-bucket)?")
+"""A period that has no end: whatever is counted there is counted for so many seconds."""
+_STEPS = 1000
+"""How finely the time of a window is told apart: so many amounts are remembered at most, however many calls there are."""
+
+
+class _Window:
+    """What fell in one window that slides, and the most that ever did; calls come in the order of their times."""
+
+    __slots__ = ("_amounts", "_now", "_step_us", "most")
+
+    def __init__(self, window_s: int) -> None:
+        self._step_us = window_s * 1_000_000 // _STEPS
+        self._amounts: deque[tuple[int, int]] = deque()
+        self._now = self.most = 0
+
+    def add(self, t_us: int, amount: int) -> None:
+        step = t_us // self._step_us
+        while self._amounts and self._amounts[0][0] <= step - _STEPS:
+            self._now -= self._amounts.popleft()[1]
+        if self._amounts and self._amounts[-1][0] == step:
+            amount_before = self._amounts.pop()[1]
+            self._amounts.append((step, amount_before + amount))
+        else:
+            self._amounts.append((step, amount))
+        self._now += amount
+        self.most = max(self.most, self._now)
+
+
 class Standing:
     """What calls took of one limit in one period, replayed; in the limit's own unit."""
 
-    unit: str
-    limit: int
-    """As the last call was told: a limit may be changed within its period."""
-    calls: int = 0
-    held: int = 0
-    took: int = 0
-    still_held: int = 0
+    __slots__ = ("_window", "calls", "held", "limit", "still_held", "took", "unit")
+
+    def __init__(self, unit: str, limit: int, period: str) -> None:
+        found = _WINDOW.fullmatch(period)
+        self._window = None if found is None else _Window(int(found[1]))
+        self.unit = unit
+        self.limit = limit
+        """As the last call was told: a limit may be changed within its period."""
+        self.calls = self.held = self.still_held = 0
+        self.took = 0
+        """Of a limit in a window that slides or a bucket: the most in any time of its length.  A bucket lets through its burst
+        besides."""
 
     def add(self, entry: Mapping[str, Any], call: Call) -> None:
         """Replay what a call took: what its outcome says, or what it was held at while there is none that says it."""
@@ -122,12 +158,22 @@ class Standing:
         self.held += held
         if call["status"] == "open":
             self.still_held += held
+            return
+        took = held if amount is None else amount
+        if self._window is None:
+            self.took += took
         else:
-            self.took += held if amount is None else amount
+            self._window.add(call["t_us"], took)
+            self.took = self._window.most
+
+    @property
+    def slides(self) -> bool:
+        """Whether what was taken is the most in any one window."""
+        return self._window is not None
 
     def as_json(self) -> dict[str, int | str]:
         """Return it by name."""
-        return {name: getattr(self, name) for name in Standing.__slots__}
+        return {name: getattr(self, name) for name in ("unit", "limit", "calls", "held", "took", "still_held")}
 
 
 type LimitKey = tuple[str, str, str, str]
@@ -135,18 +181,19 @@ type LimitKey = tuple[str, str, str, str]
 
 
 def _amount(unit: str, call: Call) -> int | None:
-    """Return what a call came to, None if nobody can tell; one that was refused comes to a request."""
+    """Return what a call came to, None if nobody can tell; one that ended where it was decided comes to a request."""
+    if unit == "requests":
+        return 1
+    cost: int | None = call["cost_nusd"]
+    if cost is None:
+        return 0 if call["verdict"] == "deny" or call["end_idx"] == call["idx"] else None
     match unit:
-        case "requests":
-            return 1
         case "nusd":
-            cost: int | None = call["cost_nusd"]
-            return 0 if cost is None and call["verdict"] == "deny" else cost
+            return cost
         case "input_tokens" | "output_tokens":
-            counted: int | None = call[unit]
-            return 0 if counted is None and call["verdict"] == "deny" else counted
+            return call[unit] or 0
         case _:
-            return 0 if call["verdict"] == "deny" else tokens(call)
+            return tokens(call) or 0
 
 
 @dataclass(slots=True)
@@ -196,7 +243,9 @@ def report(calls: Iterable[Call], groupings: Iterable[Grouping] = GROUPINGS, *, 
     """Add calls up.
 
     `budgets` replays what leaves say of reservations: what was held when a call was admitted, what it was charged, and what
-    that took of each limit it was counted under, period by period.  Which key a rule counts under is not in a leaf.
+    that took of each limit it was counted under, period by period; `calls` have to come in the order of their times then.
+    Two kinds of limits are left out: on how many calls run at once, which does not add up, and those of rules, because a leaf
+    does not say which rule's and which key's they are.
     """
     found = Report(by={name: {} for name in groupings}, balances={} if budgets else None)
     for call in calls:
@@ -207,15 +256,18 @@ def report(calls: Iterable[Call], groupings: Iterable[Grouping] = GROUPINGS, *, 
         found.unpriced += call["status"] == "ok" and not call["cost_nusd"]
         found.estimated += call["usage"] not in (None, "provider")
         for name, groups in found.by.items():
-            key = _KEYS[name](call) or NOBODY
-            groups.setdefault(key, Sums()).add(call)
+            groups.setdefault(_KEYS[name](call) or NOBODY, Sums()).add(call)
         if found.balances is not None and call["user"] is not None:
             found.balances.setdefault((day(call["t_us"]), call["user"]), Balance()).add(call)
             for entry in call["taken"] or ():
+                if entry["unit"] == "calls" or entry["by"] == "rule":
+                    continue
                 by = entry["by"]
                 of = {"user": call["user"], "key": call["key_id"]}.get(by, entry.get("of", NOBODY))
-                standing = Standing(entry["unit"], entry["limit"])
-                found.standings.setdefault((entry["period"], entry["name"], by, of), standing).add(entry, call)
+                key = (entry["period"], entry["name"], by, of)
+                if key not in found.standings:
+                    found.standings[key] = Standing(entry["unit"], entry["limit"], entry["period"])
+                found.standings[key].add(entry, call)
     return found
 
 

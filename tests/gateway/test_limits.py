@@ -208,12 +208,20 @@ def test_how_limits_stand_is_shown_simulated_and_reset(gateway: Gateway, client:
     refused = limits(gateway, *call, "--output-tokens", "500")
     assert refused.returncode == 1
     assert "would block" in refused.stdout
+    nameless = limits(gateway, "simulate", "--user", "alice", "--input-tokens", "900")
+    assert (nameless.returncode, nameless.stderr) == (0, "what it takes of money is not known: name its --model\n")
+    priceless = limits(gateway, "simulate", "--user", "alice", "--model", "unheard-of")
+    assert (priceless.returncode, "no known price" in priceless.stderr) == (1, True)
 
     nobody = limits(gateway, "show", "--team", "nobody")
     assert (nobody.stdout, "none of these is under a limit" in nobody.stderr) == ("", True)
 
     assert limits(gateway, "reset").returncode == 2
-    assert limits(gateway, "reset", "--team", "lab").returncode == 0
+    done = limits(gateway, "reset", "--team", "lab")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        0,
+        ["team:lab tokens_per_day is reset", "team:lab usd_per_month is reset"],
+    )
     (row, *_) = json.loads(limits(gateway, "show", "--team", "lab", "--format", "json").stdout)
     assert row["taken"] == 0
     (leaf,) = gateway.leaves("limits.reset")
