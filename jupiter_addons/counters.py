@@ -13,6 +13,7 @@ from jupiter_addons.addresses import redis_address
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.evidence.took import took
+from jupiter_addons.extras import REDIS
 from jupiter_addons.limits.memory import MemoryStore
 from jupiter_addons.limits.recorded import recorded_counter
 from jupiter_addons.limits.store import Counter, Store, Taken
@@ -103,5 +104,5 @@ def remote_store(settings: Configuration, member: str) -> RemoteStore:
     try:
         from jupiter_addons.storage.limits_redis import RedisStore
     except ImportError as error:
-        raise StoreError("Redis needs the extra `redis`; hint: pip install 'mercator-jupiter[redis]'") from error
+        raise StoreError(str(REDIS)) from error
     return RedisStore(redis_address(settings.limits.storage.url or ""), settings.environment, member)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jupiter_addons.addresses import archive_address
 from jupiter_addons.errors import StoreError
+from jupiter_addons.extras import S3, TIMESTAMPS
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
@@ -22,8 +23,6 @@ from jupiter_addons.storage.signing_keys import Keys
 if TYPE_CHECKING:
     from jupiter_addons.evidence.timestamp import Authority
     from jupiter_addons.storage.archive_s3 import Bucket
-
-TIMESTAMPS = "timestamps need the extra `timestamps`; hint: pip install 'mercator-jupiter[timestamps]'"
 
 
 def logs_of(settings: Configuration) -> Sequence[Place]:
@@ -71,7 +70,7 @@ def open_archive(url: str) -> "Bucket":
     try:
         from jupiter_addons.storage.archive_s3 import Bucket
     except ImportError as error:
-        raise StoreError("an archive needs the extra `s3`; hint: pip install 'mercator-jupiter[s3]'") from error
+        raise StoreError(str(S3)) from error
     return Bucket(archive_address(url))
 
 
@@ -80,7 +79,7 @@ def open_authority(ca_file: Path) -> "Authority":
     try:
         from jupiter_addons.evidence.timestamp import Authority
     except ImportError as error:
-        raise StoreError(TIMESTAMPS) from error
+        raise StoreError(str(TIMESTAMPS)) from error
     try:
         return Authority(ca_file.read_bytes())
     except (OSError, ValueError) as error:

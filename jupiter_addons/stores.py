@@ -13,6 +13,7 @@ from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.cosignature import Cosigner, parse_cosigner
 from jupiter_addons.evidence.record import control, pseudonym
 from jupiter_addons.evidence.schedule import parse
+from jupiter_addons.extras import POSTGRES
 from jupiter_addons.identity.passes import Passes
 from jupiter_addons.kept import ended_logs, logs_of_host, open_archive, open_authority
 from jupiter_addons.limits.ledger import Ledger
@@ -27,7 +28,7 @@ from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_archive import Archiving, Archivist
 from jupiter_addons.storage.evidence_cosigned import Cosigned
 from jupiter_addons.storage.evidence_keeper import Keeper, begin
-from jupiter_addons.storage.evidence_places import EXTRA, Place, ServerLog, snapshot
+from jupiter_addons.storage.evidence_places import Place, ServerLog, snapshot
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog, Identity
 from jupiter_addons.storage.evidence_stamped import Stamps
 from jupiter_addons.storage.evidence_upkeep import Retention, Upkeep
@@ -227,7 +228,7 @@ def _in_postgres(
         from jupiter_addons.storage.evidence_postgres_log import Options, open_log
         from jupiter_addons.storage.evidence_postgres_rollup import RollUpLease
     except ImportError as error:
-        raise StoreError(EXTRA) from error
+        raise StoreError(str(POSTGRES)) from error
     options = Options(
         url,
         settings.spool_dir_of(worker),

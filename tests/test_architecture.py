@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "jupiter_addons"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
-GROUND = {"errors", "units", "documents", "zones", "addresses"}
+GROUND = {"errors", "units", "documents", "zones", "addresses", "extras"}
 CORE = {"identity", "enrichment", "policy", "limits", "routing", "evidence"}
 EDGES = {"storage", "settings", "telemetry"}
 BELOW_STAGES = GROUND | {"dialects", "exchange"} | CORE | EDGES

@@ -16,6 +16,7 @@ from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_cosigned import Cosigned
 from jupiter_addons.storage.evidence_places import LogSnapshot, Place, snapshot
+from jupiter_addons.storage.evidence_query import pruned_to
 
 
 @click.command(short_help="Write a bundle that proves a call to anybody.")
@@ -50,7 +51,7 @@ def prove(config_path: Path | None, call_id: str, output: Path | None, cosigned:
     settings = configuration(config_path)
     data = bundle_of(settings, call_id, cosigned=cosigned, timestamped=timestamped)
     if data is None:
-        click.echo(f"jupiter: there is no call `{call_id}` on record", err=True)
+        click.echo(f"jupiter: {absent(settings, call_id)}", err=True)
         return 1
     if output is None:
         click.echo(data, nl=False)
@@ -85,6 +86,13 @@ def bundle_of(
         if place.exists() and (found := _bundle(place, call_id, manifest, under)) is not None:
             return found
     return None
+
+
+def absent(settings: Configuration, call_id: str) -> str:
+    """Say that a call is not on record, and whether it may have been.  Raises StoreError."""
+    said = f"there is no call `{call_id}` on record"
+    gone = [f"0 to {upto - 1} of {place.name}" for place in logs_of(settings) if (upto := pruned_to(place))]
+    return f"{said}; leaves {', '.join(gone)} were pruned, and it may have been among them" if gone else said
 
 
 def _newest(log: LogSnapshot, _covered: int) -> tuple[int, bytes, None]:

@@ -63,7 +63,7 @@ def prune(config_path: Path | None, form: str, dry_run: bool, yes: bool, abandon
     if not dry_run and not all(cut.is_empty for cut in done.cuts.values()):
         for path in done.cuts:
             if isinstance(path, Path):
-                hold_lock(path).close()  # a gateway that runs would be found only after the question
+                _refuse_if_written(settings, path)  # a gateway that runs would be found only after the question
         leaves, contents = (sum(getattr(cut, what) for cut in done.cuts.values()) for what in ("leaves", "contents"))
         if not yes:
             question = f"Delete {_leaves(leaves)} and the content of {counted(contents, 'call')} for good?"
@@ -76,6 +76,17 @@ def prune(config_path: Path | None, form: str, dry_run: bool, yes: bool, abandon
     else:
         _show(done, "would go" if dry_run else "gone", settings)
     return 1 if done.refused else 0
+
+
+def _refuse_if_written(settings: Configuration, path: Path) -> None:
+    try:
+        hold_lock(path).close()
+    except StoreError as error:
+        if not isinstance(error.__cause__, BlockingIOError):
+            raise
+        schedule = settings.evidence.retention.schedule
+        when = "if evidence.retention.schedule is set" if schedule is None else f"at `{schedule}`, UTC"
+        raise StoreError(f"{error}; hint: a running gateway prunes by itself {when}; else stop it first") from error
 
 
 async def _prune(

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -77,15 +78,21 @@ TABLE: Mapping[str, Column] = {
     "tags": Column("TAGS", 24, _tags),
     "why": Column("WHY", 24, _why),
 }
-USUAL = "time,status,http,model,tokens,cost,why"
+USUAL = ("time", "status", "http", "model", "tokens", "cost", "why")
+WIDE = ("time", "user", *USUAL[1:])
+"""What is usual where there is room for it."""
 
 
-def _columns(_context: click.Context, _parameter: click.Parameter, value: str) -> Sequence[Column]:
-    names = value.split(",")
+def _columns(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Sequence[Column]:
+    names = _usual(shutil.get_terminal_size().columns) if value is None else value.split(",")
     for name in names:
         if name not in TABLE:
             raise click.BadParameter(f"there is no column `{name}`; there are {', '.join(TABLE)}")
     return [TABLE[name] for name in names]
+
+
+def _usual(room: int) -> Sequence[str]:
+    return WIDE if sum(TABLE[name].width for name in WIDE) <= room else USUAL
 
 
 @click.command()
@@ -104,9 +111,7 @@ def _columns(_context: click.Context, _parameter: click.Parameter, value: str) -
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
 @click.option("--all", "all_", is_flag=True, help="All of them, however many.")
 @click.option("--cursor", metavar="TEXT", help="Go on where the page before ended; it has said how.")
-@click.option(
-    "--columns", "shown", metavar="NAMES", default=USUAL, callback=_columns, help=f"Which columns: {', '.join(TABLE)}."
-)
+@click.option("--columns", "shown", metavar="NAMES", callback=_columns, help=f"Which columns: {', '.join(TABLE)}.")
 def query(
     config_path: Path | None,
     form: str,

@@ -9,22 +9,39 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import click
 
+from jupiter_addons.cli.evidence_witnesses import known
 from jupiter_addons.cli.on_record import operator, outbox, recorded
 from jupiter_addons.cli.options import config_option, configuration, format_option
-from jupiter_addons.errors import StoreError
+from jupiter_addons.errors import StoreError, VerificationError
+from jupiter_addons.evidence import checkpoint
+from jupiter_addons.evidence.checkpoint import Checkpoint
 from jupiter_addons.evidence.recovery import UNKNOWN, GivenUp, given_up
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_anchor import Anchors
-from jupiter_addons.storage.evidence_recovery import Trouble, diagnose, set_anchors_aside, set_aside, trouble
+from jupiter_addons.storage.evidence_cosigned import Cosigned
+from jupiter_addons.storage.evidence_places import rolled_up
+from jupiter_addons.storage.evidence_recovery import (
+    Trouble,
+    diagnose,
+    set_anchors_aside,
+    set_aside,
+    trouble,
+    with_known,
+)
 from jupiter_addons.storage.evidence_sqlite import Identity
+from jupiter_addons.storage.evidence_stamped import Stamps
 from jupiter_addons.storage.evidence_upkeep import record_left
+from jupiter_addons.storage.signing_keys import Keys
 from jupiter_addons.stores import Stores
 
 
@@ -77,7 +94,24 @@ def _troubles(settings: Configuration) -> tuple[list[Trouble], Anchors | None]:
         return [trouble(path, why, None) for path in paths], None
     anchors = Anchors(settings.anchor_dir, keys.manifest.keys("log").values())
     identity = Identity(keys, settings.environment, version("mercator-jupiter"))
-    return [one for path in paths if (one := diagnose(path, identity, anchors)) is not None], anchors
+    found = [one for path in paths if (one := diagnose(path, identity, anchors)) is not None]
+    return with_known(found, paths, _outside(settings, anchors, keys, paths) if found else ()), anchors
+
+
+def _outside(settings: Configuration, anchors: Anchors, keys: Keys, paths: Sequence[Path]) -> Iterator[Checkpoint]:
+    """Yield what is known outside of each log: by anchors, witnesses, timestamps and the roll-ups of other logs.
+
+    What cannot be read of it knows nothing here; `verify` says so of it.
+    """
+    yield from anchors.believed()
+    with suppress(StoreError):
+        yield from (one.head for one in Cosigned(settings.anchor_dir, known(settings, ())).all())
+    log_keys = tuple(keys.manifest.keys("log").values())
+    with suppress(StoreError, VerificationError):
+        yield from (checkpoint.opened(one.note, log_keys, strangers=True) for one in Stamps(settings.anchor_dir).all())
+    for path in paths:
+        with suppress(StoreError):
+            yield from rolled_up(path)
 
 
 def _leave(settings: Configuration, gone: Sequence[GivenUp]) -> Sequence[str]:
@@ -111,7 +145,10 @@ def _show(found: Sequence[Trouble], gone: Sequence[GivenUp], moved: Sequence[Pat
     for one in found:
         click.echo(f"{one.path.name}: {one.why}")
         click.echo(f"  there   {_leaves(one.size)} of {one.origin or 'a log whose name cannot be read'}")
-        click.echo(f"  known   {_leaves(one.known)}, by its anchor{_lost(one)}")
+        if one.known == UNKNOWN and one.elsewhere:
+            click.echo(f"  known   {', '.join(map(str, one.elsewhere))}, elsewhere")
+        else:
+            click.echo(f"  known   {_leaves(one.known)}, by its anchor{_lost(one)}")
     for given in gone:
         click.echo(f"set aside as {given.kept_as}, and a new log begun that says so")
     for path in moved:
@@ -136,6 +173,14 @@ def _lost(one: Trouble) -> str:
     return f": the last {one.known - one.size} are not there"
 
 
-def _row(one: Trouble) -> dict[str, str | int | None]:
-    size, known = (None if count == UNKNOWN else count for count in (one.size, one.known))
-    return {"file": one.path.name, "why": one.why, "log": one.origin or None, "leaves": size, "known": known}
+def _row(one: Trouble) -> dict[str, Any]:
+    size, anchored = (None if count == UNKNOWN else count for count in (one.size, one.known))
+    elsewhere = [asdict(seen) for seen in one.elsewhere]
+    return {
+        "file": one.path.name,
+        "why": one.why,
+        "log": one.origin or None,
+        "leaves": size,
+        "known": anchored,
+        "elsewhere": elsewhere,
+    }

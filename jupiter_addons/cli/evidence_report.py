@@ -18,6 +18,7 @@ from jupiter_addons.evidence.record import pseudonym
 from jupiter_addons.evidence.report import GROUPINGS, NOBODY, Balance, Grouping, Report, Sums, ranked
 from jupiter_addons.evidence.report import report as add_up
 from jupiter_addons.kept import logs_of
+from jupiter_addons.limits.recorded import in_words
 from jupiter_addons.settings.load import Configuration
 from jupiter_addons.storage import signing_keys
 from jupiter_addons.storage.evidence_audit import Audit
@@ -137,7 +138,7 @@ def _show_budgets(found: Report, known: Mapping[str, str]) -> None:
         click.echo(f"\n{'PERIOD':26}{'LIMIT':26}{'OF':26}{'CALLS':>7}{'TAKEN':>16}{'LIMIT':>16}")
     for (period, name, by, of), standing in sorted(found.standings.items()):
         whose = known.get(of, of) if of != NOBODY else ""
-        line = f"{_cut(period, 25):26}{_cut(name, 25):26}{_cut(f'{by} {whose}'.strip(), 25):26}{standing.calls:>7,}"
+        line = f"{_cut(in_words(period), 25):26}{_cut(name, 25):26}{_cut(f'{by} {whose}'.strip(), 25):26}{standing.calls:>7,}"
         click.echo(f"{line}{_quantity(standing.unit, standing.took):>16}{_quantity(standing.unit, standing.limit):>16}")
     if any(standing.slides for standing in found.standings.values()):
         click.echo("TAKEN is the most in any one window where that is a length of time; a bucket's burst comes on top")

@@ -9,7 +9,7 @@ import click
 import orjson
 
 from jupiter_addons.cli.evidence_keys import subject_keys
-from jupiter_addons.cli.evidence_prove import bundle_of
+from jupiter_addons.cli.evidence_prove import absent, bundle_of
 from jupiter_addons.cli.on_record import operator, put
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.cli.text import columns
@@ -52,7 +52,7 @@ def show(config_path: Path | None, form: str, call_id: str, content: bool, leave
     rows = leaves_of(logs_of(settings), call_id)
     call = joined(rows)
     if call is None:
-        click.echo(f"jupiter: there is no call `{call_id}` in the record", err=True)
+        click.echo(f"jupiter: {absent(settings, call_id)}", err=True)
         return 1
     bodies = _bodies(settings, call_id) if content else []
     if form == "json":

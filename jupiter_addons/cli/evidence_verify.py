@@ -17,6 +17,7 @@ from jupiter_addons.cli.evidence_timestamps import HINT, Timestamps, checked
 from jupiter_addons.cli.evidence_verify_archive import verify_archive
 from jupiter_addons.cli.evidence_witnesses import Witnesses, ask, known, line
 from jupiter_addons.cli.options import config_option, configuration, format_option
+from jupiter_addons.cli.text import counted
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence import checkpoint
 from jupiter_addons.evidence.manifest import Manifest
@@ -145,7 +146,7 @@ class Others:
         for one in shown:
             yield f"timestamp: {one}"
         if len(shown) < len(proved):
-            yield f"and {len(proved) - len(shown)} timestamps between; hint: --timestamps"
+            yield f"and {counted(len(proved) - len(shown), 'timestamp')} between; hint: --timestamps"
 
 
 def _origins(settings: Configuration) -> list[str]:
@@ -224,20 +225,19 @@ def _show(audited: list[Audited], together: list[Finding], others: Others, code:
         if len(report.findings) > MOST_SHOWN:
             click.echo(f"BAD   {name}and {len(report.findings) - MOST_SHOWN} more")
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
-        verdict = f"{len(report.findings)} findings" if report.findings else "all as signed"
+        verdict = counted(len(report.findings), "finding") if report.findings else "all as signed"
         click.echo(f"{name}{report.leaves} leaves ({kinds}): {verdict}")
         with_whom = (
             f"compared with {', '.join(log.compared)}" if log.compared else "compared with nothing kept elsewhere"
         )
-        click.echo(f"{name}{log.checkpoints} checkpoints; {with_whom}")
+        click.echo(f"{name}{counted(log.checkpoints, 'checkpoint')}; {with_whom}")
         for said in others.lines(log):
             click.echo(f"{name}{said}")
         for idx, gone in log.given_up:
             click.echo(f"{name}leaf {idx} says: {gone}")
         if report.open_calls:
-            click.echo(
-                f"{name}{len(report.open_calls)} calls have no outcome yet: they are under way, or the next start ends them"
-            )
+            calls = "1 call has" if len(report.open_calls) == 1 else f"{len(report.open_calls)} calls have"
+            click.echo(f"{name}{calls} no outcome yet: under way, or ended by the next start")
         for idx, seconds in report.silences[-3:]:
             click.echo(f"{name}nothing was written for {seconds} s after leaf {idx}: there was no gateway to do so")
     for finding in together:
@@ -245,7 +245,9 @@ def _show(audited: list[Audited], together: list[Finding], others: Others, code:
     for why in others.witnesses.unsaid:
         click.echo(why)
     if others.timestamps.unchecked:
-        click.echo(f"{others.timestamps.unchecked} timestamps are kept and not verified; {HINT}")
+        unchecked = others.timestamps.unchecked
+        stamps = "1 timestamp is" if unchecked == 1 else f"{unchecked} timestamps are"
+        click.echo(f"{stamps} kept and not verified; {HINT}")
     if code == UNVERIFIABLE and others.witnesses.asked:
         click.echo("no witness has said how far a log had come, so what is missing or another's would not show")
     elif code == UNVERIFIABLE:

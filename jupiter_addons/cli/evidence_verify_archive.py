@@ -42,10 +42,9 @@ def _show(log: ArchivedLog) -> None:
         click.echo(f"BAD   {log.name}: {finding}")
     if len(findings) > MOST_SHOWN:
         click.echo(f"BAD   {log.name}: and {len(findings) - MOST_SHOWN} more")
-    verdict = f"{len(findings)} findings" if findings else "all as signed"
-    click.echo(
-        f"{log.name}: {log.report.leaves} leaves, {counted(log.segments, 'full segment')}, {log.objects} objects: {verdict}"
-    )
+    verdict = counted(len(findings), "finding") if findings else "all as signed"
+    kept = f"{counted(log.segments, 'full segment')}, {counted(log.objects, 'object')}"
+    click.echo(f"{log.name}: {log.report.leaves} leaves, {kept}: {verdict}")
 
 
 def _row(log: ArchivedLog) -> dict[str, object]:

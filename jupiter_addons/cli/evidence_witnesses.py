@@ -82,7 +82,9 @@ def ask(
 def line(seen: Witnessed, size: int) -> str:
     """Say how much a witness has seen of a log of `size` leaves."""
     at = datetime.datetime.fromtimestamp(min(seen.time_s, 253_402_300_799), datetime.UTC)
-    return f"witness {seen.by} had seen {seen.head.size} of {size} leaves at {at:%Y-%m-%d %H:%M:%S} UTC"
+    gone = f", and {size} are there" if seen.head.size > size else ""
+    some = f"{seen.head.size} of {size} leaves" if not gone else f"{seen.head.size} leaves"
+    return f"witness {seen.by} had seen {some} at {at:%Y-%m-%d %H:%M:%S} UTC{gone}"
 
 
 def _believe(found: Witnesses, path: Path, cosigners: Sequence[Cosigner]) -> None:

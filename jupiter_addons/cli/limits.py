@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -11,6 +11,7 @@ import click
 
 from jupiter_addons.cli.options import config_option, configuration, format_option
 from jupiter_addons.errors import StoreError
+from jupiter_addons.limits.recorded import in_words
 from jupiter_addons.settings.load import Configuration
 
 TIMEOUT_S = 10.0
@@ -62,8 +63,9 @@ def show(config_path: Path | None, form: str, **asked: str | None) -> None:
         return
     click.echo(f"{'SUBJECT':28}{'LIMIT':28}{'MOST':>14}{'TAKEN':>14}{'HELD':>12}{'LEFT':>14}  PERIOD")
     for row in rows:
-        numbers = f"{_shown(row['most']):>14}{_shown(row['taken']):>14}{_shown(row['held']):>12}{_shown(row['remaining']):>14}"
-        click.echo(f"{row['subject'][:26]:28}{row['limit']:28}{numbers}  {row['period']}")
+        most, taken, held, left = (_shown(row, name) for name in ("most", "taken", "held", "remaining"))
+        numbers = f"{most:>14}{taken:>14}{held:>12}{left:>14}"
+        click.echo(f"{row['subject'][:26]:28}{row['limit']:28}{numbers}  {in_words(row['period'])}")
 
 
 @limits.command()
@@ -94,8 +96,8 @@ def simulate(config_path: Path | None, form: str, input_tokens: int, output_toke
         click.echo(f"{'SUBJECT':28}{'LIMIT':28}{'TAKES':>14}{'LEFT':>14}")
         for row in rows:
             verdict = f"  would {row['enforcement']}" if row["fits"] is False else ""
-            left = _shown(row["remaining"])
-            click.echo(f"{row['subject'][:26]:28}{row['limit']:28}{_shown(row['takes']):>14}{left:>14}{verdict}")
+            takes, left = (_shown(row, name) for name in ("takes", "remaining"))
+            click.echo(f"{row['subject'][:26]:28}{row['limit']:28}{takes:>14}{left:>14}{verdict}")
     if unknown:
         click.echo("what it takes of money is not known: name its --model", err=True)
     if refused is not None:
@@ -150,7 +152,9 @@ def _ask(settings: Configuration, method: str, asked: dict[str, str | None], tok
     return body
 
 
-def _shown(value: float | None) -> str:
-    if value is None:
+def _shown(row: Mapping[str, Any], name: str) -> str:
+    """Return an amount of a limit, `?` where it is not known; money is in dollars, and says so."""
+    amount = row[name]
+    if amount is None:
         return "?"
-    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    return f"${f'{amount:.6f}'.rstrip('0').rstrip('.')}" if row["unit"] == "usd" else str(amount)

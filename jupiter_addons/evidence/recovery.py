@@ -5,13 +5,26 @@ make it look as if nothing had happened.  What is left of it is kept, and what o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from jupiter_addons.evidence.record import Fields, control
 
 UNKNOWN = -1
 """In a leaf: nobody could say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How far a log is known to have come by somebody who keeps a checkpoint of it elsewhere."""
+
+    log: str
+    size: int
+    root: str
+    """In hexadecimal."""
+
+    def __str__(self) -> str:
+        return f"`{self.log}` of {self.size} {'leaf' if self.size == 1 else 'leaves'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +43,34 @@ class GivenUp:
     sha256: str
     """Of that file."""
     t_us: int
+    elsewhere: tuple[Known, ...] = ()
+    """What anchors and others know of it.  If its origin could not be read: all they know that was in no other file."""
+
+    @property
+    def logs(self) -> tuple[str, ...]:
+        """The origins of what was given up."""
+        return (self.log, *(one.log for one in self.elsewhere))
 
     def __str__(self) -> str:
         there = "none of its leaves could be read" if self.size == UNKNOWN else f"{self.size} leaves are in it"
-        remembered = "nobody remembered it" if self.known == UNKNOWN else f"its anchor knew {self.known}"
+        if self.known != UNKNOWN:
+            remembered = f"its anchor knew {self.known}"
+        elif self.elsewhere:
+            remembered = f"elsewhere is known {', '.join(map(str, self.elsewhere))}"
+        else:
+            remembered = "nobody remembered it"
         return f"`{self.log or '?'}` was given up and is kept as `{self.kept_as}`: {there}, {remembered}: {self.why}"
 
 
 def given_up(one: GivenUp, by: str) -> Fields:
     """Return the leaf of a log that is given up by somebody, a pseudonym."""
-    return control(
+    leaf = control(
         "recover", log=one.log, size=one.size, known=one.known, why=one.why, kept_as=one.kept_as, sha256=one.sha256,
         by=by, at_us=one.t_us,
     )  # fmt: skip
+    if one.elsewhere:
+        leaf["detail"]["elsewhere"] = [asdict(known) for known in one.elsewhere]
+    return leaf
 
 
 def read(leaf: Mapping[str, Any]) -> GivenUp | None:
@@ -58,4 +86,5 @@ def read(leaf: Mapping[str, Any]) -> GivenUp | None:
         detail["kept_as"],
         detail["sha256"],
         detail["at_us"],
+        tuple(Known(known["log"], known["size"], known["root"]) for known in detail.get("elsewhere", ())),
     )

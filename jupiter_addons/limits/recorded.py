@@ -5,6 +5,7 @@ import re
 from jupiter_addons.limits.calendars import Calendar
 from jupiter_addons.limits.limit import EVER, KINDS
 from jupiter_addons.limits.store import Bucket, Counter, Period, Shape, Sliding
+from jupiter_addons.units import span
 from jupiter_addons.zones import zone
 
 _WINDOW = re.compile(r"([0-9]+)s(-bucket)?")
@@ -18,6 +19,14 @@ def recorded_counter(subject: str, name: str, unit: str, period: str, at_s: floa
     return None if shape is None else Counter(subject, unit, shape)
 
 
+def in_words(period: str) -> str:
+    """Say a period as it is printed of a limit to people: a window as `minute`, `30 days`, others as they are."""
+    window = _WINDOW.fullmatch(period)
+    if window is None:
+        return period
+    return span(int(window[1])) + (", refilled" if window[2] else "")
+
+
 def _shape(name: str, period: str, at_s: float) -> Shape | None:
     if (window := _WINDOW.fullmatch(period)) is not None:
         return (Bucket if window[2] else Sliding)(int(window[1]))
@@ -26,11 +35,11 @@ def _shape(name: str, period: str, at_s: float) -> Shape | None:
     _, at, zone_name = period.partition("@")
     if not at:
         return None
-    span = KINDS[name].span if name in KINDS else None
-    if span is not None and zone(zone_name) is not None:
-        found = Calendar(span, zone_name).bounds(at_s)
+    unit = KINDS[name].span if name in KINDS else None
+    if unit is not None and zone(zone_name) is not None:
+        found = Calendar(unit, zone_name).bounds(at_s)
         if found.period.key == period:
             return found.period
-        if (before := Calendar(span, zone_name).bounds(found.starts_s - 1).period).key == period:
+        if (before := Calendar(unit, zone_name).bounds(found.starts_s - 1).period).key == period:
             return before  # it was admitted before midnight, and decided after
     return Period(period, at_s + LONGEST_S)

@@ -34,6 +34,12 @@ class Anchors:
         for path in sorted(self._directory.glob(f"*{SUFFIX}")):
             yield self._opened(path)
 
+    def believed(self) -> Iterator[Checkpoint]:
+        """Yield what is remembered of all logs, but for anchors that cannot be read or trusted."""
+        for path in sorted(self._directory.glob(f"*{SUFFIX}")):
+            if self.believes(path):
+                yield self._opened(path)
+
     def believes(self, path: Path) -> bool:
         """Whether an anchor in the directory can be read and trusted."""
         try:

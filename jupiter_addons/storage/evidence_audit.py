@@ -83,7 +83,8 @@ class Audit:
         for one in known:
             of[one.head.origin].append(Expected(one.head.size, one.head.root, one.source, one.witnessed))
         audited = [self._one(path, of, saved or {}) for path in paths]
-        there = [*(log.origin for log in audited), *(gone.log for log in audited for _, gone in log.given_up)]
+        there = [log.origin for log in audited]
+        there += [name for log in audited for _, gone in log.given_up for name in gone.logs]
         return audited, list(missing([(one.head, one.source) for one in known], there))
 
     def _one(self, path: Place, of: Mapping[str, Sequence[Expected]], saved: Mapping[str, Saved]) -> Audited:

@@ -16,6 +16,7 @@ from jupiter_addons.evidence import checkpoint
 from jupiter_addons.evidence.checkpoint import Checkpoint
 from jupiter_addons.evidence.signing import PublicKey
 from jupiter_addons.evidence.verify import Row
+from jupiter_addons.extras import POSTGRES
 from jupiter_addons.storage import evidence_reader
 from jupiter_addons.storage.evidence_reader import Snapshot
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 MAX_ROLLUPS = 16
 """So many of the newest leaves that name other logs are read: one roll-up is a leaf, or a few if it is long."""
-EXTRA = "PostgreSQL needs the extra `postgres`; hint: pip install 'mercator-jupiter[postgres]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def in_postgres(place: ServerLog) -> "PostgresSnapshot":
     try:
         from jupiter_addons.storage.evidence_postgres_reader import PostgresSnapshot
     except ImportError as error:
-        raise StoreError(EXTRA) from error
+        raise StoreError(str(POSTGRES)) from error
     return PostgresSnapshot(place.url, place.origin)
 
 
@@ -104,7 +104,7 @@ def in_server(url: str) -> Sequence[ServerLog]:
     try:
         from jupiter_addons.storage.evidence_postgres_reader import logs
     except ImportError as error:
-        raise StoreError(EXTRA) from error
+        raise StoreError(str(POSTGRES)) from error
     return [ServerLog(url, origin) for origin in logs(url)]
 
 

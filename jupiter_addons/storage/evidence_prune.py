@@ -18,9 +18,10 @@ import orjson
 
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.retention import TILE_LEAVES, Cut, Terms, pruned
+from jupiter_addons.extras import POSTGRES
 from jupiter_addons.storage.evidence_cut import cut_of, expired_calls
 from jupiter_addons.storage.evidence_index import indexed
-from jupiter_addons.storage.evidence_places import EXTRA, Place, ServerLog
+from jupiter_addons.storage.evidence_places import Place, ServerLog
 from jupiter_addons.storage.evidence_query import newest, open_log
 from jupiter_addons.storage.evidence_sqlite import EvidenceLog
 from jupiter_addons.storage.evidence_writer import LogWriter
@@ -99,7 +100,7 @@ def server_pruner(place: ServerLog, *, unless_written: bool = False) -> "ServerP
     try:
         from jupiter_addons.storage.evidence_postgres_prune import ServerPruner
     except ImportError as error:
-        raise StoreError(EXTRA) from error
+        raise StoreError(str(POSTGRES)) from error
     return ServerPruner(place, unless_written=unless_written)
 
 

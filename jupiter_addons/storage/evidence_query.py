@@ -135,6 +135,16 @@ def newest(path: Place, kind: str) -> Iterator[Row]:
             raise StoreError(f"cannot read `{path}`: {error}") from error
 
 
+def pruned_to(place: Place) -> int:
+    """Return how many leaves at the beginning of a log may be gone, as it says itself.  Raises StoreError."""
+    for row in newest(place, "prune"):
+        try:
+            return int(orjson.loads(row.leaf)["detail"]["upto"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise StoreError(f"leaf {row.idx} of `{place}` cannot be read; hint: jupiter evidence verify") from error
+    return 0
+
+
 def _found_in(path: Place, wanted: Filter, order: Order, after: Position | None) -> Generator[Call]:
     """Yield what one log has, wherever it is."""
     if isinstance(path, Path):

@@ -37,7 +37,7 @@ class Snapshot:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._db = connect_reading(path, MIGRATIONS)
+        self._db = _opened(path)
         try:
             self._db.execute("PRAGMA query_only=ON")
             self._db.execute("PRAGMA trusted_schema=OFF")
@@ -115,12 +115,23 @@ def rollups(path: Path) -> Sequence[bytes]:
     return [leaf for (leaf,) in _select(path, _ROLL_UPS)]
 
 
-def _unreadable(path: Path, error: BaseException) -> StoreError:
-    return StoreError(f"cannot read `{path}`: {error}")
+def _opened(path: Path) -> sqlite3.Connection:
+    try:
+        return connect_reading(path, MIGRATIONS)
+    except StoreError as error:
+        if isinstance(error.__cause__, sqlite3.Error):
+            raise _unreadable(path, error.__cause__) from error.__cause__
+        raise
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
+    damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    hint = "; hint: jupiter evidence recover" if damaged else ""
+    return StoreError(f"cannot read `{path}`: {error}{hint}")
 
 
 def _select(path: Path, sql: str) -> list[Any]:
-    with closing(connect_reading(path, MIGRATIONS)) as db:
+    with closing(_opened(path)) as db:
         try:
             db.execute("PRAGMA trusted_schema=OFF")
             return db.execute(sql).fetchall()

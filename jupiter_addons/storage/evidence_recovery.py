@@ -10,14 +10,15 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
 
 from jupiter_addons.errors import StoreError
-from jupiter_addons.evidence.recovery import UNKNOWN, GivenUp, read
+from jupiter_addons.evidence.checkpoint import Checkpoint
+from jupiter_addons.evidence.recovery import UNKNOWN, GivenUp, Known, read
 from jupiter_addons.storage.evidence_anchor import SUFFIX, Anchors
 from jupiter_addons.storage.evidence_cosigned import SUFFIX as COSIGNED
 from jupiter_addons.storage.evidence_file import LogFile
@@ -44,6 +45,8 @@ class Trouble:
     """How many leaves can be read."""
     known: int = UNKNOWN
     """How many leaves its anchor knows."""
+    elsewhere: tuple[Known, ...] = ()
+    """What others know of it; if its name cannot be read, of all logs that are in no other file."""
 
 
 def diagnose(path: Path, identity: Identity, anchors: Anchors) -> Trouble | None:
@@ -77,6 +80,36 @@ def trouble(path: Path, why: str, anchors: Anchors | None) -> Trouble:
     return Trouble(path, why, origin, size, known)
 
 
+def with_known(found: Sequence[Trouble], paths: Sequence[Path], heads: Iterable[Checkpoint]) -> list[Trouble]:
+    """Return the troubles with what is known elsewhere; `paths` are all log files, `heads` the checkpoints kept outside.
+
+    A file whose name cannot be read may be any log that somebody knows and no other file is, or was given up before.
+    """
+    known: dict[str, Known] = {}
+    for head in sorted(heads, key=lambda head: head.size):
+        known[head.origin] = Known(head.origin, head.size, head.root.hex())
+    there = {one.origin for one in found}
+    unreadable = {one.path for one in found if not one.origin}
+    for path in paths:
+        if path not in unreadable:
+            there.update(_names(path))
+    lost = tuple(known[name] for name in sorted(known) if name not in there)
+    return [replace(one, elsewhere=_of(one, known) if one.origin else lost) for one in found]
+
+
+def _of(one: Trouble, known: Mapping[str, Known]) -> tuple[Known, ...]:
+    return (known[one.origin],) if one.origin in known else ()
+
+
+def _names(path: Path) -> Iterator[str]:
+    """Yield the name of a log, and of those that its leaves say were given up; what cannot be read has none."""
+    with contextlib.suppress(StoreError):
+        with Snapshot(path) as log:
+            yield log.origin
+        for _, gone in given_up(path):
+            yield from gone.logs
+
+
 def set_aside(found: Trouble, now_us: int) -> GivenUp:
     """Rename a log file, and what SQLite has beside it, and return what became of it.  Raises StoreError."""
     with contextlib.closing(hold_lock(found.path)):
@@ -94,7 +127,7 @@ def set_aside(found: Trouble, now_us: int) -> GivenUp:
             _sync(found.path.parent)
         except OSError as error:
             raise StoreError(f"cannot set `{found.path}` aside: {error}") from error
-    return GivenUp(found.origin, found.size, found.known, found.why, name, digest, now_us)
+    return GivenUp(found.origin, found.size, found.known, found.why, name, digest, now_us, found.elsewhere)
 
 
 def aside(name: str, now_us: int) -> str:

@@ -1,6 +1,7 @@
 """`jupiter config`."""
 
 import json
+import sys
 
 import pytest
 import yaml
@@ -40,14 +41,14 @@ def run(tmp_path, monkeypatch):
 def test_a_good_configuration_is_ok(run, tmp_path):
     result = run(MINIMAL, "check")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"{tmp_path}/jupiter.yaml: ok, 1 providers, 0 rules\n"
+    assert result.stdout == f"{tmp_path}/jupiter.yaml: ok, 1 provider, 0 rules\n"
 
 
 def test_policies_are_checked_too(run, tmp_path):
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules/a.yaml").write_text(POLICY)
     more = "policy: {file_path: rules}\n"
-    assert "1 providers, 1 rules" in run(MINIMAL + more, "check").stdout
+    assert "1 provider, 1 rule\n" in run(MINIMAL + more, "check").stdout
     (tmp_path / "rules/a.yaml").write_text(POLICY.replace("conditions", "condition"))
     result = run(MINIMAL + more, "check")
     assert result.exit_code == 2
@@ -134,6 +135,25 @@ def test_what_the_policies_want_and_the_configuration_does_not_have_is_told(run,
     several = MINIMAL + more + "proxy: {workers: 2}\n"
     assert run(several, "check").exit_code == 0
     assert run(several + "limits: {storage: {url: 'memory:'}}\n", "check").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("extra", "library", "more"),
+    [
+        ("redis", "hiredis", "limits: {storage: {url: 'redis://counters.example'}}"),
+        ("postgres", "psycopg", "evidence: {url: 'postgresql://evidence.example/e'}"),
+        ("s3", "boto3", "evidence: {archive_url: 's3://bucket/e'}"),
+        ("timestamps", "rfc3161_client", "evidence: {timestamps: {url: 'http://tsa.example', ca_file: ca.pem}}"),
+    ],
+)
+def test_an_extra_that_the_configuration_needs_and_is_not_installed_is_told(run, monkeypatch, extra, library, more):
+    assert run(f"{MINIMAL}{more}\n", "check").exit_code == 0
+    monkeypatch.setitem(sys.modules, library, None)
+    result = run(f"{MINIMAL}{more}\n", "check")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"the extra `{extra}`" in result.stderr
+    assert f"hint: pip install 'mercator-jupiter[{extra}]'" in result.stderr
+    assert run(MINIMAL, "check").exit_code == 0
 
 
 def test_the_password_of_a_store_is_not_shown(run):

@@ -101,7 +101,28 @@ def test_while_a_gateway_runs_it_prunes_itself(config):
     held.close()
     assert done.exit_code == 3
     assert "another process is writing" in done.stderr
+    assert "hint: a running gateway prunes by itself at `0 3 * * *`, UTC; else stop it first" in done.stderr
     assert leaves_left(config)[0] == 0
+
+
+def test_while_a_gateway_without_a_schedule_runs_it_is_told_how_it_would_prune(config):
+    Path(config).write_text(Path(config).read_text().replace("days: 30", "days: 30, schedule: null"))
+    held = hold_lock(configuration(Path(config)).evidence_path)
+    done = evidence(config, "prune", "--yes")
+    held.close()
+    assert "prunes by itself if evidence.retention.schedule is set; else stop it first" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["prove", "show"])
+def test_of_a_call_that_is_not_there_it_is_said_that_it_may_have_been_pruned(config, command):
+    assert "pruned" not in evidence(config, command, "nobody").stderr
+    assert evidence(config, "prune", "--yes").exit_code == 0
+    done = evidence(config, command, "c3")
+    assert done.exit_code == 1
+    said = (
+        "there is no call `c3` on record; leaves 0 to 767 of evidence.db were pruned, and it may have been among them"
+    )
+    assert said in done.stderr
 
 
 def test_without_terms_nothing_goes(tmp_path):

@@ -27,6 +27,15 @@ def test_a_table_says_what_decided_and_what_a_call_was_tagged_with(config):
     assert tagged.endswith("0.000210    cost-centre=42"), "a rule that only tags has not decided"
 
 
+def test_where_there_is_room_the_user_is_told_too(config, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "154")
+    assert "USER" not in lines(evidence(config, "query"))[0]
+    monkeypatch.setenv("COLUMNS", "155")
+    head, *calls = lines(evidence(config, "query"))
+    assert head.split()[:4] == ["TIME", "(UTC)", "USER", "STATUS"]
+    assert all("hmac:" in line and len(line) <= 155 for line in calls)
+
+
 def test_no_line_is_wider_than_a_terminal(config, tmp_path):
     from support.logs import a_decision
 

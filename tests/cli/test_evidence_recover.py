@@ -98,6 +98,44 @@ def test_a_damaged_file_and_an_anchor_that_is_none_are_set_aside(config):
     assert (code, found["given_up"][0]["size"], found["given_up"][0]["log"]) == (0, -1, "")
 
 
+@pytest.mark.parametrize("left", [b"nonsense" * 2000, None], ids=["overwritten", "cut"])
+def test_of_a_file_that_cannot_be_read_it_is_told_what_is_known_elsewhere_and_that_is_given_up(config, left):
+    grow(config)
+    settings = configuration(Path(config))
+    with Snapshot(settings.evidence_path) as log:
+        origin, size = log.origin, log.size
+    settings.evidence_path.write_bytes(left or settings.evidence_path.read_bytes()[:20_000])
+    done = evidence(config, "verify")
+    assert (done.exit_code, "hint: jupiter evidence recover" in done.stderr) == (3, True), done.stderr
+    assert f"known   `{origin}` of {size} leaves, elsewhere" in evidence(config, "recover").stdout
+    assert evidence(config, "recover", "--accept-fork").exit_code == 0
+    code, found = verified(config)
+    assert (code, found["findings"]) == (0, [])
+    [known] = found["given_up"][0]["elsewhere"]
+    assert (known["log"], known["size"], len(known["root"])) == (origin, size, 64)
+    said = evidence(config, "verify").stdout
+    assert f"elsewhere is known `{origin}` of {size} leaves" in said
+    assert "nobody remembered" not in said
+
+
+def test_a_log_that_is_only_gone_after_one_was_given_up_is_missed_all_the_same(config):
+    grow(config)
+    settings = configuration(Path(config))
+    settings.evidence_path.write_bytes(b"nonsense" * 2000)
+    assert evidence(config, "recover", "--accept-fork").exit_code == 0
+    with Snapshot(settings.evidence_path) as log:
+        second, note = log.origin, log.newest_checkpoint()[1].decode()
+    keys = signing_keys.load_or_create(settings.signing_dir)
+    Anchors(settings.anchor_dir, keys.manifest.keys("log").values()).keep(note)
+    for path in settings.evidence_path.parent.glob("evidence.db*"):
+        if ".set-aside-" not in path.name:
+            path.unlink()
+    write_log(settings.evidence_path, [a_decision("x")], keys)
+    code, found = verified(config)
+    assert (code, [one["check"] for one in found["findings"]]) == (1, ["missing", "missing"])
+    assert any(second in one["message"] for one in found["findings"])
+
+
 def test_keys_that_are_gone_are_made_anew_only_if_that_is_accepted(config):
     grow(config)
     state = Path(config).parent / "state"

@@ -66,7 +66,7 @@ def test_limits_are_replayed_period_by_period(tmp_path):
     assert all(len(line) <= 120 for line in lines(done))
     [month] = [line.split() for line in lines(done) if line.startswith("2026-03@UTC")]
     assert month[1:] == ["usd_per_month", "team", "lab", "3", "USD", "2.000000", "USD", "50.000000"]
-    [minute] = [line.split() for line in lines(done) if line.startswith("60s")]
+    [minute] = [line.split() for line in lines(done) if line.startswith("minute ")]
     assert minute[1:] == ["requests_per_minute", "user", "alice", "3", "2", "60"]
     found = json.loads(evidence(config, "report", "--budgets", "--format", "json").stdout)
     assert {row["name"]: row["still_held"] for row in found["limits"]} == {"usd_per_month": 9, "requests_per_minute": 1}

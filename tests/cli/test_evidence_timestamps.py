@@ -56,7 +56,7 @@ def test_each_timestamp_says_how_many_leaves_were_there_when_and_is_something_to
     told = [line for line in done.stdout.splitlines() if "timestamp" in line]
     assert [line.partition(" leaves")[0] for line in told[1:3]] == [f"timestamp: {sizes[0]}", f"timestamp: {sizes[2]}"]
     assert "UTC, says CN=tsa,O=Tests" in told[1]
-    assert "and 1 timestamps between" in told[3]
+    assert "and 1 timestamp between" in told[3]
     assert evidence(config, "verify", "--timestamps").stdout.count("timestamp: ") == 3
     shown = json.loads(evidence(config, "verify", "--format", "json").stdout)
     assert [one["size"] for one in shown["timestamps"]] == sizes
@@ -111,7 +111,7 @@ def test_without_anybody_who_vouches_for_them_they_are_said_to_be_unverified(pla
     stamp(directory, tsa)
     Path(config).write_text(Path(config).read_text().partition("evidence:")[0])
     done = evidence(config, "verify")
-    assert (done.exit_code, "1 timestamps are kept and not verified" in done.stdout) == (4, True)
+    assert (done.exit_code, "1 timestamp is kept and not verified" in done.stdout) == (4, True)
     assert evidence(config, "verify", "--timestamp-ca", str(tsa.root)).exit_code == 0
     (tmp_path / "none.pem").write_text("none")
     done = evidence(config, "verify", "--timestamp-ca", str(tmp_path / "none.pem"))

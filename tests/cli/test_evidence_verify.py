@@ -95,6 +95,14 @@ def test_what_is_wrong_is_named_and_is_code_1(place):
     assert (found["ok"], {finding["check"] for finding in found["findings"]}) == (False, {"truncated"})
 
 
+def test_one_finding_is_counted_as_one(place):
+    db = sqlite3.connect(place / "state/evidence.db")
+    db.execute("UPDATE leaf SET sig = zeroblob(64) WHERE idx = 1")
+    db.commit()
+    db.close()
+    assert ": 1 finding\n" in verify().output
+
+
 def test_a_log_that_is_gone_is_missed(place):
     anchor(place, grow(place, "b", "evidence-1.db"))
     assert verify().exit_code in (0, 4)

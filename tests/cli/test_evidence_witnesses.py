@@ -9,8 +9,10 @@ from support.evidence import evidence, install
 from support.logs import a_decision, write_log
 from support.witness import NOW_S, a_witness
 
+from jupiter_addons.cli.evidence_witnesses import line
 from jupiter_addons.evidence import checkpoint, note, verify_bundle
-from jupiter_addons.evidence.cosignature import Cosigner, cosign
+from jupiter_addons.evidence.checkpoint import Checkpoint
+from jupiter_addons.evidence.cosignature import Cosigner, Witnessed, cosign
 from jupiter_addons.evidence.signing import PublicKey, from_seed
 from jupiter_addons.evidence.witness import request
 from jupiter_addons.storage import signing_keys
@@ -54,6 +56,12 @@ def bring_back(directory, data: bytes) -> None:
 
 def checks(done) -> set[str]:
     return {found["check"] for found in json.loads(done.stdout)["findings"]}
+
+
+def test_a_witness_that_had_seen_more_than_is_there_is_not_said_to_have_seen_it_of_that():
+    seen = Witnessed(Checkpoint("jupiter/1", 501, b"r" * 32), "w", NOW_S)
+    assert line(seen, 174) == "witness w had seen 501 leaves at 2023-11-14 22:13:20 UTC, and 174 are there"
+    assert line(seen, 501) == "witness w had seen 501 of 501 leaves at 2023-11-14 22:13:20 UTC"
 
 
 def test_what_a_witness_has_cosigned_is_as_good_as_an_anchor_and_is_told(place):

@@ -1,6 +1,7 @@
 """Limits in a running gateway: what is held, what is charged, and streams that end when there is no more."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -202,6 +203,8 @@ def test_how_limits_stand_is_shown_simulated_and_reset(gateway: Gateway, client:
     text = limits(gateway, "show")
     assert "user:alice" in text.stdout
     assert "model:rehearsal-dear" in text.stdout
+    assert {line.split()[1]: line.split()[2][0] for line in text.stdout.splitlines()}["usd_per_month"] == "$"
+    assert not re.search(r"\b\d+s\b", text.stdout), "a window is said in words"
 
     call = ("simulate", "--user", "alice", "--model", "rehearsal-dear", "--input-tokens", "900")
     assert limits(gateway, *call, "--output-tokens", "50").returncode == 0

@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from jupiter_addons.limits.limit import EVER, Terms, limit_of
-from jupiter_addons.limits.recorded import recorded_counter
+from jupiter_addons.limits.recorded import in_words, recorded_counter
 from jupiter_addons.limits.store import Counter, Period
 
 AT_S = datetime.datetime(2026, 3, 29, 12, tzinfo=datetime.UTC).timestamp()
@@ -19,6 +19,21 @@ LIMITS = [
         for zone in ("UTC", "Europe/Berlin", "Asia/Kolkata")
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("period", "said"),
+    [
+        ("60s", "minute"),
+        ("86400s", "day"),
+        ("90s", "90 s"),
+        ("60s-bucket", "minute, refilled"),
+        ("2026-03@Europe/Berlin", "2026-03@Europe/Berlin"),
+        (EVER.key, EVER.key),
+    ],
+)
+def test_a_window_is_said_in_words_and_a_period_of_a_calendar_as_it_is(period, said):
+    assert in_words(period) == said
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: f"{limit.name} {limit.terms.zone} {limit.terms.burst}")

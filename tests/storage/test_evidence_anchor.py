@@ -52,6 +52,8 @@ def test_an_anchor_that_cannot_be_trusted_is_no_anchor(anchors, tmp_path):
     path.write_text(note(5, key=OTHER))
     with pytest.raises(StoreError, match="cannot be trusted"):
         anchors.read("jupiter/1")
+    anchors.keep(note(7, "jupiter/3"))
+    assert [head.size for head in anchors.believed()] == [7]
     path.write_bytes(b"")
     with pytest.raises(StoreError, match="cannot be trusted"):
         list(anchors.all())

@@ -7,10 +7,18 @@ import pytest
 from support.logs import SIGNING, a_decision, write_log
 
 from jupiter_addons.errors import StoreError
+from jupiter_addons.evidence.checkpoint import Checkpoint
 from jupiter_addons.evidence.recovery import UNKNOWN
 from jupiter_addons.storage.evidence_anchor import Anchors
 from jupiter_addons.storage.evidence_reader import Snapshot
-from jupiter_addons.storage.evidence_recovery import diagnose, given_up, set_anchors_aside, set_aside, trouble
+from jupiter_addons.storage.evidence_recovery import (
+    diagnose,
+    given_up,
+    set_anchors_aside,
+    set_aside,
+    trouble,
+    with_known,
+)
 from jupiter_addons.storage.evidence_sqlite import Identity
 from jupiter_addons.storage.sqlite import hold_lock
 
@@ -58,6 +66,23 @@ def test_a_file_that_is_no_database_any_more_says_what_is_left(path, anchors):
     found = diagnose(path, IDENTITY, anchors)
     assert (found.origin, found.size, found.known) == ("", UNKNOWN, UNKNOWN)
     assert "not a database" in found.why
+
+
+def test_what_is_known_elsewhere_is_told_of_the_log_it_is_of_and_else_of_those_that_are_in_no_file(path, anchors):
+    origin = anchor(path, anchors)
+    other = path.with_name("e-1.db")
+    write_log(other, [a_decision("a")])
+    with Snapshot(other) as log:
+        there = log.origin
+    heads = [*anchors.believed(), Checkpoint(there, 3, b"r" * 32), Checkpoint("jupiter/gone", 5, b"r" * 32)]
+    readable = trouble(path, "why", anchors)
+    assert [[one.log for one in found.elsewhere] for found in with_known([readable], [path, other], heads)] == [
+        [origin]
+    ]
+    path.write_bytes(b"nonsense" * 1000)
+    [found] = with_known([trouble(path, "why", anchors)], [path, other], heads)
+    assert sorted(one.log for one in found.elsewhere) == sorted([origin, "jupiter/gone"])
+    assert set_aside(found, NOW_US).elsewhere == found.elsewhere
 
 
 def test_a_changed_last_leaf_is_trouble(path, anchors):
