@@ -75,6 +75,8 @@ class Standings:
             if method == "POST":
                 if not hmac.compare_digest(token.encode(), self._token.encode()):
                     return 403, _error(f"a reset takes the token in {TOKEN_FILE}")
+                if asked.keys() & set(AMOUNTS):
+                    return 400, _error("a reset takes subjects, and no amounts")
                 limits = self._limits_of(asked)
                 if missing := self._missing(asked, limits):
                     return 404, _error(f"{'; '.join(missing)}; nothing is reset")

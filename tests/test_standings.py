@@ -141,6 +141,12 @@ def test_a_name_that_nobody_has_is_said_and_nothing_is_reset(who, message):
     assert message in body["error"]
 
 
+def test_a_reset_that_names_amounts_only_resets_nobody():
+    status, body, was_reset = asked("POST", input_tokens="1")
+    assert (status, was_reset) == (400, [])
+    assert "no amounts" in body["error"]
+
+
 def test_without_a_name_all_users_are_shown_that_the_configuration_or_a_key_names():
     _, body, _ = asked("GET")
     assert [row["subject"] for row in body["limits"]][:4] == EVERYBODY
