@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 LIMITS_S = 10.0
 """How long a worker may take to say how limits stand: its counters may be on another host."""
+NOT_READY = 503, b'{"ready":false,"checks":{"workers":false}}'
 
 
 async def supervise(settings: Configuration) -> int:
@@ -141,10 +142,12 @@ def _limits(supervisor: Supervisor) -> admin.Limits:
 
 def _probe(supervisor: Supervisor) -> admin.Probe:
     async def probe(path: str) -> tuple[int, bytes]:
-        """Answer as the first worker does that is ready, or answers at all."""
+        """Answer as the first worker does that is ready, or answers at all; nothing is ready before all have started."""
+        if path == "/ready" and not supervisor.has_started:
+            return NOT_READY
         answers = await asyncio.gather(*(workers.ask(worker.socket, path) for worker in supervisor.workers))
         good = [answer for answer in answers if answer[0] == 200]
         known = [answer for answer in answers if answer[0]]
-        return (good or known or [(503, b'{"ready":false,"checks":{"workers":false}}')])[0]
+        return (good or known or [NOT_READY])[0]
 
     return probe

@@ -60,6 +60,8 @@ class Supervisor:
     ended: Callable[[int], None]
     """Told the number of a worker that has ended while it should run."""
     restarts: int = 0
+    has_started: bool = False
+    """Whether all of them have served at once; until then a client may meet one that does not yet."""
     workers: list[Worker] = field(default_factory=list)
     _signals: int = 0
     _lifeline: tuple[int, int] = (-1, -1)
@@ -83,6 +85,7 @@ class Supervisor:
                     await self.end()
                     return failed.process.returncode or 1 if failed is not None and failed.process is not None else 0
                 await asyncio.sleep(0.05)
+        self.has_started = True
         return 0
 
     async def _spawn(self, worker: Worker) -> None:

@@ -40,6 +40,11 @@ def both_serve(gateway: Gateway) -> bool:
     return gateway.log.count("both doors are open") == 2
 
 
+def test_it_is_ready_when_all_its_workers_are(provider: RehearsalThread, tmp_path: Path):
+    with start_gateway(tmp_path, provider.port, Setup(overrides=TWO)) as running:
+        assert both_serve(running)
+
+
 def children(gateway: Gateway) -> list[int]:
     pid = gateway.process.pid
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
