@@ -1,6 +1,7 @@
 """Who is told that a limit is nearly used up: the log, and a webhook if one is configured; once in each window."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 
@@ -10,7 +11,7 @@ from jupiter_addons.errors import StoreError
 from jupiter_addons.exchange import Exchange
 from jupiter_addons.limits.alerts import ALL, Alert, is_told, reached, spent
 from jupiter_addons.limits.ledger import Ledger
-from jupiter_addons.limits.store import Counter
+from jupiter_addons.limits.store import Counter, Sliding
 from jupiter_addons.policy.effects import AlertLine, By
 from jupiter_addons.policy.rules import Severity
 from jupiter_addons.stages.stage import watching
@@ -20,7 +21,7 @@ from jupiter_addons.telemetry.metrics import METRICS
 logger = logging.getLogger("jupiter.limits")
 
 REMEMBERED_S = 60.0
-"""For so long it is known without asking the store that something was told."""
+"""For so long it is known without asking the store that something was told, or for a tenth of its window if that is shorter."""
 MANY = 10_000
 
 
@@ -47,7 +48,10 @@ class Warnings:
                 is_first = True
             if len(self._told) >= MANY:
                 self._told.clear()
-            self._told[alert.once] = now_s + REMEMBERED_S
+            shape = alert.shape
+            self._told[alert.once] = now_s + min(
+                REMEMBERED_S, shape.window_s / 10 if isinstance(shape, Sliding) else math.inf
+            )
             if is_first:
                 self._tell(alert, call_id)
 
