@@ -66,7 +66,9 @@ def prune(config_path: Path | None, form: str, dry_run: bool, yes: bool, abandon
                 _refuse_if_written(settings, path)  # a gateway that runs would be found only after the question
         leaves, contents = (sum(getattr(cut, what) for cut in done.cuts.values()) for what in ("leaves", "contents"))
         if not yes:
-            question = f"Delete {_leaves(leaves)} and the content of {counted(contents, 'call')} for good?"
+            question = (
+                f"Delete {counted(leaves, 'leaf', 'leaves')} and the content of {counted(contents, 'call')} for good?"
+            )
             click.confirm(question, abort=True, err=True)
         done = asyncio.run(_prune(settings, done.cuts, terms, now_us, abandoned))
     if form == "json":
@@ -138,7 +140,9 @@ def _show(done: _Pruned, gone: str, settings: Configuration) -> None:
         if cut.is_empty:
             click.echo(f"{name}nothing goes")
         if cut.leaves:
-            click.echo(f"{name}{gone}: {_leaves(cut.leaves)}, {cut.first} to {cut.upto - 1} of {cut.size}")
+            click.echo(
+                f"{name}{gone}: {counted(cut.leaves, 'leaf', 'leaves')}, {cut.first} to {cut.upto - 1} of {cut.size}"
+            )
         if cut.contents:
             click.echo(f"{name}{gone}: the content of {counted(cut.contents, 'call')}")
         click.echo(f"{name}leaves from {cut.upto} on stay: {cut.stopped_by}")
@@ -146,7 +150,3 @@ def _show(done: _Pruned, gone: str, settings: Configuration) -> None:
         click.echo(f"{place.name}: nothing is done: {why}", err=True)
     if settings.evidence.retention.schedule is not None:
         click.echo(f"a running gateway prunes at `{settings.evidence.retention.schedule}`, UTC")
-
-
-def _leaves(count: int) -> str:
-    return "1 leaf" if count == 1 else f"{count} leaves"

@@ -5,7 +5,6 @@ back, another log has taken its place, or the disk has lost some of it.  Whether
 looked for a better copy first.
 """
 
-import asyncio
 import json
 import time
 import uuid
@@ -19,8 +18,9 @@ from typing import Any
 import click
 
 from jupiter_addons.cli.evidence_witnesses import known
-from jupiter_addons.cli.on_record import operator, outbox, recorded
+from jupiter_addons.cli.on_record import operator, outbox, taken
 from jupiter_addons.cli.options import config_option, configuration, format_option
+from jupiter_addons.cli.text import counted
 from jupiter_addons.errors import StoreError, VerificationError
 from jupiter_addons.evidence import checkpoint
 from jupiter_addons.evidence.checkpoint import Checkpoint
@@ -40,9 +40,7 @@ from jupiter_addons.storage.evidence_recovery import (
 )
 from jupiter_addons.storage.evidence_sqlite import Identity
 from jupiter_addons.storage.evidence_stamped import Stamps
-from jupiter_addons.storage.evidence_upkeep import record_left
 from jupiter_addons.storage.signing_keys import Keys
-from jupiter_addons.stores import Stores
 
 
 @click.command(short_help="Say why a log is refused; go on without it.")
@@ -128,14 +126,7 @@ def _leave(settings: Configuration, gone: Sequence[GivenUp]) -> Sequence[str]:
 
 def _put_on_record(settings: Configuration, leaf_ids: Collection[str]) -> None:
     with outbox(settings) as left:
-
-        def waits() -> bool:
-            return any(name in leaf_ids for name, _ in left.waiting())
-
-        async def record(stores: Stores) -> None:
-            await record_left(stores.log, stores.outbox)
-
-        asyncio.run(recorded(settings, waits, record, "the log is set aside"))
+        taken(settings, left, leaf_ids, "the log is set aside")
 
 
 def _show(found: Sequence[Trouble], gone: Sequence[GivenUp], moved: Sequence[Path]) -> None:
@@ -162,7 +153,7 @@ def _show(found: Sequence[Trouble], gone: Sequence[GivenUp], moved: Sequence[Pat
 
 
 def _leaves(count: int) -> str:
-    return "unknown" if count == UNKNOWN else "1 leaf" if count == 1 else f"{count} leaves"
+    return "unknown" if count == UNKNOWN else counted(count, "leaf", "leaves")
 
 
 def _lost(one: Trouble) -> str:

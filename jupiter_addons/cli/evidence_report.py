@@ -159,9 +159,7 @@ def _quantity(unit: str, amount: int) -> str:
 def _show_checked(checked: Checked) -> None:
     for file, (seen, findings) in checked.items():
         milestones = "".join(f", {count} {name}" for name, count in seen.milestones.items())
-        click.echo(
-            f"\n{file}: {counted(seen.leaves, 'leaf').replace('leafs', 'leaves')}, {counted(seen.starts, 'start')}{milestones}"
-        )
+        click.echo(f"\n{file}: {counted(seen.leaves, 'leaf', 'leaves')}, {counted(seen.starts, 'start')}{milestones}")
         for key, count in seen.keys.most_common():
             click.echo(f"  {count:>12,} name key {key}")
         bad = ", ".join(f"{count} {check}" for check, count in findings.most_common())

@@ -8,7 +8,7 @@ import getpass
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
@@ -57,17 +57,22 @@ def put(settings: Configuration, fields: Fields, done: str) -> None:
     leaf_id = uuid.uuid4().hex
     with outbox(settings) as left:
         left.put(leaf_id, fields)
-
-        def waits() -> bool:
-            return any(name == leaf_id for name, _ in left.waiting())
-
-        async def record(stores: Stores) -> None:
-            await record_left(stores.log, stores.outbox)
-
         try:
-            asyncio.run(recorded(settings, waits, record, done))
+            taken(settings, left, (leaf_id,), done)
         except StoreError as error:
             click.echo(f"jupiter: {error}", err=True)
+
+
+def taken(settings: Configuration, left: Outbox, leaf_ids: Collection[str], done: str) -> None:
+    """Have leaves put on record that were left for it; see `recorded`."""
+
+    def waits() -> bool:
+        return any(name in leaf_ids for name, _ in left.waiting())
+
+    async def record(stores: Stores) -> None:
+        await record_left(stores.log, stores.outbox)
+
+    asyncio.run(recorded(settings, waits, record, done))
 
 
 @contextmanager

@@ -30,9 +30,9 @@ def columns() -> int:
     return min(shutil.get_terminal_size().columns, MAX_COLUMNS)
 
 
-def counted(count: int, word: str) -> str:
-    """Return a number and what is counted: `1 rule`, `2 rules`."""
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+def counted(count: int, word: str, many: str | None = None) -> str:
+    """Return a number and what is counted: `1 rule`, `2 rules`; `many` where that is not made with an s."""
+    return f"{count} {word}" if count == 1 else f"{count} {many or f'{word}s'}"
 
 
 def placed(problem: Problem) -> str:

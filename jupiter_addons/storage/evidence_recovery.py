@@ -7,7 +7,6 @@ can be.
 import contextlib
 import datetime
 import hashlib
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ import orjson
 from jupiter_addons.errors import StoreError
 from jupiter_addons.evidence.checkpoint import Checkpoint
 from jupiter_addons.evidence.recovery import UNKNOWN, GivenUp, Known, read
+from jupiter_addons.storage import key_files
 from jupiter_addons.storage.evidence_anchor import SUFFIX, Anchors
 from jupiter_addons.storage.evidence_cosigned import SUFFIX as COSIGNED
 from jupiter_addons.storage.evidence_file import LogFile
@@ -124,7 +124,7 @@ def set_aside(found: Trouble, now_us: int) -> GivenUp:
                     raise FileExistsError(f"`{target}` is there already")
                 if beside.exists():
                     beside.rename(target)
-            _sync(found.path.parent)
+            key_files.sync(found.path.parent)
         except OSError as error:
             raise StoreError(f"cannot set `{found.path}` aside: {error}") from error
     return GivenUp(found.origin, found.size, found.known, found.why, name, digest, now_us, found.elsewhere)
@@ -166,11 +166,3 @@ def _fold(path: Path) -> None:
     """Have SQLite move what it has beside the file into it, if it can."""
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-
-
-def _sync(directory: Path) -> None:
-    opened = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -56,13 +56,13 @@ def write_once(path: Path, text: bytes, mode: int = 0o600) -> None:
         os.link(draft, path)
     finally:
         draft.unlink()
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def replace(path: Path, text: bytes) -> None:
     """Put a public file in the place of the one that is there, if any."""
     _draft(path, text, 0o644).replace(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _private(path: Path, decode: Callable[[bytes], bytes]) -> bytes:
@@ -111,7 +111,8 @@ def _draft(path: Path, text: bytes, mode: int) -> Path:
     return draft
 
 
-def _sync(directory: Path) -> None:
+def sync(directory: Path) -> None:
+    """Have it on the disk which files a directory has.  Raises OSError."""
     opened = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(opened)
