@@ -176,6 +176,6 @@ def _over(exceeded: Exceeded, amounts: Amounts) -> Refusal:
     if exceeded.retry_after_s == math.inf and unit != "requests":
         most = limit.told(amounts.of(unit))
         message = f"this call may take {most}, and less is left of the limit of {limit}: cap its output, or send less"
-    elif limit in exceeded.held_back and unit not in ("requests", "calls"):
+    elif limit in exceeded.held_back:
         message += " by what running calls may still take"
     return Refusal(_CODES[unit], message, retry_after_s=exceeded.retry_after_s)

@@ -45,6 +45,8 @@ KEEP = """
     ON CONFLICT DO UPDATE SET state = excluded.state, held = excluded.held, until_ns = excluded.until_ns
 """
 HOLD = "INSERT INTO hold VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until_ns = excluded.until_ns, body = excluded.body"
+FORGET = {"hold": "DELETE FROM hold WHERE id = ?", "over": "DELETE FROM over WHERE id = ?"}
+"""The table that a call is in -> how it is taken out."""
 _OVER = "INSERT INTO over VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until_ns = excluded.until_ns, body = excluded.body"
 _MORE = "INSERT INTO series VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET subjects = subjects + excluded.subjects"
 _FEWER = "UPDATE series SET subjects = max(0, subjects - ?) WHERE name = ?"
@@ -160,7 +162,7 @@ class SqliteBooks:
             cursor.executemany(KEEP, kept)
         self._count_members(members)
         for call_id, table in self._gone.items():
-            cursor.execute(f"DELETE FROM {table} WHERE id = ?", (call_id,))  # noqa: S608 - one of two names of ours
+            cursor.execute(FORGET[table], (call_id,))
             self._own.pop(call_id, None)
         for call_id, hold in self._kept.items():
             body = pack_hold(hold)
@@ -185,6 +187,10 @@ class SqliteBooks:
         """Forget what was read and written in this transaction."""
         for series in self._touched.values():
             series.rows.clear()
+        self._be_done()
+
+    def _be_done(self) -> None:
+        """Forget what was changed in this transaction, and which rows were read."""
         self._touched.clear()
         self._changed.clear()
         self._holds.clear()

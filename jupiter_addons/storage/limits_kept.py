@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from jupiter_addons.limits.counting import Hold
 from jupiter_addons.limits.store import Counter
-from jupiter_addons.storage.limits_books import DROP, HOLD, KEEP, Row, Series, SqliteBooks, packed
+from jupiter_addons.storage.limits_books import DROP, FORGET, HOLD, KEEP, Row, Series, SqliteBooks, packed
 from jupiter_addons.storage.limits_journal import Step
 from jupiter_addons.storage.limits_packing import pack_hold
 
@@ -68,7 +68,7 @@ class KeptBooks(SqliteBooks):
             else:
                 self._open.pop(call_id, None)
         self._open.update(self._kept)
-        self._over()
+        self._be_done()
 
     def settle(self) -> None:
         """Write everything to the database, in a transaction, and keep nothing any more.  Raises apsw.Error."""
@@ -81,10 +81,10 @@ class KeptBooks(SqliteBooks):
         self._count_members(self._members)
         for call_id, hold in self._open.items():
             if hold is None:
-                cursor.execute("DELETE FROM hold WHERE id = ?", (call_id,))
+                cursor.execute(FORGET["hold"], (call_id,))
             else:
                 cursor.execute(HOLD, (call_id, hold.until_ns, pack_hold(hold)))
-        cursor.executemany("DELETE FROM over WHERE id = ?", [(call_id,) for call_id in self._forgotten])
+        cursor.executemany(FORGET["over"], [(call_id,) for call_id in self._forgotten])
         self.undo()
 
     def take_over(self, steps: Iterable[Step]) -> None:
@@ -100,7 +100,7 @@ class KeptBooks(SqliteBooks):
                     self.cursor.execute(DROP, key)
                 self._count_member(name, ends_s, is_kept - (is_there is not None))
             for call_id, table in step.gone:
-                self.cursor.execute(f"DELETE FROM {_table(table)} WHERE id = ?", (call_id,))  # noqa: S608
+                self.cursor.execute(FORGET[table], (call_id,))
             self.cursor.executemany(HOLD, step.kept)
 
     @property
@@ -130,16 +130,9 @@ class KeptBooks(SqliteBooks):
     def forget(self) -> None:
         """Forget what was read and written in this transaction; while it keeps, nothing that was read."""
         if self._is_keeping:
-            self._over()
+            self._be_done()
         else:
             super().forget()
-
-    def _over(self) -> None:
-        self._touched.clear()
-        self._changed.clear()
-        self._holds.clear()
-        self._kept.clear()
-        self._gone.clear()
 
     def members(self, name: str) -> int:
         """Return how many subjects a series has."""
@@ -156,7 +149,3 @@ class KeptBooks(SqliteBooks):
                 return None
             ahead = ()  # a row that was kept is newer than the one in the database
         return super()._read_hold(table, call_id, ahead)
-
-
-def _table(name: str) -> str:
-    return "over" if name == "over" else "hold"
